@@ -1,0 +1,25 @@
+# Compiler-wide settings: standard, output folders, sanitizers, ccache.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+# -g1 keeps line numbers in back traces at a third of the size: LibTorch's headers make full debug info huge.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+# AVX2 is the floor of every x86-64 server since 2015; the optimizer kernels need it to reach memory speed.
+set(BATCHSCOPE_ISA "x86-64-v3" CACHE STRING "-march of the numeric kernels; empty for the compiler's default")
+
+find_program(BATCHSCOPE_CCACHE ccache)
+if(BATCHSCOPE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${BATCHSCOPE_CCACHE})
+endif()
+if(BATCHSCOPE_SANITIZE)
+  add_compile_options(-fsanitize=${BATCHSCOPE_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${BATCHSCOPE_SANITIZE})
+endif()

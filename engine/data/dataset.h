@@ -1,0 +1,50 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+/// One picture with its truth, before any transform.
+struct Sample {
+  torch::Tensor image;  // [3, H, W] uint8 (decoded pictures) or float32 in 0…1 (drawn ones)
+  torch::Tensor boxes;  // [N, 4] float32 x1 y1 x2 y2 px, without crowd regions and degenerate boxes
+  torch::Tensor labels;  // [N] int64, 1…C
+  torch::Tensor masks;   // [N, H, W] uint8, or undefined
+  std::int64_t id = 0;   // image id of the annotation file; index + 1 for drawn pictures
+  std::string name;      // file name
+};
+
+/// One true object as COCO's evaluator sees it.
+struct TruthBox {
+  double x = 0, y = 0, w = 0, h = 0;  // px of the stored picture
+  double area = 0;
+  std::int64_t label = 0;  // 1…C
+  bool crowd = false;
+};
+
+/// A set of annotated pictures. get() may be called from any thread at once, and is a function of
+/// the index alone.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual std::int64_t size() const = 0;
+  /// Throws contract::DataError naming the file (missing, unreadable, corrupt picture).
+  virtual Sample get(std::int64_t index) const = 0;
+  /// All true objects of a picture, crowds included; no picture is decoded.
+  virtual std::vector<TruthBox> truth(std::int64_t index) const = 0;
+  virtual std::int64_t image_id(std::int64_t index) const = 0;
+  /// Class names, index 0 = label 1; category_id(label) is the id of the annotation file.
+  virtual const std::vector<std::string>& classes() const = 0;
+  virtual std::int64_t category_id(std::int64_t label) const = 0;
+  /// Hex digest of annotations and picture list; empty for drawn data.
+  virtual std::string checksum() const = 0;
+  /// One sentence each: boxes without area dropped, pictures without boxes, …
+  virtual std::vector<std::string> warnings() const { return {}; }
+};
+
+}  // namespace batchscope::train

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "engine/data/dataset.h"
+#include "models/detector.h"
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace batchscope::train {
+
+/// SplitMix64 over the words: the one hash that turns (seed, epoch, number, purpose) into a
+/// generator's seed.
+std::uint64_t mix_seed(std::uint64_t seed,
+                       std::uint64_t a,
+                       std::uint64_t b,
+                       std::uint64_t purpose = 0);
+
+/// The endless stream of pictures of a training: per-epoch permutations one after another. A
+/// function of (seed, size).
+class Sampler {
+ public:
+  Sampler(std::int64_t size, std::uint64_t seed);
+  /// Index of picture number `position` (0-based) of the stream; epoch = position / size.
+  std::int64_t index(std::int64_t position);
+  std::int64_t epoch(std::int64_t position) const { return position / size_; }
+
+ private:
+  std::int64_t size_;
+  std::uint64_t seed_;
+  std::int64_t cached_epoch_ = -1;
+  std::vector<std::int64_t> order_;
+};
+
+/// Which pictures of the stream an update uses, and which of them are this rank's. Micro-batches
+/// are numbered j = 0…N-1 over the whole step in stream order; rank r holds a contiguous range of
+/// them.
+struct StepPlan {
+  std::int64_t first = 0;     // stream position of the first picture
+  std::int64_t pictures = 0;  // of the whole step, all ranks
+  std::int64_t micro = 1;     // pictures per micro-batch (the last of the last step may be smaller)
+  std::int64_t micros = 1;    // N, all ranks
+  std::int64_t first_micro = 0;  // this rank's
+  std::int64_t last_micro = 0;   // one past
+};
+/// The plan of the update that starts at stream position `first`. The step has
+/// micro·accumulation·ranks pictures, or what is left of total_images: then the micro-batches that
+/// remain are dealt to the ranks in order and some ranks may have none.
+StepPlan plan_step(std::int64_t first,
+                   std::int64_t total_images,
+                   std::int64_t micro,
+                   std::int64_t accumulation,
+                   std::int64_t rank,
+                   std::int64_t ranks);
+
+/// One forward/backward pass worth of pictures, ready for Detector::losses.
+struct MicroBatch {
+  std::int64_t number = 0;  // j in the step
+  std::int64_t first = 0;   // stream position of its first picture
+  std::uint64_t seed =
+      0;  // mix_seed(seed, epoch, index of its first picture): for the detector's generator
+  torch::Tensor images;  // [B, 3, H, W] float32, normalised, padded right and bottom with zeros
+  std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
+  std::vector<models::Target> targets;
+  std::int64_t pictures() const { return static_cast<std::int64_t>(sizes.size()); }
+};
+
+struct TransformOptions {
+  models::InputTransform input;  // mean, std, sizes (spec's sizes override the model's)
+  double flip = 0;               // decided by mix_seed(seed, epoch, picture index, purpose flip)
+};
+
+/// Decodes, transforms and batches ahead in its own threads. next() hands out the micro-batches of
+/// this rank in the order of the plans given to it; what a batch holds never depends on threads or
+/// timing. One consumer thread.
+class Loader {
+ public:
+  Loader(std::shared_ptr<const Dataset> dataset,
+         std::uint64_t seed,
+         TransformOptions transform,
+         std::int64_t threads);
+  ~Loader();
+  /// Announces a coming step (call a few ahead of next()); a new plan after cancel() starts afresh
+  /// (undo, live batch change).
+  void announce(const StepPlan& plan);
+  void cancel();
+  /// Next micro-batch of the announced plans. Rethrows a DataError of the picture at fault.
+  MicroBatch next();
+  /// Micro-batches announced and not yet handed out.
+  std::int64_t pending() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Prepares one picture for inference: float, resized, normalised. Returns image [3, h, w] and the
+/// scale from stored picture to tensor pixels (x and y).
+struct PreparedPicture {
+  torch::Tensor image;
+  double scale_x = 1, scale_y = 1;
+};
+PreparedPicture prepare_picture(const torch::Tensor& image,
+                                const models::InputTransform& transform);
+/// Pads prepared pictures (all [3, h, w]) to one batch [B, 3, H, W], sides multiples of `divisor`.
+torch::Tensor pad_batch(const std::vector<torch::Tensor>& images, std::int64_t divisor);
+
+}  // namespace batchscope::train

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+/// Who this process is in a job.
+struct LaunchEnv {
+  std::int64_t rank = 0, world = 1, local_rank = 0;
+  std::string master_address = "127.0.0.1";
+  std::int64_t master_port = 0;
+  bool external = false;  // started by torchrun or Slurm: rank variables were set
+};
+/// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT, else Slurm's variables; none set:
+/// one process, not external. Throws contract::SpecError naming the variable that is malformed or
+/// missing.
+LaunchEnv launch_env();
+
+/// A communicator over c10d (Gloo on the CPU, NCCL under CUDA). A world of one communicates with
+/// nobody through the same code. Collectives are called from the training thread only, in the same
+/// order on all ranks. A peer that is lost or silent for longer than the timeout makes every call
+/// throw contract::PeerError.
+class Group {
+ public:
+  static std::shared_ptr<Group> create(const LaunchEnv& env,
+                                       const torch::Device& device,
+                                       std::chrono::seconds timeout = std::chrono::seconds(60));
+  virtual ~Group() = default;
+  virtual std::int64_t rank() const = 0;
+  virtual std::int64_t size() const = 0;
+  /// In place, sum over the ranks.
+  virtual void all_reduce_sum(torch::Tensor& tensor) = 0;
+  virtual void broadcast(torch::Tensor& tensor, std::int64_t root) = 0;
+  /// Bytes from root to all.
+  virtual std::string broadcast_bytes(const std::string& bytes, std::int64_t root) = 0;
+  /// Everyone's bytes, by rank, on every rank.
+  virtual std::vector<std::string> all_gather_bytes(const std::string& bytes) = 0;
+  virtual void barrier() = 0;
+};
+
+}  // namespace batchscope::train

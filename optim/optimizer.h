@@ -1,0 +1,135 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace batchscope::optim {
+
+enum class Method { kSgd, kAdamW, kLars, kLamb, kPmdLamb };
+enum class PmdVariant { kMomentScale, kBetaScale, kReadout };
+enum class PmdCurve { kCosine, kLinear };
+enum class ClipForm { kTorch, kLamb };
+
+/// Hyper-parameters of every method; each method reads its own. Defaults are the product's
+/// (algorithms.md 1 to 6).
+struct Options {
+  Method method = Method::kSgd;
+  double momentum = 0.9, dampening = 0;
+  bool nesterov = false;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 1e-4;
+  double clip_norm = 0;  // 0: off
+  ClipForm clip_form = ClipForm::kTorch;
+  // LAMB family
+  bool trust_clamp = true;
+  double trust_min = 0.01, trust_max = 10;
+  bool exclude_1d = true;  // 1-D tensors: trust 1 and no decay (LARS too)
+  bool always_adapt = false;
+  bool bias_correction = true;
+  bool skip_dead = true;
+  // LARS
+  double trust_coefficient = 0.001;
+  bool lars_pre = false;
+  bool lars_clip = false;
+  bool compat_ratio1 = false;
+  // PMD-LAMB
+  std::int64_t pmd_period = 200;
+  std::int64_t pmd_start = 0;  // applied updates before the first period
+  PmdCurve pmd_curve = PmdCurve::kCosine;
+  PmdVariant pmd_variant = PmdVariant::kMomentScale;
+  bool pmd_hit_zero = false;
+};
+
+/// One trainable tensor. `module` indexes the module groups (AGVM factors, diagnostics).
+struct Parameter {
+  std::string name;
+  std::int64_t module = 0;
+  torch::Tensor tensor;
+};
+
+/// What one update did, per module where it is a vector ([M], in module order).
+struct StepReport {
+  bool applied = false;  // false: skipped, the gradient was not finite
+  double grad_norm = 0;  // global, before clipping
+  double clip_factor = 1;
+  std::vector<double> module_grad_norm, module_weight_norm,
+      module_update_norm;  // update: the change of the weights
+  std::vector<double> module_m_norm,
+      module_v_norm;  // norms of mhat and vhat; v is 0 where the method has none
+  std::vector<double>
+      module_trust;  // mean over the adapted tensors, weighted by size; 1 where none is adapted
+  std::vector<double> module_lr;  // lr · mu · trust
+  double pmd_c = 1;               // coefficient used in this update
+  double beta1_eff = 0, beta2_eff = 0;
+  double n_eff_m = 0, n_eff_v = 0;  // effective number of gradients remembered
+};
+
+/// The state of a tensor, independent of lr and decay convention (algorithms.md 10).
+struct CanonicalState {
+  torch::Tensor mhat;  // undefined if there is none
+  double mass1 = 0;
+  torch::Tensor vhat;  // undefined if there is none
+  double mass2 = 0;
+};
+
+/// An optimizer over a fixed list of tensors. Every update is a function of its state, the
+/// gradients and the arguments of step(): learning rates are passed by value and never stored in
+/// buffers. One thread.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  /// One update. grads: one tensor per parameter, same shape (undefined counts as zero); may be
+  /// used as scratch. lr: scheduled base rate; mu: AGVM factor per module ([M]). A non-finite
+  /// global norm applies nothing (applied = false) and leaves every state and counter as it was.
+  virtual StepReport step(std::vector<torch::Tensor>& grads,
+                          double lr,
+                          const std::vector<double>& mu) = 0;
+  /// The change of weights that step() would make with lr = 1 and mu = 1, without changing
+  /// anything. For LR mapping, previews and shadow optimizers.
+  virtual std::vector<torch::Tensor> preview(const std::vector<torch::Tensor>& grads) = 0;
+
+  virtual const Options& options() const = 0;
+  /// Changes hyper-parameters of the same method at once (masses keep beta changes exact; a new PMD
+  /// period keeps the phase fraction). Throws std::invalid_argument if the method differs.
+  virtual void set_options(const Options& options) = 0;
+
+  virtual std::vector<CanonicalState> canonical() const = 0;
+  /// Replaces the state (algorithms.md 10.3; missing vhat is seeded from mhat). An empty list
+  /// resets it.
+  virtual void set_canonical(const std::vector<CanonicalState>& state) = 0;
+
+  /// Everything that step() depends on, by name: "state/<param>/m", … tensors and float64 scalars
+  /// "scalar/t", "scalar/M1", … Bit-exact: load(save()) and an uninterrupted run agree.
+  virtual std::vector<std::pair<std::string, torch::Tensor>> save() const = 0;
+  virtual void load(const std::vector<std::pair<std::string, torch::Tensor>>& state) = 0;
+
+  /// Applied updates.
+  virtual std::int64_t t() const = 0;
+  /// Floats of state per parameter.
+  virtual std::int64_t state_floats() const = 0;
+  /// The preconditioner for AGVM's cosine: g / (sqrt(beta2·v + (1-beta2)·g²) + eps) for the
+  /// adaptive methods (algorithms.md 2.5; scale: 1/W under compat_official), g itself for SGD and
+  /// LARS.
+  virtual torch::Tensor precondition(std::int64_t parameter,
+                                     const torch::Tensor& grad,
+                                     double scale = 1.0) const = 0;
+};
+
+/// Throws std::invalid_argument for options out of range or an empty tensor list with modules.
+std::unique_ptr<Optimizer> make_optimizer(const Options& options,
+                                          const std::vector<Parameter>& parameters,
+                                          std::int64_t modules);
+
+/// "sgd", "adamw", "lars", "lamb", "pmd_lamb" and back; throws std::invalid_argument with the known
+/// names.
+Method method_from(const std::string& name);
+std::string to_string(Method method);
+
+}  // namespace batchscope::optim

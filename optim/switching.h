@@ -1,0 +1,59 @@
+#pragma once
+
+#include "optim/optimizer.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace batchscope::optim {
+
+enum class StatePolicy { kCarry, kConvert, kReset };
+enum class LrMapping { kMatchUpdate, kTargetNow, kRewarmup };
+enum class DecayMapping { kMatch, kKeep, kTarget };
+
+/// The ramp that carries the learning rate over a switch: per module a factor on the target rate,
+/// geometric from factor[m] at n = 0 to 1 at n = length (algorithms.md 10.5). Plain numbers, stored
+/// in checkpoints.
+struct LrRamp {
+  std::vector<double> start;  // [M], in [1e-6, 10]; empty: no ramp
+  std::int64_t length = 100;  // updates
+  std::int64_t done = 0;      // updates since the switch
+  bool rewarmup = false;      // linear from 0 instead
+  /// Factor of module m for the next update.
+  double factor(std::int64_t module) const;
+  void tick() { ++done; }
+  bool active() const;
+};
+
+/// Start of a match_update ramp: rms(du_old)·lr_old / (rms(du_new)·lr_target) per module, capped to
+/// [1e-6, 10]; modules with a zero or non-finite rms ask for rewarmup (`rewarmup` true).
+LrRamp match_update_ramp(const std::vector<torch::Tensor>& du_old,
+                         const std::vector<torch::Tensor>& du_new,
+                         const std::vector<std::int64_t>& module,
+                         std::int64_t modules,
+                         double lr_old,
+                         double lr_target,
+                         std::int64_t length = 100);
+
+/// Weight decay of the new method that shrinks weights per step as the old one does
+/// (algorithms.md 10.5): shrink is lr·λ/(1-q) for SGD, times r for LARS, lr·λ for AdamW, lr·r·λ for
+/// the LAMB family.
+double shrink_per_step(const Options& options, double lr, double mean_trust);
+double matched_weight_decay(const Options& from,
+                            double lr_from,
+                            double trust_from,
+                            const Options& to,
+                            double lr_to,
+                            double trust_to);
+
+/// A new optimizer over the same parameters with the old one's state carried, converted or reset
+/// (algorithms.md 10.2 to 10.4).
+std::unique_ptr<Optimizer> switch_optimizer(const Optimizer& from,
+                                            const Options& to,
+                                            const std::vector<Parameter>& parameters,
+                                            std::int64_t modules,
+                                            StatePolicy policy);
+
+}  // namespace batchscope::optim
