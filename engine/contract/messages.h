@@ -164,6 +164,11 @@ std::string encode(const Report& report);
 Command decode_command(const std::string& line, std::int64_t* id_out = nullptr);
 Report decode_report(const std::string& line);
 
+/// The ranges that hold for a command wherever it comes from: lr finite and above 0, accumulation
+/// and end at least 1, a known optimizer, `set` keys under "optim." that have no member of their
+/// own. Throws SpecError naming the member. decode_command and make_command have done it.
+void check(const CommandBody& body);
+
 /// The protocol's word for a command ("optimizer", "lr", ...), a state, or an enumerator; and back.
 std::string command_name(const CommandBody& body);
 std::string to_string(RunState state);

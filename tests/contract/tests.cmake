@@ -1,0 +1,1 @@
+batchscope_test(tst_messages contract LIBS batchscope_contract LABELS unit)
