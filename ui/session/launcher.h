@@ -1,0 +1,65 @@
+#pragma once
+
+#include "engine/contract/run_spec.h"
+
+#include <QElapsedTimer>
+#include <QObject>
+#include <QTemporaryDir>
+#include <QTimer>
+
+#include <memory>
+
+namespace batchscope::session {
+
+/// What to start.
+struct LaunchRequest {
+  contract::RunSpec spec;
+  QString library;     // empty: the default library
+  QString device;      // "", "cpu", "cuda"
+  QString resumePath;  // continue this run folder or id instead of starting a new one
+};
+
+/// Starts `batchscope-engine train` detached, in a session of its own: the training outlives this
+/// window. GUI thread.
+class Launcher : public QObject {
+  Q_OBJECT
+
+ public:
+  explicit Launcher(QObject* parent = nullptr);
+  ~Launcher() override;
+
+  /// The engine: the setting if it is an executable, else beside this program, else on PATH. Empty
+  /// if there is none.
+  static QString findEngine(const QString& setting = {});
+  void setEnginePath(const QString& path) { engine_ = path; }
+  QString enginePath() const { return engine_; }
+  /// Starts; `started` or `failed` follows. One at a time: false while one is starting.
+  bool start(const LaunchRequest& request);
+  bool isStarting() const { return starting_; }
+  /// The command line that repeats a start, quoted for a shell.
+  QString commandLine(const LaunchRequest& request) const;
+  /// How long the engine may take to name its run, default 60 s.
+  void setTimeout(int ms) { timeoutMs_ = ms; }
+
+ Q_SIGNALS:
+  /// The engine printed `run ID FOLDER`.
+  void started(const QString& runId, const QString& folder);
+  /// What happened, and the engine's own words.
+  void failed(const QString& sentence, const QString& details);
+
+ private:
+  void check();
+  void fail(const QString& sentence);
+  QStringList arguments(const LaunchRequest& request, const QString& specPath) const;
+
+  QString engine_;
+  std::unique_ptr<QTemporaryDir> folder_;
+  QTimer timer_;
+  QElapsedTimer since_;
+  qint64 pid_ = 0;
+  QByteArray pidStarted_;
+  int timeoutMs_ = 60000;
+  bool starting_ = false;
+};
+
+}  // namespace batchscope::session

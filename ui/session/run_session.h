@@ -1,0 +1,166 @@
+#pragma once
+
+#include "ui/session/view_data.h"
+
+#include <QHash>
+#include <QObject>
+#include <QThread>
+#include <QTimer>
+
+#include <memory>
+
+namespace batchscope::session {
+
+class CommandLog;
+class EngineClient;
+class EvalModel;
+class EventModel;
+class Playhead;
+class RunStore;
+class RunWorker;
+struct RunUpdate;
+
+/// Presenter of one run, live or stored. A thread of its own reads the run file; the GUI thread
+/// asks for views that cost by their pixels. Everything shown ends at the playhead. GUI thread.
+class RunSession : public QObject {
+  Q_OBJECT
+  Q_PROPERTY(State state READ state NOTIFY stateChanged)
+
+ public:
+  enum class State {
+    kClosed,
+    kOpening,  // nothing read yet
+    kWaiting,  // opened, no step yet
+    kLive,     // a process writes
+    kStored,   // ended
+    kFailed    // the file cannot be read
+  };
+  Q_ENUM(State)
+
+  explicit RunSession(QObject* parent = nullptr);
+  ~RunSession() override;
+
+  /// Opens a run folder, run.sqlite or *.bscope; answers by stateChanged. Closes what was open.
+  void open(const QString& path);
+  void close();
+  State state() const { return state_; }
+  QString path() const { return path_; }
+  /// The sentence of the last failure.
+  QString failure() const { return failure_; }
+  const RunItem& info() const { return info_; }
+  /// State of the run now (not at the playhead).
+  const StatusItem& status() const { return status_; }
+  bool isLive() const { return state_ == State::kLive || status_.isLive(); }
+
+  /// All series of the run, and those that speak of modules with this prefix ("d/") in module
+  /// order.
+  const QList<SeriesItem>& series() const { return series_; }
+  QStringList seriesWithPrefix(const QString& prefix) const;
+  bool hasSeries(const QString& name) const;
+
+  /// The curve in [x0, x1] for `pixels` columns, ending at the playhead. smoothing: weight 0…0.999
+  /// of a causal, debiased exponential mean over the full data along the live line; 0 is raw. What
+  /// is not in memory yet is read in the background: the view says `loading`, dataChanged follows.
+  SeriesView view(
+      const QString& name, XKind kind, double x0, double x1, int pixels, double smoothing = 0);
+  /// Modules x columns of all series "prefix<module>".
+  HeatmapView heatmap(const QString& prefix, XKind kind, double x0, double x1, int columns);
+  /// Range of an axis up to the playhead (0, 0 without rows), and of the whole record.
+  QPointF xRange(XKind kind) const;
+  QPointF fullXRange(XKind kind) const;
+  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0.
+  SampleItem nearest(const QString& name, XKind kind, double x, int offset = 0);
+  /// The next non-finite sample after x, invalid if there is none.
+  SampleItem nextNonFinite(const QString& name, XKind kind, double x);
+  /// Every recorded sample in [x0, x1] up to the playhead, live line and abandoned ones, for
+  /// export.
+  QList<SampleItem> samples(const QString& name, XKind kind, double x0, double x1);
+
+  /// Events and evaluations up to the playhead.
+  QList<EventItem> events() const;
+  QList<EvalItem> evals() const;
+  /// All events of the run, for the timeline.
+  const QList<EventItem>& allEvents() const { return events_; }
+  const QList<EvalItem>& allEvals() const { return evals_; }
+  EventModel* eventModel() const { return eventModel_; }
+  EvalModel* evalModel() const { return evalModel_; }
+  /// The fixed pictures with the newest predictions at or before the playhead.
+  const QList<ProbeItem>& probes() const { return probes_; }
+  /// The newest evaluation on the live line at the playhead; step -1 if none.
+  EvalItem latestEval() const;
+
+  Playhead* playhead() const { return playhead_; }
+  /// Updates completed at the playhead, on the line that was live then (0 before the first row).
+  SampleItem playheadSample() const;
+  /// Moves the playhead to where an event stands, to a step of the live line, or by rows.
+  void seekToStep(std::int64_t step);
+  void seekToEvent(std::int64_t eventId);
+  void seekRows(int rows);
+  /// Moves to the next event after the playhead (direction > 0) or the one before it.
+  void seekNextEvent(int direction);
+
+  /// Control of the live run. Commands are written down in the log; nothing takes effect silently.
+  EngineClient* client() const { return client_; }
+  CommandLog* commandLog() const { return log_; }
+  bool canControl() const;
+  qint64 sendCommand(const contract::CommandBody& body);
+  /// The change that `undo` would take back: the newest restore point's event; id 0 if none.
+  EventItem undoTarget() const;
+
+  /// Time between reads without notices, default 250 ms while live.
+  void setPollInterval(int ms);
+
+ public Q_SLOTS:
+  /// Reads now.
+  void poll();
+
+ Q_SIGNALS:
+  void stateChanged(batchscope::session::RunSession::State state);
+  /// What is fixed for the run, or its list of series, became known or grew.
+  void infoChanged();
+  /// Curves changed: new rows, a finished background read, or the playhead moved.
+  void dataChanged();
+  void eventsChanged();
+  void evalsChanged();
+  void probesChanged();
+  void statusChanged();
+  /// Commands that wait for their answer.
+  void pendingChanged(int pending);
+  /// One sentence for a person.
+  void failed(const QString& sentence);
+
+ private:
+  void onUpdate(const RunUpdate& update);
+  void onProbes(const QList<ProbeItem>& probes, std::int64_t row);
+  void onFailed(const QString& sentence);
+  void onPlayhead();
+  void setState(State state);
+  void refreshLists();
+  void refreshStatus();
+  void requestProbes();
+  std::int64_t rowLimit() const;
+
+  QString path_, failure_;
+  State state_ = State::kClosed;
+  RunItem info_;
+  StatusItem status_;
+  QList<SeriesItem> series_;
+  QHash<QString, int> seriesIndex_;
+  QList<EventItem> events_;
+  QList<EvalItem> evals_;
+  QList<ProbeItem> probes_;
+  std::shared_ptr<RunStore> store_;
+  std::unique_ptr<QThread> thread_;
+  RunWorker* worker_ = nullptr;
+  Playhead* playhead_;
+  EngineClient* client_;
+  CommandLog* log_;
+  EventModel* eventModel_;
+  EvalModel* evalModel_;
+  QTimer noticeTimer_;
+  int pollMs_ = 250;
+  std::int64_t probeEval_ = -2;
+  quint64 generation_ = 0;
+};
+
+}  // namespace batchscope::session
