@@ -11,12 +11,21 @@
 
 namespace batchscope::train {
 
+/// What a seed is drawn for: equal numbers with different purposes give unrelated seeds.
+enum SeedPurpose : std::uint64_t {
+  kSeedDetector = 0,  // random choices of the detector in a micro-batch
+  kSeedOrder = 1,     // order of the pictures in an epoch
+  kSeedFlip = 2,      // horizontal flip of a picture in an epoch
+  kSeedPicture = 3,   // content of a drawn picture
+};
+
 /// SplitMix64 over the words: the one hash that turns (seed, epoch, number, purpose) into a
-/// generator's seed.
+/// generator's seed. mix(x) = finaliser of Steele, Lea and Flood (2014), s = mix(seed), then
+/// s = mix(s ^ word) for a, b and purpose.
 std::uint64_t mix_seed(std::uint64_t seed,
                        std::uint64_t a,
                        std::uint64_t b,
-                       std::uint64_t purpose = 0);
+                       std::uint64_t purpose = kSeedDetector);
 
 /// The endless stream of pictures of a training: per-epoch permutations one after another. A
 /// function of (seed, size).
@@ -46,8 +55,11 @@ struct StepPlan {
   std::int64_t last_micro = 0;   // one past
 };
 /// The plan of the update that starts at stream position `first`. The step has
-/// micro·accumulation·ranks pictures, or what is left of total_images: then the micro-batches that
-/// remain are dealt to the ranks in order and some ranks may have none.
+/// micro·accumulation·ranks pictures, N = ranks·accumulation micro-batches, and rank r holds
+/// j = r·accumulation … (r+1)·accumulation - 1. The last step has what is left of total_images: its
+/// N = ceil(pictures / micro) micro-batches are dealt in order as evenly as possible, the first
+/// N mod ranks ranks holding one more; some ranks may have none. Throws std::invalid_argument for a
+/// count below 1, a rank outside 0…ranks-1 or a position outside 0…total_images-1.
 StepPlan plan_step(std::int64_t first,
                    std::int64_t total_images,
                    std::int64_t micro,

@@ -1,0 +1,208 @@
+#include "engine/data/loader.h"
+
+#include "engine/data/transforms.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <omp.h>
+#include <stdexcept>
+#include <thread>
+
+namespace batchscope::train {
+namespace {
+
+/// A micro-batch to be made: which pictures, and what came of it.
+struct Job {
+  struct Picture {
+    std::int64_t epoch = 0, index = 0;
+  };
+  std::int64_t number = 0, first = 0;
+  std::vector<Picture> pictures;
+  MicroBatch batch;
+  std::exception_ptr error;
+  bool done = false;
+};
+
+}  // namespace
+
+struct Loader::Impl {
+  Impl(std::shared_ptr<const Dataset> set, std::uint64_t run_seed, TransformOptions options)
+      : dataset(std::move(set)),
+        seed(run_seed),
+        transform(std::move(options)),
+        normaliser(transform.input),
+        sampler(dataset->size(), run_seed) {}
+
+  MicroBatch make(const Job& job) const;
+  bool mirrored(const Job::Picture& picture) const;
+  void work();
+
+  std::shared_ptr<const Dataset> dataset;
+  std::uint64_t seed;
+  TransformOptions transform;
+  Normaliser normaliser;
+  Sampler sampler;  // consumer thread only
+
+  mutable std::mutex mutex;
+  std::condition_variable work_to_do, batch_done;
+  std::deque<std::shared_ptr<Job>> jobs;  // announced and not handed out, in order
+  std::size_t started = 0;                // of them, from the front
+  std::size_t window = 0;                 // how many may be under way or waiting to be fetched
+  bool stopping = false;
+  std::vector<std::thread> threads;
+};
+
+bool Loader::Impl::mirrored(const Job::Picture& picture) const {
+  if (transform.flip <= 0) {
+    return false;
+  }
+  const std::uint64_t bits = mix_seed(seed,
+                                      static_cast<std::uint64_t>(picture.epoch),
+                                      static_cast<std::uint64_t>(picture.index),
+                                      kSeedFlip);
+  return static_cast<double>(bits >> 11) * 0x1p-53 < transform.flip;
+}
+
+MicroBatch Loader::Impl::make(const Job& job) const {
+  const torch::NoGradGuard no_grad;
+  MicroBatch batch;
+  batch.number = job.number;
+  batch.first = job.first;
+  batch.seed = mix_seed(seed,
+                        static_cast<std::uint64_t>(job.pictures.front().epoch),
+                        static_cast<std::uint64_t>(job.pictures.front().index),
+                        kSeedDetector);
+  std::vector<torch::Tensor> images;
+  std::vector<bool> mirror;
+  for (const Job::Picture& picture : job.pictures) {
+    const Sample sample = dataset->get(picture.index);
+    const auto [height, width] = resized_size(sample.image.size(1),
+                                              sample.image.size(2),
+                                              transform.input.min_size,
+                                              transform.input.max_size);
+    mirror.push_back(mirrored(picture));
+    batch.targets.push_back(transform_target(sample, height, width, mirror.back()));
+    batch.sizes.emplace_back(height, width);
+    images.push_back(resize_picture(sample.image, height, width));
+  }
+  const auto [height, width] = batch_size_of(batch.sizes, transform.input.size_divisor);
+  batch.images = torch::empty({batch.pictures(), 3, height, width}, torch::kFloat32);
+  auto* out = batch.images.data_ptr<float>();
+  for (std::size_t i = 0; i < images.size(); ++i, out += 3 * height * width) {
+    normaliser.write(images[i], mirror[i], out, height, width);
+  }
+  return batch;
+}
+
+void Loader::Impl::work() {
+  // A loader thread is one core: torch's kernels must not open a thread team of their own here.
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(1);
+  std::unique_lock lock(mutex);
+  for (;;) {
+    work_to_do.wait(lock, [this] { return stopping || started < std::min(jobs.size(), window); });
+    if (stopping) {
+      return;
+    }
+    const std::shared_ptr<Job> job = jobs[started++];
+    lock.unlock();
+    try {
+      job->batch = make(*job);
+    } catch (...) {
+      job->error = std::current_exception();
+    }
+    lock.lock();
+    job->done = true;
+    batch_done.notify_one();
+  }
+}
+
+Loader::Loader(std::shared_ptr<const Dataset> dataset,
+               std::uint64_t seed,
+               TransformOptions transform,
+               std::int64_t threads) {
+  if (!dataset) {
+    throw std::invalid_argument("loader: expected a dataset");
+  }
+  if (threads < 0 || threads > 256) {
+    throw std::invalid_argument("loader: expected 0 to 256 threads, found " +
+                                std::to_string(threads));
+  }
+  impl_ = std::make_unique<Impl>(std::move(dataset), seed, std::move(transform));
+  impl_->window = static_cast<std::size_t>(threads) + 2;
+  for (std::int64_t i = 0; i < threads; ++i) {
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+  }
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->work_to_do.notify_all();
+  for (std::thread& thread : impl_->threads) {
+    thread.join();
+  }
+}
+
+void Loader::announce(const StepPlan& plan) {
+  std::vector<std::shared_ptr<Job>> fresh;
+  for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
+    auto job = std::make_shared<Job>();
+    job->number = j;
+    job->first = plan.first + j * plan.micro;
+    const std::int64_t count = std::min(plan.micro, plan.first + plan.pictures - job->first);
+    if (count < 1) {
+      throw std::invalid_argument("loader: the plan has micro-batches without pictures");
+    }
+    for (std::int64_t p = job->first; p < job->first + count; ++p) {
+      job->pictures.push_back({impl_->sampler.epoch(p), impl_->sampler.index(p)});
+    }
+    fresh.push_back(std::move(job));
+  }
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->jobs.insert(impl_->jobs.end(), fresh.begin(), fresh.end());
+  }
+  impl_->work_to_do.notify_all();
+}
+
+void Loader::cancel() {
+  std::deque<std::shared_ptr<Job>> dropped;
+  const std::lock_guard lock(impl_->mutex);
+  dropped.swap(impl_->jobs);
+  impl_->started = 0;
+}
+
+MicroBatch Loader::next() {
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->jobs.empty()) {
+    throw std::logic_error("loader: next() without an announced micro-batch");
+  }
+  const std::shared_ptr<Job> job = impl_->jobs.front();
+  if (impl_->threads.empty()) {
+    impl_->jobs.pop_front();
+    lock.unlock();
+    return impl_->make(*job);
+  }
+  impl_->batch_done.wait(lock, [&job] { return job->done; });
+  impl_->jobs.pop_front();
+  --impl_->started;
+  lock.unlock();
+  impl_->work_to_do.notify_one();
+  if (job->error) {
+    std::rethrow_exception(job->error);
+  }
+  return std::move(job->batch);
+}
+
+std::int64_t Loader::pending() const {
+  const std::lock_guard lock(impl_->mutex);
+  return static_cast<std::int64_t>(impl_->jobs.size());
+}
+
+}  // namespace batchscope::train
