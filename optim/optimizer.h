@@ -33,12 +33,12 @@ struct Options {
   bool exclude_1d = true;  // 1-D tensors: trust 1 and no decay (LARS too)
   bool always_adapt = false;
   bool bias_correction = true;
-  bool skip_dead = true;
+  bool skip_dead = true;  // leave weights alone that have neither gradient nor moment
   // LARS
   double trust_coefficient = 0.001;
-  bool lars_pre = false;
-  bool lars_clip = false;
-  bool compat_ratio1 = false;
+  bool lars_pre = false;       // the rate enters the buffer (paper, NVCaffe)
+  bool lars_clip = false;      // ratio min(r/lr, 1)
+  bool compat_ratio1 = false;  // ratio 1 for a zero gradient; else its decay is skipped
   // PMD-LAMB
   std::int64_t pmd_period = 200;
   std::int64_t pmd_start = 0;  // applied updates before the first period
@@ -54,21 +54,24 @@ struct Parameter {
   torch::Tensor tensor;
 };
 
-/// What one update did, per module where it is a vector ([M], in module order).
+/// What one update did, per module where it is a vector ([M], in module order). Those marked (d)
+/// are empty while diagnostics are off or the update was skipped.
 struct StepReport {
   bool applied = false;  // false: skipped, the gradient was not finite
   double grad_norm = 0;  // global, before clipping
   double clip_factor = 1;
-  std::vector<double> module_grad_norm, module_weight_norm,
-      module_update_norm;  // update: the change of the weights
-  std::vector<double> module_m_norm,
-      module_v_norm;  // norms of mhat and vhat; v is 0 where the method has none
+  std::vector<double> module_grad_norm;    // before clipping
+  std::vector<double> module_weight_norm;  // (d) before the update
+  std::vector<double> module_update_norm;  // (d) of the change of the weights
+  std::vector<double> module_m_norm;       // (d) of mhat (SGD, LARS: buffer / mass, with the decay)
+  std::vector<double> module_v_norm;       // (d) of vhat; 0 where the method has none
   std::vector<double>
       module_trust;  // mean over the adapted tensors, weighted by size; 1 where none is adapted
   std::vector<double> module_lr;  // lr · mu · trust
   double pmd_c = 1;               // coefficient used in this update
-  double beta1_eff = 0, beta2_eff = 0;
-  double n_eff_m = 0, n_eff_v = 0;  // effective number of gradients remembered
+  double beta1_eff = 0,
+         beta2_eff = 0;             // weight of the history in this update; SGD, LARS: momentum, 0
+  double n_eff_m = 0, n_eff_v = 0;  // effective number of gradients remembered; 0: no such moment
 };
 
 /// The state of a tensor, independent of lr and decay convention (algorithms.md 10).
@@ -77,6 +80,9 @@ struct CanonicalState {
   double mass1 = 0;
   torch::Tensor vhat;  // undefined if there is none
   double mass2 = 0;
+  /// Sums of the squared weights behind the masses, for n_eff; 0: those of a plain exponential
+  /// mean.
+  double squares1 = 0, squares2 = 0;
 };
 
 /// An optimizer over a fixed list of tensors. Every update is a function of its state, the
@@ -101,8 +107,9 @@ class Optimizer {
   virtual void set_options(const Options& options) = 0;
 
   virtual std::vector<CanonicalState> canonical() const = 0;
-  /// Replaces the state (algorithms.md 10.3; missing vhat is seeded from mhat). An empty list
-  /// resets it.
+  /// Replaces the state (algorithms.md 10.3; missing vhat is seeded from mhat) and begins a PMD
+  /// period here; t() is kept. The largest mass of the list counts for all tensors; a tensor
+  /// without mhat starts at zero. An empty list resets the state.
   virtual void set_canonical(const std::vector<CanonicalState>& state) = 0;
 
   /// Everything that step() depends on, by name: "state/<param>/m", … tensors and float64 scalars
@@ -110,8 +117,10 @@ class Optimizer {
   virtual std::vector<std::pair<std::string, torch::Tensor>> save() const = 0;
   virtual void load(const std::vector<std::pair<std::string, torch::Tensor>>& state) = 0;
 
-  /// Applied updates.
+  /// Applied updates; a switch (switch_optimizer) carries the number on.
   virtual std::int64_t t() const = 0;
+  /// Whether step() reports the norms marked (d) in StepReport. Default: on.
+  virtual void set_diagnostics(bool on) = 0;
   /// Floats of state per parameter.
   virtual std::int64_t state_floats() const = 0;
   /// The preconditioner for AGVM's cosine: g / (sqrt(beta2·v + (1-beta2)·g²) + eps) for the
@@ -122,7 +131,10 @@ class Optimizer {
                                      double scale = 1.0) const = 0;
 };
 
-/// Throws std::invalid_argument for options out of range or an empty tensor list with modules.
+/// An optimizer over `parameters`: float32 or float64 tensors of one dtype on one device, whose
+/// state has their dtype; it keeps handles of the tensors and writes to them. Throws
+/// std::invalid_argument for options out of range, no tensors, mixed or other dtypes, mixed
+/// devices, repeated names, or a module that is not in [0, modules).
 std::unique_ptr<Optimizer> make_optimizer(const Options& options,
                                           const std::vector<Parameter>& parameters,
                                           std::int64_t modules);

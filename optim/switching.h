@@ -9,6 +9,9 @@
 
 namespace batchscope::optim {
 
+/// kCarry: the matrix of algorithms.md 10.4 (both moments where both methods have them, bit for
+/// bit). kConvert: only the mean gradient is kept, second moments are built anew from it. kReset:
+/// nothing.
 enum class StatePolicy { kCarry, kConvert, kReset };
 enum class LrMapping { kMatchUpdate, kTargetNow, kRewarmup };
 enum class DecayMapping { kMatch, kKeep, kTarget };
@@ -17,10 +20,10 @@ enum class DecayMapping { kMatch, kKeep, kTarget };
 /// geometric from factor[m] at n = 0 to 1 at n = length (algorithms.md 10.5). Plain numbers, stored
 /// in checkpoints.
 struct LrRamp {
-  std::vector<double> start;  // [M], in [1e-6, 10]; empty: no ramp
+  std::vector<double> start;  // [M], in [1e-6, 10], 0: linear from 0 for this one; empty: no ramp
   std::int64_t length = 100;  // updates
   std::int64_t done = 0;      // updates since the switch
-  bool rewarmup = false;      // linear from 0 instead
+  bool rewarmup = false;      // linear from 0 for all instead: (done + 1)/length
   /// Factor of module m for the next update.
   double factor(std::int64_t module) const;
   void tick() { ++done; }
@@ -28,7 +31,9 @@ struct LrRamp {
 };
 
 /// Start of a match_update ramp: rms(du_old)·lr_old / (rms(du_new)·lr_target) per module, capped to
-/// [1e-6, 10]; modules with a zero or non-finite rms ask for rewarmup (`rewarmup` true).
+/// [1e-6, 10]. du_old, du_new: updates at a rate of 1, one per tensor; module[i]: the module of
+/// tensor i. A module whose rms or rate is zero or not finite warms up again (start 0); `rewarmup`
+/// is true when all do. Throws std::invalid_argument for lists of different lengths.
 LrRamp match_update_ramp(const std::vector<torch::Tensor>& du_old,
                          const std::vector<torch::Tensor>& du_new,
                          const std::vector<std::int64_t>& module,
@@ -39,7 +44,7 @@ LrRamp match_update_ramp(const std::vector<torch::Tensor>& du_old,
 
 /// Weight decay of the new method that shrinks weights per step as the old one does
 /// (algorithms.md 10.5): shrink is lr·λ/(1-q) for SGD, times r for LARS, lr·λ for AdamW, lr·r·λ for
-/// the LAMB family.
+/// the LAMB family (SGD and LARS with dampening p: times 1 - p).
 double shrink_per_step(const Options& options, double lr, double mean_trust);
 double matched_weight_decay(const Options& from,
                             double lr_from,
@@ -49,7 +54,9 @@ double matched_weight_decay(const Options& from,
                             double trust_to);
 
 /// A new optimizer over the same parameters with the old one's state carried, converted or reset
-/// (algorithms.md 10.2 to 10.4).
+/// (algorithms.md 10.2 to 10.4). A switch to PMD-LAMB begins a period, whatever pmd_start says;
+/// with the same method and kCarry it is load(save()) followed by set_options(). `from` is left as
+/// it is, so undoing a switch is going on with it (or with its saved state).
 std::unique_ptr<Optimizer> switch_optimizer(const Optimizer& from,
                                             const Options& to,
                                             const std::vector<Parameter>& parameters,

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "optim/flat_optimizer.h"
+
+namespace batchscope::optim {
+
+/// SGD with momentum (algorithms.md 3) and LARS (4). State: the buffer, its mass S, and for LARS
+/// the last ratio of each tensor. The buffer of LARS's pre form holds the rates it was fed with.
+class MomentumOptimizer : public FlatOptimizer {
+ public:
+  MomentumOptimizer(const Options& options,
+                    const std::vector<Parameter>& parameters,
+                    std::int64_t modules);
+  std::vector<CanonicalState> canonical() const override;
+  void set_canonical(const std::vector<CanonicalState>& state) override;
+  std::int64_t state_floats() const override { return 1; }
+  torch::Tensor precondition(std::int64_t parameter,
+                             const torch::Tensor& grad,
+                             double scale) const override;
+
+ protected:
+  Direction advance(State& state, StepInput& input) const override;
+  void options_change(const Options& next) override;
+  bool needs_weight_norms() const override { return lars(); }
+  double largest_norm() const override;
+
+ private:
+  bool lars() const { return options_.method == Method::kLars; }
+  bool pre() const { return lars() && options_.lars_pre; }
+  /// LARS: scales each tensor's contribution in place and keeps the ratios in state.
+  void scale_contribution(State& state, StepInput& input, Direction& d) const;
+  void reset();
+};
+
+}  // namespace batchscope::optim
