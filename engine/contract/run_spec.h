@@ -102,13 +102,6 @@ struct AgvmSection {
   bool compat_official = false;
   bool operator==(const AgvmSection&) const = default;
 };
-struct ConadvSection {
-  bool enabled = false;
-  double weight = 0.5;         // q
-  double epsilon = 2.0;        // in units of 1/255 of the picture's range
-  std::int64_t staleness = 1;  // tau
-  bool operator==(const ConadvSection&) const = default;
-};
 struct OptimSection {
   std::string name = "sgd";  // sgd | adamw | lars | lamb | pmd_lamb
   double lr = 0.08;
@@ -127,7 +120,6 @@ struct OptimSection {
   LarsSection lars;
   PmdSection pmd;
   AgvmSection agvm;
-  ConadvSection conadv;
   bool operator==(const OptimSection&) const = default;
 };
 
@@ -223,7 +215,8 @@ struct RunSpec {
 
 /// Reads a spec from TOML text. `folder` makes relative data and weight paths absolute (empty: they
 /// stay). Throws SpecError with field, line and column: unknown keys (with the nearest known name),
-/// wrong types, values out of range, contradictions.
+/// wrong types, values out of range, contradictions. Missing data paths are left to validate(), so
+/// that --set can give them.
 RunSpec parse_spec(const std::string& toml,
                    const std::string& folder = "",
                    const std::string& file_name = "");
@@ -234,10 +227,10 @@ void set_value(RunSpec& spec, const std::string& key, const std::string& value);
 /// Reads one value by dotted key in canonical TOML notation; empty for an absent optional. Throws
 /// SpecError.
 std::string get_value(const RunSpec& spec, const std::string& key);
-/// Checks ranges and contradictions of the whole. Throws SpecError.
+/// Checks ranges, contradictions and that a coco data set is named. Throws SpecError.
 void validate(const RunSpec& spec);
-/// Canonical TOML: every key that differs from its default or is always shown, in schema order;
-/// parse_spec(to_toml(s)) == s.
+/// Canonical TOML: every key that has a value, in schema order, so that a stored spec does not
+/// depend on later defaults; parse_spec(to_toml(s)) == s.
 std::string to_toml(const RunSpec& spec);
 
 /// One key of the schema, for `spec schema`, the launch dialog and messages.

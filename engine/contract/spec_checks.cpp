@@ -1,0 +1,193 @@
+#include "engine/contract/error.h"
+#include "engine/contract/run_spec.h"
+#include "engine/contract/spec_keys.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace batchscope::contract {
+namespace {
+
+constexpr std::int64_t kDefaultImages = 38400;
+// Below this a run is short: it starts AGVM and divides PMD's period by its own length (headline.md
+// section 2).
+constexpr std::int64_t kShortRunSteps = 1000;
+
+template <class... T>
+int given(const std::optional<T>&... values) {
+  return (0 + ... + (values.has_value() ? 1 : 0));
+}
+
+void need(bool condition, const char* field, const std::string& sentence) {
+  if (!condition) {
+    throw SpecError(field, std::string(field) + " " + sentence);
+  }
+}
+
+std::int64_t run_images(const RunSpec& spec, std::int64_t train_pictures) {
+  const auto& s = spec.schedule;
+  if (s.images) {
+    return *s.images;
+  }
+  if (s.steps) {
+    return *s.steps * spec.batch.effective();
+  }
+  if (s.epochs) {
+    return std::max<std::int64_t>(1, std::llround(*s.epochs * static_cast<double>(train_pictures)));
+  }
+  return kDefaultImages;
+}
+
+std::int64_t warmup_steps(const WarmupSpec& warmup,
+                          const ResolvedPlan& plan,
+                          std::int64_t train_pictures) {
+  if (warmup.kind == "none") {
+    return 0;
+  }
+  const auto whole = [&](double images) {
+    return static_cast<std::int64_t>(images / static_cast<double>(plan.effective_batch) + 1e-9);
+  };
+  std::int64_t steps = 0;
+  if (warmup.steps) {
+    steps = *warmup.steps;
+  } else if (warmup.images) {
+    steps = whole(static_cast<double>(*warmup.images));
+  } else if (warmup.epochs) {
+    steps = whole(*warmup.epochs * static_cast<double>(train_pictures));
+  } else {
+    const double fraction = warmup.fraction.value_or(0.1);
+    steps =
+        fraction > 0
+            ? std::max<std::int64_t>(
+                  1, static_cast<std::int64_t>(fraction * static_cast<double>(plan.steps) + 1e-9))
+            : 0;
+  }
+  return std::min(steps, plan.steps);
+}
+
+std::vector<std::int64_t> milestones(const DecaySpec& decay,
+                                     const ResolvedPlan& plan,
+                                     std::int64_t train_pictures) {
+  std::vector<std::int64_t> images = decay.images;
+  for (const double epoch : decay.epochs) {
+    images.push_back(std::llround(epoch * static_cast<double>(train_pictures)));
+  }
+  for (const std::int64_t step : decay.steps) {
+    images.push_back(step * plan.effective_batch);
+  }
+  std::sort(images.begin(), images.end());
+  return images;
+}
+
+double ruled_lr(const OptimSection& optim, std::int64_t batch) {
+  const double ratio = static_cast<double>(batch) / static_cast<double>(optim.base_batch);
+  if (optim.lr_rule == "linear") {
+    return optim.lr * ratio;
+  }
+  if (optim.lr_rule == "sqrt") {
+    return optim.lr * std::sqrt(ratio);
+  }
+  if (optim.lr_rule == "mixed") {
+    // Linear up to 128, square root beyond (algorithms.md 1.1).
+    const double linear = static_cast<double>(std::min<std::int64_t>(batch, 128)) /
+                          static_cast<double>(optim.base_batch);
+    return optim.lr * linear *
+           std::sqrt(static_cast<double>(std::max<std::int64_t>(batch, 128)) / 128.0);
+  }
+  return optim.lr;
+}
+
+}  // namespace
+
+void detail::check_contradictions(const RunSpec& spec) {
+  const auto& optim = spec.optim;
+  const auto& schedule = spec.schedule;
+  need(given(schedule.epochs, schedule.steps, schedule.images) <= 1,
+       "schedule",
+       "takes one of epochs, steps and images");
+  const auto& warmup = schedule.warmup;
+  need(given(warmup.steps, warmup.images, warmup.epochs, warmup.fraction) <= 1,
+       "schedule.warmup",
+       "takes one of steps, epochs, images and fraction");
+  const auto& decay = schedule.decay;
+  const int lists = (decay.epochs.empty() ? 0 : 1) + (decay.steps.empty() ? 0 : 1) +
+                    (decay.images.empty() ? 0 : 1);
+  need(lists <= 1, "schedule.decay", "takes one of epochs, steps and images");
+  need(decay.kind != "step" || lists == 1,
+       "schedule.decay",
+       "of kind step needs its milestones: epochs, steps or images");
+  need(!optim.nesterov || (optim.momentum > 0 && optim.dampening == 0),
+       "optim.nesterov",
+       "needs momentum > 0 and dampening 0");
+  need(optim.lamb.trust_min <= optim.lamb.trust_max,
+       "optim.lamb.trust_min",
+       "must not be above optim.lamb.trust_max");
+  need(optim.agvm.clamp[0] <= optim.agvm.clamp[1],
+       "optim.agvm.clamp",
+       "must be [low, high] with low <= high");
+  need(spec.data.min_object <= spec.data.max_object,
+       "data.min_object",
+       "must not be above data.max_object");
+  need(spec.data.max_object <= static_cast<double>(spec.data.size),
+       "data.max_object",
+       "must not be above data.size");
+  for (const auto& event : spec.events) {
+    const bool allowed = !std::holds_alternative<HelloCommand>(event.command) &&
+                         !std::holds_alternative<StatusCommand>(event.command);
+    need(allowed,
+         "events.command",
+         "cannot be " + command_name(event.command) + ": it changes nothing");
+  }
+}
+
+void validate(const RunSpec& spec) {
+  for (const auto& key : detail::keys()) {
+    const auto violation = detail::range_violation(key.range, key.get(spec));
+    need(violation.empty(), key.name.c_str(), violation);
+  }
+  detail::check_contradictions(spec);
+  if (spec.data.kind == "coco") {
+    need(!spec.data.annotations.empty(),
+         "data.annotations",
+         "must name the training annotations when data.kind is \"coco\"");
+    need(!spec.data.images.empty(),
+         "data.images",
+         "must name the folder of the training pictures when data.kind is \"coco\"");
+    need(spec.data.val_annotations.empty() == spec.data.val_images.empty(),
+         "data.val_images",
+         "and data.val_annotations must be given together");
+  }
+}
+
+ResolvedPlan resolve(const RunSpec& spec, std::int64_t train_pictures) {
+  ResolvedPlan plan;
+  plan.effective_batch = spec.batch.effective();
+  plan.total_images = run_images(spec, train_pictures);
+  plan.steps = (plan.total_images + plan.effective_batch - 1) / plan.effective_batch;
+  plan.warmup_steps = warmup_steps(spec.schedule.warmup, plan, train_pictures);
+  plan.warmup_images = std::min(plan.warmup_steps * plan.effective_batch, plan.total_images);
+  plan.decay_images = milestones(spec.schedule.decay, plan, train_pictures);
+  plan.lr = ruled_lr(spec.optim, plan.effective_batch);
+  const bool lamb_family = spec.optim.name == "lamb" || spec.optim.name == "pmd_lamb";
+  plan.eps = spec.optim.eps.value_or(lamb_family ? 1e-6 : 1e-8);
+  plan.clip_form = spec.optim.clip_form.value_or(lamb_family ? "lamb" : "torch");
+  const bool brief = plan.steps < kShortRunSteps;
+  plan.pmd_period =
+      spec.optim.pmd.period.value_or(brief ? std::max<std::int64_t>(20, plan.steps / 7) : 200);
+  plan.pmd_start = spec.optim.pmd.start.value_or(plan.warmup_steps);
+  const std::int64_t after_warmup =
+      brief ? static_cast<std::int64_t>(1.2 * static_cast<double>(plan.warmup_steps)) + 1
+            : plan.warmup_steps + 100;
+  plan.agvm_start = spec.optim.agvm.start.value_or(after_warmup);
+  plan.agvm_stop = spec.optim.agvm.stop.value_or(std::numeric_limits<std::int64_t>::max());
+  if (spec.optim.agvm.enabled && plan.agvm_start <= plan.warmup_steps) {
+    throw SpecError("optim.agvm.start",
+                    "optim.agvm.start must come after the warm-up of " +
+                        std::to_string(plan.warmup_steps) + " updates, found " +
+                        std::to_string(plan.agvm_start));
+  }
+  return plan;
+}
+
+}  // namespace batchscope::contract
