@@ -1,0 +1,97 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string>
+
+namespace batchscope::models {
+
+/// The layers of the detectors. Unlike torch::nn's, they draw no random numbers when they are
+/// built: weights start at zero and the builder initialises them from its own generator.
+/// Parameter names are torch's.
+
+struct ConvOptions {
+  std::int64_t in = 0, out = 0;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t padding = -1;  // -1: (kernel - 1) / 2
+  bool bias = true;
+};
+
+/// [N, in, H, W] -> [N, out, H', W'].
+class ConvImpl : public torch::nn::Module {
+ public:
+  explicit ConvImpl(const ConvOptions& options);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight;  // [out, in, kernel, kernel]
+  torch::Tensor bias;    // [out], or undefined
+
+ private:
+  std::int64_t stride_, padding_;
+};
+TORCH_MODULE(Conv);
+
+/// [N, in] -> [N, out].
+class DenseImpl : public torch::nn::Module {
+ public:
+  DenseImpl(std::int64_t in, std::int64_t out);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight;  // [out, in]
+  torch::Tensor bias;    // [out]
+};
+TORCH_MODULE(Dense);
+
+/// Group normalisation over `groups` groups of channels, eps 1e-5.
+class GroupNormImpl : public torch::nn::Module {
+ public:
+  GroupNormImpl(std::int64_t groups, std::int64_t channels);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight, bias;  // [channels]
+
+ private:
+  std::int64_t groups_;
+};
+TORCH_MODULE(GroupNorm);
+
+/// Batch normalisation with everything fixed: four buffers, nothing to train.
+/// Source: torchvision.ops.FrozenBatchNorm2d.
+class FrozenBatchNormImpl : public torch::nn::Module {
+ public:
+  explicit FrozenBatchNormImpl(std::int64_t channels, double eps = 1e-5);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight, bias, running_mean, running_var;  // [channels]
+
+ private:
+  double eps_;
+};
+TORCH_MODULE(FrozenBatchNorm);
+
+enum class Norm { kGroup, kFrozen, kBatch };
+
+/// "gn", "frozen" or "bn". Throws std::invalid_argument for another name.
+Norm parse_norm(const std::string& name);
+
+/// A normalisation layer of that kind: groups of 8 channels for kGroup (at least one group).
+torch::nn::AnyModule make_norm(Norm norm, std::int64_t channels);
+
+/// Convolution, normalisation and ReLU as children "0", "1", "2", as in torchvision's
+/// Conv2dNormActivation; without a norm the convolution has a bias.
+class ConvBlockImpl : public torch::nn::Module {
+ public:
+  explicit ConvBlockImpl(ConvOptions options, bool relu);
+  ConvBlockImpl(ConvOptions options, torch::nn::AnyModule norm, bool relu);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  Conv conv = nullptr;
+
+ private:
+  torch::nn::AnyModule norm_;
+  bool relu_;
+};
+TORCH_MODULE(ConvBlock);
+
+}  // namespace batchscope::models
