@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace batchscope::storage {
 
@@ -19,7 +21,27 @@ std::filesystem::path default_library();
 /// A fresh 12-digit hexadecimal run id, and the folder library/<id>.
 std::string new_run_id();
 std::filesystem::path run_folder(const std::filesystem::path& library, const std::string& id);
+/// The run file of a run folder; a file is itself.
+std::filesystem::path run_file_of(const std::filesystem::path& path);
+/// The run folder of a folder or of its run.sqlite; empty for a file elsewhere (*.bscope).
+std::filesystem::path folder_of_run(const std::filesystem::path& path);
 /// ISO 8601 UTC with milliseconds: 2026-11-20T22:30:00.123Z.
 std::string now_utc();
+
+/// A file that appears whole or not at all: written beside, renamed by commit(), removed by the
+/// destructor without one. Throws contract::StorageError.
+class ReplacingFile {
+ public:
+  explicit ReplacingFile(const std::filesystem::path& path);
+  ~ReplacingFile();
+  ReplacingFile(const ReplacingFile&) = delete;
+  ReplacingFile& operator=(const ReplacingFile&) = delete;
+  void write(std::string_view text);
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  std::FILE* file_ = nullptr;
+};
 
 }  // namespace batchscope::storage

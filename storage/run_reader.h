@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,11 @@ struct SeriesSamples {
   std::vector<std::int64_t> seq;
   std::vector<double> value;
 };
+/// What a series amounts to. min and max are NaN if no sample is finite.
+struct SeriesSummary {
+  std::int64_t count = 0, nonfinite = 0;
+  double min = 0, max = 0, first = 0, last = 0;
+};
 struct StoredEvent {
   std::int64_t id = 0;
   contract::EventRecord record;
@@ -29,7 +35,7 @@ struct StoredEval {
   std::int64_t id = 0;
   contract::EvalRecord record;
 };
-/// What the writer said last; believe status.h, not this.
+/// What the writer said last; believe run_status.h, not this.
 struct StoredState {
   contract::StatusReport report;
   std::int64_t pid = 0;
@@ -50,14 +56,23 @@ class RunReader {
   RunReader(RunReader&&) noexcept;
   RunReader(const RunReader&) = delete;
 
+  static constexpr std::int64_t kNewest = std::numeric_limits<std::int64_t>::max();
+
   contract::RunInfo info();
   std::vector<contract::SeriesInfo> series();  // index = series id
   std::vector<contract::SegmentRecord> segments();
   StoredState state();
   std::int64_t last_seq();
-  /// Appends rows with seq > after; returns the newest seq read (`after` if none).
-  std::int64_t read_axis(std::int64_t after, RowAxis& out);
-  std::int64_t read_series(std::int32_t series, std::int64_t after, SeriesSamples& out);
+  /// Appends rows with after < seq <= through; returns the newest seq read (`after` if none). A row
+  /// never changes once it was read, so that axes and series read one after the other agree.
+  std::int64_t read_axis(std::int64_t after, RowAxis& out, std::int64_t through = kNewest);
+  std::int64_t read_series(std::int32_t series,
+                           std::int64_t after,
+                           SeriesSamples& out,
+                           std::int64_t through = kNewest);
+  /// Smallest and largest finite value, first and last value, and counts of one series over all its
+  /// segments, from the chunks' summaries; count 0 if it was never measured.
+  SeriesSummary summary(std::int32_t series);
   std::vector<StoredEvent> events(std::int64_t after_id);
   std::vector<StoredEval> evals(std::int64_t after_id);
   std::vector<contract::ProbeRecord> probes();
@@ -70,11 +85,17 @@ class RunReader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// The segments that lead to `segment`, oldest first, each with the last step that counts: what is
-/// drawn as the run's line; all other rows are abandoned.
+/// A part of one segment, last_step included (kNoEnd: to its end).
 struct LineageSpan {
+  static constexpr std::int64_t kNoEnd = std::numeric_limits<std::int64_t>::max();
   std::int64_t segment = 0, first_step = 0, last_step = 0;
 };
+/// The segments that lead to `segment` (default: the newest), oldest first, each with the steps
+/// that count: what is drawn as the run's line; all other rows are abandoned.
 std::vector<LineageSpan> lineage(const std::vector<contract::SegmentRecord>& segments);
+std::vector<LineageSpan> lineage(const std::vector<contract::SegmentRecord>& segments,
+                                 std::int64_t segment);
+/// True if a row of that segment and step lies on the line.
+bool on_lineage(const std::vector<LineageSpan>& spans, std::int64_t segment, std::int64_t step);
 
 }  // namespace batchscope::storage

@@ -1,0 +1,53 @@
+#include "storage/migrations.h"
+
+namespace batchscope::storage {
+
+const std::vector<Migration>& migrations() {
+  // Version 1 is the first: there is nothing to take to it.
+  static const std::vector<Migration> steps;
+  return steps;
+}
+
+void check_run_file(Database& database, std::int64_t newest) {
+  const std::string name = "'" + database.path().string() + "'";
+  const std::int64_t application = database.query_integer("PRAGMA application_id");
+  if (application != kApplicationId) {
+    throw contract::StorageError(name + " is not a run file: its application id is " +
+                                 std::to_string(application) + ", expected " +
+                                 std::to_string(kApplicationId));
+  }
+  const std::int64_t version = database.query_integer("PRAGMA user_version");
+  if (version > newest) {
+    throw contract::StorageError(name + " was written by a newer Batchscope: run file version " +
+                                 std::to_string(version) + ", this program reads up to " +
+                                 std::to_string(newest));
+  }
+  if (version < 1) {
+    throw contract::StorageError(name + " is not a run file: its version is " +
+                                 std::to_string(version) + ", expected 1 or more");
+  }
+}
+
+void migrate(Database& database, const std::vector<Migration>& steps) {
+  const std::int64_t newest = steps.empty() ? kSchemaVersion : steps.back().from + 1;
+  check_run_file(database, newest);
+  std::int64_t version = database.query_integer("PRAGMA user_version");
+  if (version == newest) {
+    return;
+  }
+  Transaction transaction(database, Transaction::Kind::kWrite);
+  for (const Migration& step : steps) {
+    if (step.from == version) {
+      step.apply(database);
+      database.execute("PRAGMA user_version = " + std::to_string(++version));
+    }
+  }
+  if (version != newest) {
+    throw contract::StorageError("'" + database.path().string() +
+                                 "': there is no way from run file version " +
+                                 std::to_string(version) + " to " + std::to_string(newest));
+  }
+  transaction.commit();
+}
+
+}  // namespace batchscope::storage

@@ -1,0 +1,108 @@
+#include "storage/columns.h"
+#include "storage/json_text.h"
+#include "storage/run_reader_impl.h"
+
+#include <algorithm>
+
+namespace batchscope::storage {
+
+std::vector<StoredEvent> RunReader::events(std::int64_t after_id) {
+  std::vector<StoredEvent> all;
+  Statement row(impl_->current(),
+                "SELECT id, segment, step, seq, time, kind, source, text, args FROM event "
+                "WHERE id > ?1 ORDER BY id");
+  row.with(after_id);
+  while (row.step()) {
+    all.push_back({row.integer(0),
+                   {row.integer(1),
+                    row.integer(2),
+                    row.integer(3),
+                    row.text(4),
+                    row.text(5),
+                    row.text(6),
+                    row.text(7),
+                    map_from_json(row.text(8))}});
+  }
+  return all;
+}
+
+std::vector<StoredEval> RunReader::evals(std::int64_t after_id) {
+  Database& database = impl_->current();
+  const Transaction snapshot(database, Transaction::Kind::kRead);
+  std::vector<StoredEval> all;
+  Statement row(database,
+                "SELECT id, segment, step, images, seconds, pictures, eval_seconds FROM eval "
+                "WHERE id > ?1 ORDER BY id");
+  Statement metric(database, "SELECT name, value FROM eval_metric WHERE eval = ?1");
+  row.with(after_id);
+  while (row.step()) {
+    StoredEval eval{row.integer(0),
+                    {row.integer(1),
+                     row.integer(2),
+                     row.integer(3),
+                     row.number(4),
+                     row.integer(5),
+                     row.number(6),
+                     {}}};
+    metric.with(eval.id);
+    while (metric.step()) {
+      eval.record.metrics[metric.text(0)] = metric.number(1);
+    }
+    all.push_back(std::move(eval));
+  }
+  return all;
+}
+
+std::vector<contract::ProbeRecord> RunReader::probes() {
+  std::vector<contract::ProbeRecord> all;
+  Statement row(impl_->current(),
+                "SELECT probe, name, width, height, png, truth FROM probe ORDER BY probe");
+  while (row.step()) {
+    all.push_back({row.integer(0),
+                   row.text(1),
+                   static_cast<std::int32_t>(row.integer(2)),
+                   static_cast<std::int32_t>(row.integer(3)),
+                   std::string(row.bytes(4)),
+                   decode_boxes(row.bytes(5))});
+  }
+  return all;
+}
+
+std::vector<contract::PredictionRecord> RunReader::predictions(std::int64_t segment,
+                                                               std::int64_t step) {
+  const std::vector<LineageSpan> spans = lineage(segments(), segment);
+  Database& database = impl_->current();
+  const Transaction snapshot(database, Transaction::Kind::kRead);
+  Statement newest(
+      database, "SELECT max(step) FROM prediction WHERE segment = ?1 AND step BETWEEN ?2 AND ?3");
+  Statement row(database,
+                "SELECT probe, boxes FROM prediction WHERE segment = ?1 AND step = ?2 "
+                "ORDER BY probe");
+  std::vector<contract::PredictionRecord> all;
+  for (auto span = spans.rbegin(); span != spans.rend() && all.empty(); ++span) {
+    // The picture of the untrained model is taken after update start_step, before the first row.
+    newest.with(span->segment, span->first_step - 1, std::min(span->last_step, step));
+    if (!newest.step() || newest.is_null(0)) {
+      continue;
+    }
+    const std::int64_t found = newest.integer(0);
+    row.with(span->segment, found);
+    while (row.step()) {
+      all.push_back({row.integer(0), span->segment, found, decode_boxes(row.bytes(1))});
+    }
+  }
+  return all;
+}
+
+std::vector<contract::CheckpointRecord> RunReader::checkpoints() {
+  std::vector<contract::CheckpointRecord> all;
+  Statement row(impl_->current(),
+                "SELECT segment, step, file, kind, bytes FROM checkpoint ORDER BY segment, step, "
+                "file");
+  while (row.step()) {
+    all.push_back({row.integer(0), row.integer(1), row.text(2), row.text(3), row.integer(4)});
+  }
+  return all;
+}
+
+}  // namespace batchscope::storage

@@ -1,0 +1,425 @@
+#include "storage/run_writer.h"
+
+#include "storage/columns.h"
+#include "storage/folding.h"
+#include "storage/json_text.h"
+#include "storage/migrations.h"
+#include "storage/run_files.h"
+#include "storage/run_status.h"
+
+#include <fcntl.h>
+#include <map>
+#include <unistd.h>
+
+namespace batchscope::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using contract::StorageError;
+
+constexpr std::uintmax_t kWalLimit = 64U << 20;
+
+BlobView view_of(const std::string& blob) {
+  return {blob.data(), blob.size()};
+}
+
+fs::path beside(const fs::path& path, const char* suffix) {
+  fs::path other = path;
+  other += suffix;
+  return other;
+}
+
+void use_wal(Database& database) {
+  const std::string mode = database.query_text("PRAGMA journal_mode = WAL");
+  if (mode != "wal") {
+    throw StorageError("'" + database.path().string() +
+                       "': the file system of this folder does not support a write-ahead log "
+                       "(journal mode is '" +
+                       mode + "')");
+  }
+  database.execute("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = " +
+                   std::to_string(kWalLimit));
+}
+
+void insert_run(Database& database, const contract::RunInfo& info) {
+  Statement(database,
+            "INSERT INTO run (one, id, name, spec_toml, engine_version, host, device, threads, "
+            "data_checksum, modules, classes, steps, total_images, parent_run, parent_step, "
+            "started) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
+      .with(info.id,
+            info.name,
+            info.spec_toml,
+            info.engine_version,
+            info.host,
+            info.device,
+            info.threads,
+            info.data_checksum,
+            to_json(info.modules),
+            to_json(info.classes),
+            info.steps,
+            info.total_images,
+            info.parent_run,
+            info.parent_step,
+            info.started.empty() ? now_utc() : info.started)
+      .run();
+  Statement(database,
+            "INSERT INTO state VALUES (1, 'starting', 0, ?1, 0, '', 0, 0.0, 0, 0, 0, '', 0, '', "
+            "'', 0, NULL, '')")
+      .with(info.steps)
+      .run();
+}
+
+void update_run(Database& database, const contract::RunInfo& info) {
+  const std::string stored = database.query_text("SELECT id FROM run");
+  if (stored != info.id) {
+    throw StorageError("'" + database.path().string() + "' holds run " + stored + ", expected " +
+                       info.id);
+  }
+  Statement(database,
+            "UPDATE run SET spec_toml = ?1, engine_version = ?2, host = ?3, device = ?4, "
+            "threads = ?5, data_checksum = ?6, modules = ?7, classes = ?8, steps = ?9, "
+            "total_images = ?10")
+      .with(info.spec_toml,
+            info.engine_version,
+            info.host,
+            info.device,
+            info.threads,
+            info.data_checksum,
+            to_json(info.modules),
+            to_json(info.classes),
+            info.steps,
+            info.total_images)
+      .run();
+}
+
+void claim(Database& database) {
+  const std::int64_t pid = ::getpid();
+  Statement(database,
+            "UPDATE state SET state = 'starting', pid = ?1, pid_started = ?2, boot_id = ?3, "
+            "heartbeat_unix = ?4, exit_code = NULL, finished = ''")
+      .with(pid, process_start(pid), current_boot_id(), unix_now())
+      .run();
+}
+
+Database create(const fs::path& file, const contract::RunInfo& info) {
+  Database database(file, Database::Mode::kCreate);
+  use_wal(database);
+  Transaction transaction(database, Transaction::Kind::kWrite);
+  database.execute(kSchemaSql);
+  insert_run(database, info);
+  claim(database);
+  transaction.commit();
+  return database;
+}
+
+Database reopen(const fs::path& file, const contract::RunInfo& info) {
+  Database database(file, Database::Mode::kReadWrite);
+  migrate(database);
+  use_wal(database);
+  Transaction transaction(database, Transaction::Kind::kWrite);
+  if (!info.id.empty()) {
+    update_run(database, info);
+  }
+  claim(database);
+  transaction.commit();
+  return database;
+}
+
+void sync_file(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0) {
+    ::close(fd);
+  }
+  if (!synced) {
+    throw StorageError("'" + path.string() + "' cannot be written to the disk");
+  }
+}
+
+/// Counts that go back with a transaction.
+struct Counters {
+  std::int64_t last_seq = 0;
+  std::int64_t live_rows = 0;
+  std::int64_t seq_shift = 0;  // stored seq - given seq
+  std::size_t series = 0;
+};
+
+}  // namespace
+
+struct RunWriter::Impl {
+  explicit Impl(Database opened)
+      : database(std::move(opened)),
+        folding(database),
+        insert_row(database,
+                   "INSERT INTO live_row (seq, segment, step, images, seconds, samples) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+        update_heartbeat(database, "UPDATE state SET heartbeat_unix = ?1"),
+        update_state(database,
+                     "UPDATE state SET state = ?1, step = ?2, steps = ?3, images = ?4, "
+                     "optimizer = ?5, agvm = ?6, lr = ?7, micro = ?8, accumulation = ?9, "
+                     "ranks = ?10, phase = ?11, heartbeat_unix = ?12") {
+    now.last_seq = database.query_integer(
+        "SELECT max(coalesce((SELECT max(seq) FROM live_row), 0), "
+        "coalesce((SELECT max(last_seq) FROM axis_chunk), 0))");
+    now.live_rows = database.query_integer("SELECT count(*) FROM live_row");
+    Statement stored(database, "SELECT name, unit, module, help FROM series ORDER BY id");
+    while (stored.step()) {
+      remember({stored.text(0), stored.text(1), stored.text(2), stored.text(3)});
+    }
+    committed = now;
+  }
+
+  void begin() {
+    if (!database.in_transaction()) {
+      database.execute("BEGIN IMMEDIATE");
+    }
+  }
+  std::int32_t remember(const contract::SeriesInfo& info) {
+    const auto index = static_cast<std::int32_t>(series.size());
+    series.push_back(info);
+    index_of[info.name] = index;
+    now.series = series.size();
+    return index;
+  }
+  template <class... Values>
+  void write(const char* sql, const Values&... values) {
+    begin();
+    Statement(database, sql).with(values...).run();
+  }
+  void truncate_wal() {
+    std::error_code error;
+    const auto size = fs::file_size(beside(database.path(), "-wal"), error);
+    if (!error && size > kWalLimit) {
+      database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+  }
+
+  Database database;
+  Folding folding;
+  Statement insert_row, update_heartbeat, update_state;
+  std::vector<contract::SeriesInfo> series;
+  std::map<std::string, std::int32_t> index_of;
+  Counters now, committed;
+};
+
+RunWriter::RunWriter(const fs::path& folder, const contract::RunInfo& info, bool resume) {
+  const fs::path file = folder / kRunFile;
+  std::error_code error;
+  if (resume && !fs::is_regular_file(file, error)) {
+    throw StorageError("there is no run file '" + file.string() + "' to go on with");
+  }
+  impl_ = std::make_unique<Impl>(resume ? reopen(file, info) : create(file, info));
+}
+
+RunWriter::~RunWriter() = default;
+
+std::vector<std::int32_t> RunWriter::add_series(const std::vector<contract::SeriesInfo>& series) {
+  std::vector<std::int32_t> indices;
+  for (const contract::SeriesInfo& info : series) {
+    const auto known = impl_->index_of.find(info.name);
+    if (known != impl_->index_of.end()) {
+      indices.push_back(known->second);
+      continue;
+    }
+    impl_->write("INSERT INTO series (id, name, unit, module, help) VALUES (?1, ?2, ?3, ?4, ?5)",
+                 impl_->series.size(),
+                 info.name,
+                 info.unit,
+                 info.module,
+                 info.help);
+    indices.push_back(impl_->remember(info));
+  }
+  return indices;
+}
+
+const std::vector<contract::SeriesInfo>& RunWriter::series() const {
+  return impl_->series;
+}
+
+void RunWriter::segment(const contract::SegmentRecord& record) {
+  impl_->write(
+      "INSERT OR REPLACE INTO segment (segment, parent, start_step, abandoned_after, reason) "
+      "VALUES (?1, ?2, ?3, ?4, ?5)",
+      record.segment,
+      record.parent,
+      record.start_step,
+      record.abandoned_after,
+      record.reason);
+}
+
+void RunWriter::step(const contract::StepRecord& record) {
+  impl_->begin();
+  Counters next = impl_->now;
+  if (record.seq + next.seq_shift <= next.last_seq) {
+    next.seq_shift = next.last_seq + 1 - record.seq;
+  }
+  next.last_seq = record.seq + next.seq_shift;
+  ++next.live_rows;
+  const std::string samples = encode_samples(record.values);
+  impl_->insert_row
+      .with(next.last_seq,
+            record.segment,
+            record.step,
+            record.images,
+            record.seconds,
+            view_of(samples))
+      .run();
+  impl_->now = next;
+}
+
+void RunWriter::event(const contract::EventRecord& record) {
+  impl_->write(
+      "INSERT INTO event (segment, step, seq, time, kind, source, text, args) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      record.segment,
+      record.step,
+      impl_->now.last_seq,
+      record.time.empty() ? now_utc() : record.time,
+      record.kind,
+      record.source,
+      record.text,
+      to_json(record.args));
+}
+
+void RunWriter::eval(const contract::EvalRecord& record) {
+  impl_->write(
+      "INSERT INTO eval (segment, step, images, seconds, pictures, eval_seconds) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+      record.segment,
+      record.step,
+      record.images,
+      record.seconds,
+      record.pictures,
+      record.eval_seconds);
+  const std::int64_t id = impl_->database.last_insert_id();
+  for (const auto& [name, value] : record.metrics) {
+    impl_->write(
+        "INSERT INTO eval_metric (eval, name, value) VALUES (?1, ?2, ?3)", id, name, value);
+  }
+}
+
+void RunWriter::probe(const contract::ProbeRecord& record) {
+  const std::string truth = encode_boxes(record.truth);
+  impl_->write(
+      "INSERT OR REPLACE INTO probe (probe, name, width, height, png, truth) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+      record.probe,
+      record.name,
+      record.width,
+      record.height,
+      view_of(record.png),
+      view_of(truth));
+}
+
+void RunWriter::prediction(const contract::PredictionRecord& record) {
+  const std::string boxes = encode_boxes(record.boxes);
+  impl_->write(
+      "INSERT OR REPLACE INTO prediction (segment, step, probe, boxes) VALUES (?1, ?2, ?3, ?4)",
+      record.segment,
+      record.step,
+      record.probe,
+      view_of(boxes));
+}
+
+void RunWriter::checkpoint(const contract::CheckpointRecord& record) {
+  impl_->write(
+      "INSERT OR REPLACE INTO checkpoint (file, segment, step, kind, bytes) "
+      "VALUES (?1, ?2, ?3, ?4, ?5)",
+      record.file,
+      record.segment,
+      record.step,
+      record.kind,
+      record.bytes);
+}
+
+void RunWriter::checkpoint_removed(const std::string& file) {
+  impl_->write("DELETE FROM checkpoint WHERE file = ?1", file);
+}
+
+void RunWriter::status(const contract::StatusReport& report) {
+  impl_->begin();
+  impl_->update_state
+      .with(contract::to_string(report.state),
+            report.step,
+            report.steps,
+            report.images,
+            report.optimizer,
+            report.agvm,
+            report.lr,
+            report.micro,
+            report.accumulation,
+            report.ranks,
+            report.phase,
+            unix_now())
+      .run();
+}
+
+void RunWriter::heartbeat() {
+  impl_->begin();
+  impl_->update_heartbeat.with(unix_now()).run();
+}
+
+std::int64_t RunWriter::commit() {
+  Impl& impl = *impl_;
+  if (impl.database.in_transaction()) {
+    const auto chunk = static_cast<std::int64_t>(kChunkRows);
+    if (impl.now.live_rows >= chunk) {
+      impl.folding.fold(impl.now.live_rows / chunk * chunk);
+      impl.now.live_rows %= chunk;
+    }
+    impl.database.execute("COMMIT");
+    impl.committed = impl.now;
+    impl.truncate_wal();
+  }
+  return impl.committed.last_seq;
+}
+
+void RunWriter::rollback() noexcept {
+  try {
+    if (impl_->database.in_transaction()) {
+      impl_->database.execute("ROLLBACK");
+    }
+  } catch (const StorageError&) {  // SQLite had rolled back by itself
+  }
+  impl_->now = impl_->committed;
+  while (impl_->series.size() > impl_->now.series) {
+    impl_->index_of.erase(impl_->series.back().name);
+    impl_->series.pop_back();
+  }
+}
+
+std::int64_t RunWriter::last_seq() const {
+  return impl_->now.last_seq;
+}
+
+void RunWriter::finish(contract::RunState state, int exit_code) {
+  impl_->write("UPDATE state SET state = ?1, exit_code = ?2, finished = ?3, heartbeat_unix = ?4",
+               contract::to_string(state),
+               exit_code,
+               now_utc(),
+               unix_now());
+  impl_->folding.fold(impl_->now.live_rows);
+  impl_->now.live_rows = 0;
+  commit();
+  // A connection of another process would keep "journal_mode = DELETE" out for as long as it is
+  // open. A compact copy in its place needs nobody's consent: who has the old file open sees the
+  // same rows there. The log is emptied first, so that it says nothing about the new file.
+  const fs::path file = impl_->database.path();
+  const fs::path copy = beside(file, ".part");
+  std::error_code error, ignored;
+  fs::remove(copy, ignored);
+  if (impl_->database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)") != 0) {
+    throw BusyError("'" + file.string() + "' is being read: its log cannot be closed yet");
+  }
+  Statement(impl_->database, "VACUUM INTO ?1").with(copy.string()).run();
+  sync_file(copy);
+  impl_.reset();
+  fs::rename(copy, file, error);
+  if (error) {
+    throw StorageError("'" + file.string() + "' cannot be replaced: " + error.message());
+  }
+  fs::remove(beside(file, "-wal"), ignored);
+  fs::remove(beside(file, "-shm"), ignored);
+}
+
+}  // namespace batchscope::storage
