@@ -11,7 +11,7 @@
 namespace batchscope::train {
 
 /// The gradients of one update, equal on all ranks, one tensor per parameter (zeros where no
-/// gradient came).
+/// gradient came). They may be changed in place, and are valid until the next begin().
 struct StepGradients {
   std::vector<torch::Tensor> mean;  // gradient of the mean loss over the step's pictures
   std::vector<torch::Tensor> half1,
@@ -19,11 +19,13 @@ struct StepGradients {
   double pictures1 = 0, pictures2 = 0;  // pictures in the halves
 };
 
-/// What finish() has to deliver for the step that begins.
+/// What finish() has to deliver for the step that begins. Micro-batch j has `micro` pictures, the
+/// last one (N - 1) the rest. With K micro-batches per rank, rank r holds r·K <= j < min((r+1)·K,
+/// N): in a small last step the last ranks may hold fewer, or none (first_micro == last_micro).
 struct SyncPlan {
   std::int64_t pictures = 0;                     // of the step, all ranks
   std::int64_t micros = 0;                       // N
-  std::int64_t first_micro = 0, last_micro = 0;  // this rank's
+  std::int64_t first_micro = 0, last_micro = 0;  // this rank's are first_micro <= j < last_micro
   std::int64_t micro = 1;                        // pictures per micro-batch
   bool measure = false;                          // also deliver the halves (needs N >= 2)
   bool interleave = false;  // halves are even and odd j instead of j < floor(N/2) and the rest
@@ -35,8 +37,11 @@ struct SyncPlan {
 /// and micro-batches gives the same gradients (DESIGN.md section 7). Training thread only.
 class GradientSync {
  public:
+  /// All parameters require gradients and share one dtype and device (else std::invalid_argument).
+  /// Their grad() belongs to this object from now on.
   GradientSync(std::vector<torch::Tensor> parameters, std::shared_ptr<Group> group);
   ~GradientSync();
+  /// Throws std::invalid_argument for a plan that contradicts itself, or measures with N < 2.
   void begin(const SyncPlan& plan);
   /// Backward of micro-batch `number` with `pictures` pictures; `loss` is the mean over them.
   /// Called in order of number.

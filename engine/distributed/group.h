@@ -15,7 +15,9 @@ struct LaunchEnv {
   std::int64_t rank = 0, world = 1, local_rank = 0;
   std::string master_address = "127.0.0.1";
   std::int64_t master_port = 0;
-  bool external = false;  // started by torchrun or Slurm: rank variables were set
+  bool external = false;    // started by torchrun or Slurm: rank variables were set
+  bool supervised = false;  // started by our supervisor: rank variables were set by it
+  int store_fd = -1;        // rank 0 under our supervisor: the listening socket at master_port
 };
 /// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT, else Slurm's variables; none set:
 /// one process, not external. Throws contract::SpecError naming the variable that is malformed or
