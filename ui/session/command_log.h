@@ -54,7 +54,7 @@ class CommandLog : public QAbstractTableModel {
   void entryChanged(qint64 id);
 
  private:
-  void add(Entry entry);
+  void add(const Entry& entry);
   void update(qint64 id, const std::function<void(Entry&)>& change);
 
   QList<Entry> entries_;

@@ -36,8 +36,8 @@ class EngineClient : public QObject {
   /// Attaches to the run in this folder and keeps re-attaching. Another folder: detaches first.
   void attach(const QString& runFolder);
   void detach();
-  /// Sends a command; its id, or -1 (with `refused` emitted) when control is off. The answer is a
-  /// signal with that id.
+  /// Sends a command; its id, or -1 (after `sent` and `refused`) when control is off. The answer is
+  /// a signal with that id.
   qint64 send(const contract::CommandBody& body);
   /// "no answer" after this long; the answer is still taken when it comes. Default 5,000 ms.
   void setAnswerTimeout(int ms) { answerTimeoutMs_ = ms; }
@@ -66,7 +66,6 @@ class EngineClient : public QObject {
     QString text;
     QElapsedTimer since;
     bool reported = false;
-    bool hello = false;
   };
   void tryConnect();
   void onConnected();

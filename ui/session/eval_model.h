@@ -16,7 +16,8 @@ class EvalModel : public QAbstractTableModel {
   enum Role { kIdRole = Qt::UserRole + 1, kAbandonedRole, kMetricsRole };
 
   explicit EvalModel(QObject* parent = nullptr);
-  void setEvals(const QList<EvalItem>& evals);
+  /// As EventModel::setEvents.
+  bool setEvals(const QList<EvalItem>& evals);
   const QList<EvalItem>& evals() const { return evals_; }
   /// Metric names in column order: COCO's twelve first, others by name.
   const QStringList& metrics() const { return metrics_; }

@@ -15,8 +15,9 @@ class EventModel : public QAbstractTableModel {
   enum Role { kIdRole = Qt::UserRole + 1, kStepRole, kKindRole, kAbandonedRole, kPlaySecondsRole };
 
   explicit EventModel(QObject* parent = nullptr);
-  /// Takes the whole list; rows that are the same stay, so that a selection survives.
-  void setEvents(const QList<EventItem>& events);
+  /// Takes the whole list; rows that stay keep their indexes, so that a selection survives. False
+  /// if nothing changed.
+  bool setEvents(const QList<EventItem>& events);
   const QList<EventItem>& events() const { return events_; }
 
   int rowCount(const QModelIndex& parent = {}) const override;

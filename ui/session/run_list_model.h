@@ -85,7 +85,7 @@ class RunListModel : public QAbstractTableModel {
   void failed(const QString& sentence);
 
  private:
-  void scan();
+  void apply(const QList<RunListItem>& runs);
   void merge(const QString& library, const QList<RunListItem>& runs, const QString& error);
   QVariant display(const RunListItem& run, int column) const;
   QVariant sortValue(const RunListItem& run, int column) const;

@@ -8,6 +8,7 @@
 #include <QTimer>
 
 #include <memory>
+#include <optional>
 
 namespace batchscope::session {
 
@@ -104,7 +105,7 @@ class RunSession : public QObject {
   CommandLog* commandLog() const { return log_; }
   bool canControl() const;
   qint64 sendCommand(const contract::CommandBody& body);
-  /// The change that `undo` would take back: the newest restore point's event; id 0 if none.
+  /// The change that `undo` would take back: the newest one on the live line; id 0 if none.
   EventItem undoTarget() const;
 
   /// Time between reads without notices, default 250 ms while live.
@@ -131,26 +132,28 @@ class RunSession : public QObject {
 
  private:
   void onUpdate(const RunUpdate& update);
-  void onProbes(const QList<ProbeItem>& probes, std::int64_t row);
   void onFailed(const QString& sentence);
   void onPlayhead();
   void setState(State state);
   void refreshLists();
   void refreshStatus();
   void requestProbes();
+  void requestWanted();
   std::int64_t rowLimit() const;
 
   QString path_, failure_;
   State state_ = State::kClosed;
   RunItem info_;
-  StatusItem status_;
+  StatusItem status_, fileStatus_;
+  std::optional<contract::StatusReport> report_;  // of the attached engine
   QList<SeriesItem> series_;
   QHash<QString, int> seriesIndex_;
   QList<EventItem> events_;
   QList<EvalItem> evals_;
   QList<ProbeItem> probes_;
   std::shared_ptr<RunStore> store_;
-  std::unique_ptr<QThread> thread_;
+  std::shared_ptr<QThread> thread_;
+  QList<std::shared_ptr<QThread>> retired_;
   RunWorker* worker_ = nullptr;
   Playhead* playhead_;
   EngineClient* client_;

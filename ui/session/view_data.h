@@ -59,7 +59,8 @@ struct SampleItem {
   bool valid = false;
   double x = 0, value = 0;
   std::int64_t step = 0, images = 0;
-  double seconds = 0;
+  double seconds = 0;      // training time
+  double playSeconds = 0;  // place on the timeline
   std::int64_t segment = 0;
   bool abandoned = false;
 };
@@ -85,7 +86,7 @@ struct EventItem {
   QMap<QString, QString> args;
   bool abandoned = false;  // stands in an abandoned branch
   /// The event's place on an axis.
-  double x(XKind kind_of_axis) const;
+  double x(XKind kindOfAxis) const;
 };
 
 /// One evaluation.
@@ -94,7 +95,7 @@ struct EvalItem {
   double seconds = 0, evalSeconds = 0, playSeconds = 0;
   QMap<QString, double> metrics;
   bool abandoned = false;
-  double x(XKind kind_of_axis) const;
+  double x(XKind kindOfAxis) const;
 };
 
 /// A box in pixels of its picture.

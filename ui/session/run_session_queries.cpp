@@ -1,0 +1,242 @@
+#include "ui/session/eval_model.h"
+#include "ui/session/event_model.h"
+#include "ui/session/playhead.h"
+#include "ui/session/run_session.h"
+#include "ui/session/run_store.h"
+#include "ui/session/run_worker.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::session {
+
+namespace {
+
+constexpr double kMaxSmoothing = 0.999;
+
+int thousandthsOf(double smoothing) {
+  return static_cast<int>(std::lround(std::clamp(smoothing, 0.0, kMaxSmoothing) * 1000));
+}
+
+/// Changes of the training: what an undo to their own step takes back.
+bool isChange(const QString& kind) {
+  static const QStringList kinds{QStringLiteral("optimizer"),
+                                 QStringLiteral("lr"),
+                                 QStringLiteral("accumulation"),
+                                 QStringLiteral("end")};
+  return kinds.contains(kind);
+}
+
+bool isAbandoned(const std::vector<LineSegment>& line,
+                 std::int64_t segment,
+                 std::int64_t step,
+                 bool change) {
+  for (const auto& part : line)
+    if (part.segment == segment)
+      return step > part.lastStep || (change && part.undone && step == part.lastStep);
+  return true;
+}
+
+}  // namespace
+
+QStringList RunSession::seriesWithPrefix(const QString& prefix) const {
+  QStringList names;
+  for (const auto& module : info_.modules)
+    if (hasSeries(prefix + module))
+      names.append(prefix + module);
+  for (const auto& series : series_)
+    if (series.name.startsWith(prefix) && !names.contains(series.name))
+      names.append(series.name);
+  return names;
+}
+
+bool RunSession::hasSeries(const QString& name) const {
+  return seriesIndex_.contains(name);
+}
+
+void RunSession::requestWanted() {
+  if (worker_)
+    QMetaObject::invokeMethod(worker_, &RunWorker::fulfil, Qt::QueuedConnection);
+}
+
+SeriesView RunSession::view(
+    const QString& name, XKind kind, double x0, double x1, int pixels, double smoothing) {
+  SeriesView view;
+  view.name = name;
+  const auto found = seriesIndex_.constFind(name);
+  view.known = found != seriesIndex_.constEnd();
+  if (!view.known)
+    return view;
+  const auto& item = series_[*found];
+  view.unit = item.unit;
+  view.module = item.module;
+  view.help = item.help;
+  const CurveWant want{{*found, thousandthsOf(smoothing)}, kind};
+  view.smoothing = want.key.weight();
+  view.loading = !store_->view(
+      view, want, rowLimit(), std::min(x0, x1), std::max(x0, x1), std::max(1, pixels));
+  if (store_->hasWants())
+    requestWanted();
+  return view;
+}
+
+HeatmapView RunSession::heatmap(
+    const QString& prefix, XKind kind, double x0, double x1, int columns) {
+  HeatmapView map;
+  map.columns = std::max(1, columns);
+  map.x0 = x0;
+  map.x1 = x1;
+  for (const auto& name : seriesWithPrefix(prefix)) {
+    const auto curve = view(name, kind, x0, x1, map.columns);
+    map.loading = map.loading || curve.loading;
+    map.rows.append(name.mid(prefix.size()));
+    QList<double> low(map.columns, std::numeric_limits<double>::quiet_NaN()), high = low;
+    for (const auto& part : curve.parts)
+      for (const auto& point : part.points) {
+        if (part.abandoned || point.x() < x0 || point.x() > x1 || x1 <= x0)
+          continue;
+        const auto column =
+            std::min(map.columns - 1, static_cast<int>((point.x() - x0) / (x1 - x0) * map.columns));
+        low[column] = std::fmin(low[column], point.y());
+        high[column] = std::fmax(high[column], point.y());
+      }
+    for (int column = 0; column < map.columns; ++column)
+      map.cells.append((low[column] + high[column]) / 2);
+  }
+  return map;
+}
+
+QPointF RunSession::xRange(XKind kind) const {
+  return store_->xRange(kind, rowLimit());
+}
+
+QPointF RunSession::fullXRange(XKind kind) const {
+  return store_->xRange(kind, store_->rows());
+}
+
+SampleItem RunSession::nearest(const QString& name, XKind kind, double x, int offset) {
+  const auto found = seriesIndex_.constFind(name);
+  if (found == seriesIndex_.constEnd())
+    return {};
+  return store_->nearest({*found, 0}, kind, rowLimit(), x, offset);
+}
+
+SampleItem RunSession::nextNonFinite(const QString& name, XKind kind, double x) {
+  const auto found = seriesIndex_.constFind(name);
+  if (found == seriesIndex_.constEnd())
+    return {};
+  return store_->nextNonFinite({*found, 0}, kind, rowLimit(), x);
+}
+
+QList<SampleItem> RunSession::samples(const QString& name, XKind kind, double x0, double x1) {
+  const auto found = seriesIndex_.constFind(name);
+  if (found == seriesIndex_.constEnd())
+    return {};
+  return store_->samples({*found, 0}, kind, rowLimit(), x0, x1, true);
+}
+
+QList<EventItem> RunSession::events() const {
+  return eventModel_->events();
+}
+
+QList<EvalItem> RunSession::evals() const {
+  return evalModel_->evals();
+}
+
+void RunSession::refreshLists() {
+  const auto limit = rowLimit();
+  const bool all = limit >= store_->rows();
+  const auto now = playhead_->position();
+  const auto line = store_->line(limit);
+  QList<EventItem> events;
+  for (auto event : events_) {
+    if (!all && event.playSeconds > now)
+      continue;
+    event.abandoned = isAbandoned(line, event.segment, event.step, isChange(event.kind));
+    events.append(event);
+  }
+  QList<EvalItem> evals;
+  for (auto eval : evals_) {
+    if (!all && eval.playSeconds > now)
+      continue;
+    eval.abandoned = isAbandoned(line, eval.segment, eval.step, false);
+    evals.append(eval);
+  }
+  const bool newEvents = eventModel_->setEvents(events);
+  const bool newEvals = evalModel_->setEvals(evals);
+  if (newEvents)
+    Q_EMIT eventsChanged();
+  if (newEvals)
+    Q_EMIT evalsChanged();
+  requestProbes();
+}
+
+EvalItem RunSession::latestEval() const {
+  for (int i = static_cast<int>(evalModel_->evals().size()) - 1; i >= 0; --i)
+    if (!evalModel_->evals()[i].abandoned)
+      return evalModel_->evals()[i];
+  EvalItem none;
+  none.step = -1;
+  return none;
+}
+
+void RunSession::requestProbes() {
+  const auto eval = latestEval();
+  const auto wanted = eval.step < 0 ? -1 : eval.id;
+  if (!worker_ || wanted == probeEval_)
+    return;
+  probeEval_ = wanted;
+  const auto line = store_->line(rowLimit());
+  const auto segment = line.empty() ? 0 : line.front().segment;
+  const auto step = eval.step;
+  QMetaObject::invokeMethod(
+      worker_, [worker = worker_, segment, step] { worker->readProbes(segment, step); });
+}
+
+SampleItem RunSession::playheadSample() const {
+  return store_->rowItem(rowLimit() - 1);
+}
+
+void RunSession::seekToStep(std::int64_t step) {
+  const auto row = store_->liveRowOfStep(step, store_->rows());
+  if (row >= 0)
+    playhead_->seek(store_->rowItem(row).playSeconds);
+}
+
+void RunSession::seekToEvent(std::int64_t eventId) {
+  for (const auto& event : events_)
+    if (event.id == eventId)
+      playhead_->seek(event.playSeconds);
+}
+
+void RunSession::seekRows(int rows) {
+  const auto last = store_->rows() - 1;
+  if (last < 0)
+    return;
+  const auto row = std::clamp<std::int64_t>(rowLimit() - 1 + rows, 0, last);
+  playhead_->seek(store_->rowItem(row).playSeconds);
+}
+
+void RunSession::seekNextEvent(int direction) {
+  const auto now = playhead_->position();
+  const EventItem* best = nullptr;
+  for (const auto& event : events_) {
+    const bool ahead = direction > 0 ? event.playSeconds > now : event.playSeconds < now;
+    const bool nearer = !best || (direction > 0 ? event.playSeconds < best->playSeconds
+                                                : event.playSeconds >= best->playSeconds);
+    if (ahead && nearer)
+      best = &event;
+  }
+  if (best)
+    playhead_->seek(best->playSeconds);
+}
+
+EventItem RunSession::undoTarget() const {
+  const auto line = store_->line(store_->rows());
+  for (int i = static_cast<int>(events_.size()) - 1; i >= 0; --i)
+    if (isChange(events_[i].kind) && !isAbandoned(line, events_[i].segment, events_[i].step, true))
+      return events_[i];
+  return {};
+}
+
+}  // namespace batchscope::session
