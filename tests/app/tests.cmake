@@ -1,0 +1,1 @@
+batchscope_test(tst_layers app LABELS unit)
