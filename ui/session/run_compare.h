@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/contract/run_spec.h"
 #include "ui/session/run_session.h"
 #include "ui/session/view_data.h"
 
@@ -92,7 +93,9 @@ class RunCompare : public QObject {
   void dataChanged();
 
  private:
+  void onRunsChanged();
   void refreshSettings();
+  static QString settingText(const contract::RunSpec& spec, const QString& key);
 
   QList<QPointer<RunSession>> sessions_;
   SettingsDiffModel* settings_;

@@ -53,7 +53,7 @@ class SpecForm : public QObject {
 
   /// "8 × 16 × 1 = 128" from micro, accumulation and ranks.
   QString effectiveBatchText() const;
-  /// "lr 0.05 × sqrt(128 / 16) = 0.141": the lr that the rule gives.
+  /// "lr 0.05, rule sqrt (128 / 16) = 0.1414": the lr that the rule gives.
   QString learningRateText() const;
   /// "300 steps, 38,400 pictures"; empty if the training set's size is not known.
   QString lengthText() const;
@@ -63,6 +63,9 @@ class SpecForm : public QObject {
   void fieldChanged(const QString& key);
 
  private:
+  /// Size of the training set where the spec says it, else 0.
+  std::int64_t trainPictures() const;
+
   contract::RunSpec spec_;
   QHash<QString, QString> badText_, badError_;
   QString error_;

@@ -1,0 +1,162 @@
+#include "ui/session/launcher.h"
+
+#include "storage/run_files.h"
+#include "ui/session/convert.h"
+
+#include <QCoreApplication>
+#include <QDir>
+#include <QFile>
+#include <QFileInfo>
+#include <QProcess>
+#include <QRegularExpression>
+#include <QSaveFile>
+#include <QStandardPaths>
+
+namespace batchscope::session {
+
+namespace {
+
+constexpr int kCheckMs = 50;
+constexpr qsizetype kDetailBytes = 4000;
+const auto kEngineName = QLatin1String("batchscope-engine");
+
+QByteArray readFile(const QString& path) {
+  QFile file(path);
+  return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+}
+
+/// Start time of a process, so that a reused pid is not taken for it; empty: it has ended.
+QByteArray processStart(qint64 pid) {
+  const auto stat = readFile(QStringLiteral("/proc/%1/stat").arg(pid));
+  // The name stands in parentheses and may hold anything: fields are counted from the last one.
+  const auto fields = stat.mid(stat.lastIndexOf(')') + 2).split(' ');
+  constexpr int kState = 0, kStartTime = 19;
+  if (fields.size() <= kStartTime || fields[kState] == "Z" || fields[kState] == "X")
+    return {};
+  return fields[kStartTime];
+}
+
+QString quoted(const QString& word) {
+  static const QRegularExpression plain(QStringLiteral("^[A-Za-z0-9_@%+=:,./-]+$"));
+  if (plain.match(word).hasMatch())
+    return word;
+  auto text = word;
+  return QLatin1Char('\'') + text.replace(QLatin1Char('\''), QLatin1String("'\\''")) +
+         QLatin1Char('\'');
+}
+
+}  // namespace
+
+Launcher::Launcher(QObject* parent) : QObject(parent), engine_(findEngine()) {
+  timer_.setInterval(kCheckMs);
+  connect(&timer_, &QTimer::timeout, this, &Launcher::check);
+}
+
+Launcher::~Launcher() = default;
+
+QString Launcher::findEngine(const QString& setting) {
+  const auto usable = [](const QString& path) {
+    const QFileInfo info(path);
+    return info.isFile() && info.isExecutable();
+  };
+  if (!setting.isEmpty() && usable(setting))
+    return QFileInfo(setting).absoluteFilePath();
+  const auto beside = QCoreApplication::applicationDirPath() + QLatin1Char('/') + kEngineName;
+  if (usable(beside))
+    return beside;
+  return QStandardPaths::findExecutable(kEngineName);
+}
+
+QStringList Launcher::arguments(const LaunchRequest& request, const QString& specPath) const {
+  QStringList words{QStringLiteral("train")};
+  if (request.resumePath.isEmpty())
+    words << specPath;
+  else
+    words << QStringLiteral("--resume") << request.resumePath;
+  const auto library =
+      request.library.isEmpty() ? fromPath(storage::default_library()) : request.library;
+  words << QStringLiteral("--library") << library;
+  if (!request.device.isEmpty())
+    words << QStringLiteral("--device") << request.device;
+  return words;
+}
+
+QString Launcher::commandLine(const LaunchRequest& request) const {
+  QStringList words{quoted(engine_.isEmpty() ? QString(kEngineName) : engine_)};
+  for (const auto& word : arguments(request, QStringLiteral("spec.toml")))
+    words << quoted(word);
+  return words.join(QLatin1Char(' '));
+}
+
+bool Launcher::start(const LaunchRequest& request) {
+  if (starting_)
+    return false;
+  starting_ = true;
+  pid_ = 0;
+  folder_ = std::make_unique<QTemporaryDir>(QDir::tempPath() +
+                                            QStringLiteral("/batchscope-launch-XXXXXX"));
+  if (engine_.isEmpty()) {
+    fail(QStringLiteral("The engine (batchscope-engine) was not found; set its location."));
+    return true;
+  }
+  QSaveFile spec(folder_->filePath(QStringLiteral("spec.toml")));
+  const auto text = QByteArray::fromStdString(contract::to_toml(request.spec));
+  const bool written = folder_->isValid() && spec.open(QIODevice::WriteOnly) &&
+                       spec.write(text) == text.size() && spec.commit();
+  if (!written) {
+    fail(QStringLiteral("The spec could not be written to %1.").arg(folder_->path()));
+    return true;
+  }
+  QProcess process;
+  process.setProgram(engine_);
+  process.setArguments(arguments(request, folder_->filePath(QStringLiteral("spec.toml"))));
+  process.setStandardInputFile(QProcess::nullDevice());
+  process.setStandardOutputFile(folder_->filePath(QStringLiteral("out")));
+  process.setStandardErrorFile(folder_->filePath(QStringLiteral("err")));
+  // startDetached calls setsid between two forks: the engine is in a session of its own and no
+  // child of this window.
+  if (!process.startDetached(&pid_)) {
+    fail(QStringLiteral("%1 could not be started: %2.").arg(engine_, process.errorString()));
+    return true;
+  }
+  pidStarted_ = processStart(pid_);
+  since_.start();
+  timer_.start();
+  return true;
+}
+
+void Launcher::check() {
+  const bool ended = processStart(pid_) != pidStarted_ || pidStarted_.isEmpty();
+  static const QRegularExpression runLine(QStringLiteral("^run (\\S+) (.+)$"),
+                                          QRegularExpression::MultilineOption);
+  // The process is looked at before its output, so that its last words are never missed.
+  const auto output = QString::fromUtf8(readFile(folder_->filePath(QStringLiteral("out"))));
+  const auto match = runLine.match(output.left(output.lastIndexOf(QLatin1Char('\n')) + 1));
+  if (match.hasMatch()) {
+    timer_.stop();
+    starting_ = false;
+    Q_EMIT started(match.captured(1), match.captured(2));
+    return;
+  }
+  if (ended)
+    fail(QStringLiteral("The engine ended before its run began."));
+  else if (since_.elapsed() > timeoutMs_)
+    fail(QStringLiteral("The engine has not named its run for %1 s; process %2 is still there.")
+             .arg(timeoutMs_ / 1000.0)
+             .arg(pid_));
+}
+
+void Launcher::fail(const QString& sentence) {
+  timer_.stop();
+  starting_ = false;
+  const auto words =
+      folder_ ? readFile(folder_->filePath(QStringLiteral("err"))).trimmed().right(kDetailBytes)
+              : QByteArray();
+  const auto details = QString::fromUtf8(words);
+  const auto last = details.section(QLatin1Char('\n'), -1).trimmed();
+  const auto full = last.isEmpty() ? sentence : sentence + QLatin1Char(' ') + last;
+  QMetaObject::invokeMethod(
+      this, [this, full, details] { Q_EMIT failed(full, details); }, Qt::QueuedConnection);
+}
+
+}  // namespace batchscope::session

@@ -1,0 +1,203 @@
+#include "ui/session/preflight.h"
+
+#include "engine/contract/error.h"
+#include "ui/session/view_data.h"
+
+#include <QDir>
+#include <QFileInfo>
+#include <QStorageInfo>
+#include <QThread>
+
+#include <algorithm>
+
+namespace batchscope::session {
+
+namespace {
+
+using Level = PreflightItem::Level;
+
+constexpr std::int64_t kMegabyte = 1000 * 1000;
+constexpr std::int64_t kDiskError = 500 * kMegabyte;
+constexpr std::int64_t kDiskWarning = 2000 * kMegabyte;
+
+PreflightItem item(const char* id, Level level, const QString& title, const QString& text) {
+  return {QLatin1String(id), level, title, text, {}};
+}
+
+PreflightItem checkSpec(const contract::RunSpec& spec) {
+  auto result = item("spec", Level::kOk, QStringLiteral("Settings"), QStringLiteral("valid"));
+  try {
+    contract::validate(spec);
+  } catch (const contract::SpecError& error) {
+    result.level = Level::kError;
+    result.text = QString::fromStdString(error.what());
+    result.field = QString::fromStdString(error.field());
+  }
+  return result;
+}
+
+PreflightItem checkEngine(const QString& path) {
+  const auto title = QStringLiteral("Engine");
+  const QFileInfo engine(path);
+  if (path.isEmpty())
+    return item("engine",
+                Level::kError,
+                title,
+                QStringLiteral("batchscope-engine was not found beside this program or on PATH. "
+                               "Viewing works; to train, set the engine's location."));
+  if (!engine.isFile() || !engine.isExecutable())
+    return item("engine", Level::kError, title, QStringLiteral("%1 is not a program.").arg(path));
+  return item("engine", Level::kOk, title, path);
+}
+
+/// The first thing that is wrong with a file or folder of the spec, or an empty text.
+QString fault(const QString& key, const std::string& value, bool folder) {
+  const auto path = QString::fromStdString(value);
+  const QFileInfo info(path);
+  const auto what = folder ? QStringLiteral("folder") : QStringLiteral("file");
+  if (path.isEmpty())
+    return QStringLiteral("%1 is not set.").arg(key);
+  if (!info.exists())
+    return QStringLiteral("%1: there is no %2 %3.").arg(key, what, path);
+  if (folder ? !info.isDir() : !info.isFile())
+    return QStringLiteral("%1: %2 is not a %3.").arg(key, path, what);
+  if (!info.isReadable())
+    return QStringLiteral("%1: %2 cannot be read.").arg(key, path);
+  return {};
+}
+
+PreflightItem checkData(const contract::DataSection& data) {
+  const auto title = QStringLiteral("Data");
+  if (data.kind == "synthetic-shapes")
+    return item("data",
+                Level::kOk,
+                title,
+                QStringLiteral("%1 synthetic pictures of %2 px, drawn on the fly")
+                    .arg(data.train_pictures)
+                    .arg(data.size));
+  struct Place {
+    const char* key;
+    const std::string& value;
+    bool folder;
+  };
+  const Place places[] = {{"data.annotations", data.annotations, false},
+                          {"data.images", data.images, true},
+                          {"data.val_annotations", data.val_annotations, false},
+                          {"data.val_images", data.val_images, true}};
+  for (const auto& place : places) {
+    const auto key = QString::fromLatin1(place.key);
+    const auto text = fault(key, place.value, place.folder);
+    if (text.isEmpty())
+      continue;
+    auto result = item("data", Level::kError, title, text);
+    result.field = key;
+    return result;
+  }
+  return item("data", Level::kOk, title, QString::fromStdString(data.annotations));
+}
+
+PreflightItem checkWeights(const std::string& weights) {
+  const auto title = QStringLiteral("Weights");
+  if (weights.empty())
+    return item("weights", Level::kOk, title, QStringLiteral("random start"));
+  const auto key = QStringLiteral("model.weights");
+  const auto text = fault(key, weights, false);
+  auto result = item("weights",
+                     text.isEmpty() ? Level::kOk : Level::kError,
+                     title,
+                     text.isEmpty() ? QString::fromStdString(weights) : text);
+  result.field = text.isEmpty() ? QString() : key;
+  return result;
+}
+
+/// The nearest folder that exists: where the library will be made.
+QString existingFolder(const QString& path) {
+  QDir folder(path);
+  while (!folder.exists() && folder.path() != QDir::rootPath())
+    folder.setPath(QFileInfo(folder.path()).path());
+  return folder.path();
+}
+
+PreflightItem checkDisk(const PreflightContext& context) {
+  const auto title = QStringLiteral("Disk");
+  const auto folder = existingFolder(context.library);
+  if (!QFileInfo(folder).isWritable())
+    return item("disk",
+                Level::kError,
+                title,
+                QStringLiteral("The library %1 cannot be written.").arg(context.library));
+  const auto bytes = context.freeBytes.value_or(QStorageInfo(folder).bytesAvailable());
+  const auto text = QStringLiteral("%1 GB free in %2")
+                        .arg(static_cast<double>(bytes) / (1000.0 * kMegabyte), 0, 'f', 1)
+                        .arg(context.library);
+  const auto level = bytes < kDiskError     ? Level::kError
+                     : bytes < kDiskWarning ? Level::kWarning
+                                            : Level::kOk;
+  return item("disk", level, title, text);
+}
+
+PreflightItem checkCores(const contract::RunSpec& spec, const PreflightContext& context) {
+  const auto title = QStringLiteral("Cores");
+  const auto cores = context.cores.value_or(QThread::idealThreadCount());
+  const auto ranks = spec.batch.ranks;
+  const auto threads = spec.precision.threads > 0
+                           ? spec.precision.threads
+                           : std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, ranks));
+  const auto text =
+      QStringLiteral("%1 ranks, %2 threads each, on %3 cores").arg(ranks).arg(threads).arg(cores);
+  if (context.device != QLatin1String("cuda") && ranks * threads > cores)
+    return item("cores",
+                Level::kWarning,
+                title,
+                text + QStringLiteral(": they will wait for one another. Accumulation gives the "
+                                      "same batch with fewer ranks."));
+  return item("cores", Level::kOk, title, text);
+}
+
+PreflightItem checkDevice(const PreflightContext& context) {
+  const auto title = QStringLiteral("Device");
+  const bool cuda =
+      context.cudaDevice.value_or(QFileInfo::exists(QStringLiteral("/proc/driver/nvidia/version")));
+  if (context.device == QLatin1String("cuda") && !cuda)
+    return item(
+        "device", Level::kError, title, QStringLiteral("There is no CUDA device; choose the CPU."));
+  if (context.device == QLatin1String("cpu") || !cuda)
+    return item("device",
+                Level::kOk,
+                title,
+                cuda ? QStringLiteral("CPU")
+                     : QStringLiteral("No CUDA device. Runs use the CPU; simulated batches work."));
+  return item("device", Level::kOk, title, QStringLiteral("CUDA driver found"));
+}
+
+}  // namespace
+
+QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context) {
+  QList<PreflightItem> items;
+  items << checkSpec(spec) << checkEngine(context.enginePath) << checkData(spec.data)
+        << checkWeights(spec.model.weights) << checkDisk(context) << checkCores(spec, context)
+        << checkDevice(context);
+  auto batch =
+      item("batch",
+           Level::kOk,
+           QStringLiteral("Effective batch"),
+           effectiveBatchText(spec.batch.micro, spec.batch.accumulation, spec.batch.ranks));
+  if (spec.model.norm == "bn" && spec.batch.accumulation > 1) {
+    batch.level = Level::kWarning;
+    batch.text += QStringLiteral(
+                      "; batch norm sees micro-batches of %1, so this is not the same as "
+                      "one large batch")
+                      .arg(spec.batch.micro);
+    batch.field = QStringLiteral("model.norm");
+  }
+  items << batch;
+  return items;
+}
+
+bool canStart(const QList<PreflightItem>& items) {
+  return std::none_of(items.begin(), items.end(), [](const PreflightItem& entry) {
+    return entry.level == Level::kError;
+  });
+}
+
+}  // namespace batchscope::session

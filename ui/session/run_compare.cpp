@@ -1,0 +1,257 @@
+#include "ui/session/run_compare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace batchscope::session {
+
+SettingsDiffModel::SettingsDiffModel(QObject* parent) : QAbstractTableModel(parent) {}
+
+void SettingsDiffModel::setRows(const QStringList& runs, const QList<Row>& rows) {
+  beginResetModel();
+  runs_ = runs;
+  rows_ = rows;
+  endResetModel();
+}
+
+int SettingsDiffModel::rowCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : static_cast<int>(rows_.size());
+}
+
+int SettingsDiffModel::columnCount(const QModelIndex& parent) const {
+  return parent.isValid() ? 0 : 1 + static_cast<int>(runs_.size());
+}
+
+QVariant SettingsDiffModel::data(const QModelIndex& index, int role) const {
+  if (!checkIndex(index, CheckIndexOption::IndexIsValid | CheckIndexOption::ParentIsInvalid) ||
+      (role != Qt::DisplayRole && role != Qt::ToolTipRole))
+    return {};
+  const auto& row = rows_[index.row()];
+  return index.column() == 0 ? row.key : row.values.value(index.column() - 1);
+}
+
+QVariant SettingsDiffModel::headerData(int section, Qt::Orientation orientation, int role) const {
+  if (orientation != Qt::Horizontal || role != Qt::DisplayRole || section < 0)
+    return {};
+  return section == 0 ? QStringLiteral("Setting") : runs_.value(section - 1);
+}
+
+RunCompare::RunCompare(QObject* parent) : QObject(parent), settings_(new SettingsDiffModel(this)) {}
+
+QList<RunSession*> RunCompare::sessions() const {
+  QList<RunSession*> alive;
+  for (const auto& session : sessions_)
+    if (session)
+      alive.append(session);
+  return alive;
+}
+
+bool RunCompare::add(RunSession* session) {
+  const auto alive = sessions();
+  if (!session || alive.contains(session) || alive.size() >= kMaxRuns)
+    return false;
+  sessions_.append(session);
+  connect(session, &RunSession::dataChanged, this, &RunCompare::dataChanged);
+  connect(session, &RunSession::evalsChanged, this, &RunCompare::dataChanged);
+  connect(session, &RunSession::infoChanged, this, &RunCompare::refreshSettings);
+  connect(session, &QObject::destroyed, this, &RunCompare::onRunsChanged);
+  onRunsChanged();
+  return true;
+}
+
+void RunCompare::remove(RunSession* session) {
+  if (sessions_.removeAll(session) == 0)
+    return;
+  session->disconnect(this);
+  onRunsChanged();
+}
+
+void RunCompare::clear() {
+  for (auto* session : sessions())
+    session->disconnect(this);
+  sessions_.clear();
+  onRunsChanged();
+}
+
+void RunCompare::setBaseline(RunSession* session) {
+  const auto at = sessions_.indexOf(session);
+  if (at <= 0)
+    return;
+  sessions_.move(at, 0);
+  onRunsChanged();
+}
+
+void RunCompare::onRunsChanged() {
+  sessions_.removeIf([](const QPointer<RunSession>& session) { return session.isNull(); });
+  refreshSettings();
+  Q_EMIT runsChanged();
+}
+
+QStringList RunCompare::labels() const {
+  QStringList names;
+  for (const auto* session : sessions())
+    names.append(session->info().name.isEmpty() ? session->info().id : session->info().name);
+  auto labels = names;
+  const auto alive = sessions();
+  for (int i = 0; i < names.size(); ++i)
+    if (names.count(names[i]) > 1)
+      labels[i] = QStringLiteral("%1 (%2)").arg(names[i], alive[i]->info().id.left(6));
+  return labels;
+}
+
+QStringList RunCompare::seriesNames() const {
+  QStringList names;
+  for (const auto* session : sessions())
+    for (const auto& series : session->series())
+      if (!names.contains(series.name))
+        names.append(series.name);
+  return names;
+}
+
+QStringList RunCompare::runsWithout(const QString& series) const {
+  QStringList lacking;
+  const auto alive = sessions();
+  const auto names = labels();
+  for (int i = 0; i < alive.size(); ++i)
+    if (!alive[i]->hasSeries(series))
+      lacking.append(names[i]);
+  return lacking;
+}
+
+QList<SeriesView> RunCompare::views(
+    const QString& series, XKind kind, double x0, double x1, int pixels, double smoothing) {
+  QList<SeriesView> all;
+  for (auto* session : sessions())
+    all.append(session->view(series, kind, x0, x1, pixels, smoothing));
+  return all;
+}
+
+QPointF RunCompare::xRange(XKind kind) const {
+  bool first = true;
+  QPointF range(0, 0);
+  for (const auto* session : sessions()) {
+    const auto own = session->xRange(kind);
+    if (own.x() == 0 && own.y() == 0)
+      continue;
+    range = first ? own : QPointF(std::min(range.x(), own.x()), std::max(range.y(), own.y()));
+    first = false;
+  }
+  return range;
+}
+
+namespace {
+
+const CurvePart* liveLine(const SeriesView& view) {
+  return view.parts.isEmpty() || view.parts.last().abandoned ? nullptr : &view.parts.last();
+}
+
+}  // namespace
+
+QList<QPointF> RunCompare::difference(int index,
+                                      const QString& series,
+                                      XKind kind,
+                                      double x0,
+                                      double x1,
+                                      int pixels,
+                                      double smoothing) {
+  const auto all = sessions();
+  QList<QPointF> result;
+  if (index <= 0 || index >= all.size())
+    return result;
+  const auto base = all.first()->view(series, kind, x0, x1, pixels, smoothing);
+  const auto other = all[index]->view(series, kind, x0, x1, pixels, smoothing);
+  const auto* a = liveLine(base);
+  const auto* b = liveLine(other);
+  if (!a || !b)
+    return result;
+  int at = 0;
+  for (const auto& point : b->points) {
+    while (at + 1 < a->points.size() && a->points[at + 1].x() < point.x())
+      ++at;
+    if (at + 1 >= a->points.size() || a->points[at].x() > point.x())
+      continue;
+    const auto& left = a->points[at];
+    const auto& right = a->points[at + 1];
+    if (a->breaks.contains(at + 1))
+      continue;
+    const auto width = right.x() - left.x();
+    const auto share = width > 0 ? (point.x() - left.x()) / width : 0;
+    result.append({point.x(), point.y() - (left.y() + share * (right.y() - left.y()))});
+  }
+  return result;
+}
+
+void RunCompare::refreshSettings() {
+  QList<contract::RunSpec> specs;
+  for (const auto* session : sessions()) {
+    contract::RunSpec spec;
+    try {
+      spec = contract::parse_spec(session->info().specToml.toStdString());
+    } catch (const std::exception&) {
+      // A run of a newer version: its readable settings are not guessed at.
+    }
+    specs.append(spec);
+  }
+  QStringList keys;
+  for (int i = 1; i < specs.size(); ++i)
+    for (const auto& difference : contract::diff_specs(specs[0], specs[i]))
+      if (const auto key = QString::fromStdString(difference.key); !keys.contains(key))
+        keys.append(key);
+  QList<SettingsDiffModel::Row> rows;
+  for (const auto& key : keys) {
+    SettingsDiffModel::Row row;
+    row.key = key;
+    for (const auto& spec : specs)
+      row.values.append(settingText(spec, key));
+    rows.append(row);
+  }
+  settings_->setRows(labels(), rows);
+  Q_EMIT settingsChanged();
+}
+
+QString RunCompare::settingText(const contract::RunSpec& spec, const QString& key) {
+  try {
+    const auto text = QString::fromStdString(contract::get_value(spec, key.toStdString()));
+    return text.isEmpty() ? QStringLiteral("(derived)") : text;
+  } catch (const std::exception&) {
+    return QStringLiteral("%1 events").arg(spec.events.size());
+  }
+}
+
+QStringList RunCompare::metricNames() const {
+  QStringList names;
+  for (const auto* session : sessions())
+    for (const auto& eval : session->evals())
+      for (auto it = eval.metrics.constBegin(); it != eval.metrics.constEnd(); ++it)
+        if (!names.contains(it.key()))
+          names.append(it.key());
+  names.sort();
+  return names;
+}
+
+QList<TargetReached> RunCompare::timeToTarget(const QString& metric, double value) const {
+  QList<TargetReached> all;
+  const auto alive = sessions();
+  const auto names = labels();
+  for (int i = 0; i < alive.size(); ++i) {
+    TargetReached reached;
+    reached.run = names[i];
+    reached.best = std::numeric_limits<double>::quiet_NaN();
+    for (const auto& eval : alive[i]->evals()) {
+      const auto got = eval.metrics.value(metric, std::numeric_limits<double>::quiet_NaN());
+      if (eval.abandoned || std::isnan(got))
+        continue;
+      reached.best = std::fmax(reached.best, got);
+      if (reached.reached() || got < value)
+        continue;
+      reached.step = eval.step;
+      reached.images = eval.images;
+      reached.seconds = eval.seconds;
+    }
+    all.append(reached);
+  }
+  return all;
+}
+
+}  // namespace batchscope::session
