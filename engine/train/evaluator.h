@@ -1,0 +1,69 @@
+#pragma once
+
+#include "engine/contract/records.h"
+#include "engine/data/dataset.h"
+#include "engine/distributed/group.h"
+#include "models/detector.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+struct EvalOptions {
+  std::int64_t max_pictures = 0;  // 0: all
+  std::int64_t batch = 0;         // pictures per forward; 0: by their size
+  models::InputTransform transform;
+  torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat32;
+};
+
+struct EvalResult {
+  std::map<std::string, double> metrics;  // COCO's 12 box figures, on every rank
+  std::int64_t pictures = 0;
+  double seconds = 0;
+};
+
+/// Detects in every picture of the set exactly once, shared among the ranks in blocks that do not
+/// depend on their number, and gives COCO's 12 box figures. Called by all ranks together. `beat` is
+/// called between blocks. The model is left in training mode.
+EvalResult evaluate(models::Detector& model,
+                    const Dataset& dataset,
+                    Group& group,
+                    const EvalOptions& options,
+                    const std::function<void()>& beat = nullptr);
+
+/// The input transform of a training: the model's own, with the spec's sizes over it.
+models::InputTransform input_transform(const models::Detector& model,
+                                       std::int64_t min_size,
+                                       std::int64_t max_size);
+
+/// Fixed pictures whose predictions are shown along a run. One thread.
+class Probes {
+ public:
+  /// `count` pictures spread evenly over the set.
+  Probes(const Dataset& dataset, std::int64_t count, EvalOptions options);
+  /// The pictures as PNG (long side at most 384 px) with their truth.
+  std::vector<contract::ProbeRecord> records() const;
+  /// Boxes of at least score 0.05, at most 50 a picture, in pixels of the stored PNG.
+  std::vector<contract::PredictionRecord> predict(models::Detector& model,
+                                                  std::int64_t segment,
+                                                  std::int64_t step) const;
+
+ private:
+  struct Probe {
+    contract::ProbeRecord record;
+    torch::Tensor input;              // prepared, [3, h, w]
+    double scale_x = 1, scale_y = 1;  // from input pixels to pixels of the PNG
+  };
+  std::vector<Probe> probes_;
+  EvalOptions options_;
+};
+
+/// An RGB picture as PNG. image: [3, H, W] uint8, or float32 in 0…1.
+std::string encode_png(const torch::Tensor& image);
+
+}  // namespace batchscope::train

@@ -1,0 +1,325 @@
+#include "engine/train/trainer.h"
+
+#include "engine/train/plan_options.h"
+
+#include <ATen/autocast_mode.h>
+
+#include <cmath>
+
+namespace batchscope::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+constexpr std::int64_t kStepsAhead = 4;    // announced to the loader, this one included
+constexpr std::int64_t kBudgetEvery = 50;  // updates between looks at the cost of measuring
+
+bool preconditions(optim::Method method) {
+  return method != optim::Method::kSgd && method != optim::Method::kLars;
+}
+
+/// Forward passes in bf16 while it lives; the weights stay float32.
+class Autocast {
+ public:
+  Autocast(bool on, torch::DeviceType device) : on_(on), device_(device) {
+    if (on_) {
+      at::autocast::set_autocast_dtype(device_, torch::kBFloat16);
+      at::autocast::set_autocast_enabled(device_, true);
+    }
+  }
+  ~Autocast() {
+    if (on_) {
+      at::autocast::set_autocast_enabled(device_, false);
+      at::autocast::clear_cache();
+    }
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  bool on_;
+  torch::DeviceType device_;
+};
+
+}  // namespace
+
+void Trainer::step() {
+  const auto start = Clock::now();
+  const StepPlan plan = plan_step(state_.images,
+                                  state_.total_images,
+                                  state_.spec.batch.micro,
+                                  state_.spec.batch.accumulation,
+                                  setup_.group->rank(),
+                                  setup_.group->size());
+  announce_ahead();
+  const bool measure = measures(plan);
+  sync_->begin({.pictures = plan.pictures,
+                .micros = plan.micros,
+                .first_micro = plan.first_micro,
+                .last_micro = plan.last_micro,
+                .micro = plan.micro,
+                .measure = measure,
+                .interleave = state_.spec.optim.agvm.interleave});
+  double data_ms = 0;
+  const torch::Tensor local = forward_backward(plan, data_ms);
+  StepGradients gradients = sync_->finish();
+  const StepSums sums = reduce(local, plan, data_ms);
+  last_lr_ = optim::scheduled_lr(schedule_, plan_.lr, state_.images);
+  if (measure && std::isfinite(sums.loss)) {
+    measure_variance(gradients);
+  }
+  const optim::StepReport report = update(gradients, sums.loss);
+  state_.step += 1;
+  state_.images += plan.pictures;
+  last_loss_ = sums.loss;
+  record(plan, sums, report);
+  watch(sums.loss, report);
+  keep_budget(ms_since(start));
+}
+
+bool Trainer::measures(const StepPlan& plan) const {
+  const optim::AgvmOptions& options = agvm_->options();
+  return plan.micros >= 2 && (options.enabled || options.observe) &&
+         optim::agvm_measures(options, state_.step + 1);
+}
+
+void Trainer::announce_ahead() {
+  const std::int64_t steps = state_.spec.batch.accumulation >= 4 ? 2 : kStepsAhead;
+  announced_ = std::max(announced_, state_.images);
+  while (announced_ < state_.total_images &&
+         announced_ < state_.images + steps * effective_batch()) {
+    const StepPlan plan = plan_step(announced_,
+                                    state_.total_images,
+                                    state_.spec.batch.micro,
+                                    state_.spec.batch.accumulation,
+                                    setup_.group->rank(),
+                                    setup_.group->size());
+    loader_->announce(plan);
+    announced_ += plan.pictures;
+  }
+}
+
+torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
+  const auto parts = static_cast<std::int64_t>(loss_names_.size());
+  torch::Tensor sums =
+      torch::zeros({parts}, torch::TensorOptions(torch::kFloat64).device(setup_.device));
+  for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
+    const auto before = Clock::now();
+    MicroBatch batch = loader_->next();
+    data_ms += ms_since(before);
+    if (batch.number != j) {
+      throw std::logic_error("loader: micro-batch " + std::to_string(batch.number) + " came for " +
+                             std::to_string(j));
+    }
+    for (models::Target& target : batch.targets) {
+      target.boxes = target.boxes.to(setup_.device, setup_.dtype);
+      target.labels = target.labels.to(setup_.device);
+      if (target.masks.defined()) {
+        target.masks = target.masks.to(setup_.device);
+      }
+    }
+    generator_.set_current_seed(batch.seed);
+    models::Losses losses;
+    {
+      const Autocast bf16(state_.spec.precision.mode == "bf16", setup_.device.type());
+      losses = setup_.model->losses(
+          batch.images.to(setup_.device, setup_.dtype), batch.sizes, batch.targets, generator_);
+    }
+    std::vector<torch::Tensor> values;
+    for (const auto& [name, value] : losses) {
+      values.push_back(value);
+    }
+    const torch::Tensor each = torch::stack(values);
+    sync_->backward(each.sum(), j, batch.pictures());
+    sums.add_(each.detach().to(torch::kFloat64), static_cast<double>(batch.pictures()));
+    heartbeat();
+  }
+  return sums;
+}
+
+Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms) {
+  if (setup_.port != nullptr) {
+    for (QueuedCommand& command : setup_.port->take()) {
+      waiting_.push_back(std::move(command));
+    }
+  }
+  const std::string signal = setup_.interrupted ? setup_.interrupted() : "";
+  if (!signal.empty()) {
+    end_text_ = signal;
+  }
+  // One small sum carries the losses and whether anything else has to be agreed upon.
+  torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
+  flags[0] = waiting_.empty() ? 0.0 : 1.0;
+  flags[1] = signal.empty() ? 0.0 : 1.0;
+  torch::Tensor all = torch::cat({sums, flags.to(sums.device())});
+  setup_.group->all_reduce_sum(all);
+  all = all.cpu();
+  const double* value = all.const_data_ptr<double>();
+  StepSums step;
+  step.data_ms = data_ms;
+  for (std::size_t p = 0; p < loss_names_.size(); ++p) {
+    step.parts.push_back(value[p] / static_cast<double>(plan.pictures));
+    step.loss += step.parts.back();
+  }
+  commands_wait_ = value[loss_names_.size()] > 0;
+  if (value[loss_names_.size() + 1] > 0 && end_ == End::kNone) {
+    end_ = End::kInterrupted;
+  }
+  return step;
+}
+
+void Trainer::measure_variance(const StepGradients& gradients) {
+  const auto start = Clock::now();
+  const auto modules = static_cast<std::int64_t>(modules_.size());
+  const auto raw = optim::half_dots(gradients.half1, gradients.half2, module_of_, modules);
+  auto preconditioned = raw;
+  if (preconditions(optimizer_->options().method)) {
+    const double scale = state_.spec.optim.agvm.compat_official
+                             ? 1.0 / static_cast<double>(setup_.group->size())
+                             : 1.0;
+    std::vector<torch::Tensor> half1, half2;
+    for (std::size_t p = 0; p < parameters_.size(); ++p) {
+      const auto index = static_cast<std::int64_t>(p);
+      half1.push_back(optimizer_->precondition(index, gradients.half1[p], scale));
+      half2.push_back(optimizer_->precondition(index, gradients.half2[p], scale));
+    }
+    preconditioned = optim::half_dots(half1, half2, module_of_, modules);
+  }
+  const std::int64_t skipped = agvm_->skipped();
+  agvm_->measure(raw, preconditioned, gradients.pictures1, gradients.pictures2, state_.step + 1);
+  if (agvm_->skipped() > skipped) {
+    note("agvm_skipped",
+         "engine",
+         "A measurement of the gradient variance was not finite and was left out.",
+         {{"skipped", std::to_string(agvm_->skipped())}});
+  }
+  diagnostics_ms_ += ms_since(start);
+}
+
+void Trainer::start_ramp(const StepGradients& gradients) {
+  auto du_old = old_optimizer_->preview(gradients.mean);
+  const auto du_new = optimizer_->preview(gradients.mean);
+  const std::vector<double>& factor = state_.pending->old_factor;
+  for (std::size_t p = 0; p < du_old.size() && !factor.empty(); ++p) {
+    du_old[p].mul_(factor[static_cast<std::size_t>(module_of_[p])]);
+  }
+  contract::RunSpec old_spec = state_.pending->old_spec;
+  const double lr_old = optim::scheduled_lr(schedule_, plan_for(old_spec).lr, state_.images);
+  state_.ramp = optim::match_update_ramp(
+      du_old, du_new, module_of_, static_cast<std::int64_t>(modules_.size()), lr_old, last_lr_);
+  state_.pending.reset();
+  old_optimizer_.reset();
+}
+
+std::vector<double> Trainer::module_factors() const {
+  std::vector<double> factors = agvm_->mu();
+  const std::vector<double> ramp = ramp_factors();
+  for (std::size_t m = 0; m < ramp.size(); ++m) {
+    factors[m] *= ramp[m];
+  }
+  return factors;
+}
+
+optim::StepReport Trainer::update(StepGradients& gradients, double loss) {
+  const torch::NoGradGuard no_grad;
+  optim::StepReport report;
+  if (guard_.refuses(loss)) {
+    std::vector<double> squares(modules_.size(), 0);
+    for (std::size_t p = 0; p < gradients.mean.size(); ++p) {
+      const double norm = gradients.mean[p].norm().item<double>();
+      squares[static_cast<std::size_t>(module_of_[p])] += norm * norm;
+      report.grad_norm += norm * norm;
+    }
+    for (const double square : squares) {
+      report.module_grad_norm.push_back(std::sqrt(square));
+    }
+    report.grad_norm = std::sqrt(report.grad_norm);
+  } else {
+    if (state_.pending) {
+      start_ramp(gradients);
+    }
+    report = optimizer_->step(gradients.mean, last_lr_, module_factors());
+  }
+  if (report.applied) {
+    agvm_->tick(state_.step + 1);
+    if (state_.ramp.active()) {
+      state_.ramp.tick();
+    }
+    last_trust_ = report.module_trust;
+  } else {
+    state_.skipped += 1;
+  }
+  return report;
+}
+
+void Trainer::watch(double loss, const optim::StepReport& report) {
+  const GuardVerdict verdict =
+      guard_.look(state_.step, loss, report.module_grad_norm, report.applied);
+  if (verdict.first_nonfinite) {
+    note("nonfinite",
+         "engine",
+         "Update " + std::to_string(state_.step) +
+             " had a loss or gradient that is not finite and was skipped on all ranks.");
+  }
+  if (verdict.diverged && !divergence_noted_) {
+    on_divergence(verdict);
+  }
+  if (!guard_.abnormal()) {
+    diverged_ = false;
+    divergence_noted_ = false;
+  }
+}
+
+void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::StepReport& report) {
+  state_.seconds = clock_.seconds();
+  const double step_ms = 1000 * (state_.seconds - last_row_seconds_);
+  last_row_seconds_ = state_.seconds;
+  if (series_ == nullptr) {
+    return;
+  }
+  const auto start = Clock::now();
+  StepObservation seen;
+  seen.seq = ++seq_;
+  seen.segment = state_.segment;
+  seen.step = state_.step;
+  seen.images = state_.images;
+  seen.pictures = plan.pictures;
+  seen.seconds = state_.seconds;
+  seen.step_ms = step_ms;
+  seen.data_ms = sums.data_ms;
+  seen.diagnostics_percent = diagnostics_percent_;
+  seen.lr = last_lr_;
+  seen.loss = sums.loss;
+  seen.parts = sums.parts;
+  seen.report = &report;
+  seen.agvm = agvm_.get();
+  seen.measured = agvm_->last_measured() == state_.step;
+  seen.modulated = agvm_->last_measured() > 0 || agvm_->options().enabled;
+  seen.modules = state_.step % module_interval_ == 0;
+  seen.factor = ramp_factors();
+  setup_.sink->step(series_->record(seen));
+  diagnostics_ms_ += ms_since(start);
+  heartbeat();
+}
+
+void Trainer::keep_budget(double step_ms) {
+  const double percent = step_ms > 0 ? 100 * diagnostics_ms_ / step_ms : 0;
+  diagnostics_ms_ = 0;
+  diagnostics_percent_ += (percent - diagnostics_percent_) * 0.05;
+  const double budget = state_.spec.telemetry.budget_percent;
+  if (series_ == nullptr || state_.step % kBudgetEvery != 0) {
+    return;
+  }
+  const std::int64_t asked = std::max<std::int64_t>(1, state_.spec.telemetry.module_interval);
+  if (diagnostics_percent_ > budget && module_interval_ < 16 * asked) {
+    module_interval_ *= 2;
+  } else if (diagnostics_percent_ < budget / 4 && module_interval_ > asked) {
+    module_interval_ /= 2;
+  }
+}
+
+}  // namespace batchscope::train

@@ -1,0 +1,205 @@
+#pragma once
+
+#include "engine/contract/error.h"
+#include "engine/contract/records.h"
+#include "engine/contract/run_spec.h"
+#include "engine/data/loader.h"
+#include "engine/distributed/gradient_sync.h"
+#include "engine/train/command_port.h"
+#include "engine/train/evaluator.h"
+#include "engine/train/guard.h"
+#include "engine/train/state_file.h"
+#include "engine/train/step_series.h"
+#include "engine/train/stopwatch.h"
+#include "engine/train/training_state.h"
+#include "optim/agvm.h"
+#include "optim/schedule.h"
+#include "optim/switching.h"
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+/// Where a resumed run goes on. Only rank 0 needs the numbers.
+struct ResumePoint {
+  std::filesystem::path checkpoint;  // empty: from the first step again
+  std::int64_t next_seq = 1, next_segment = 1;
+  std::string text;  // why and from where, for the event
+};
+
+/// What a training is made of. sink and port are rank 0's, null elsewhere; a null port listens to
+/// nobody.
+struct TrainerSetup {
+  contract::RunSpec spec;
+  contract::RunInfo info;  // id, engine_version, host, device, parents: the trainer fills the rest
+  std::filesystem::path folder;  // of the run; empty: no checkpoints, no undo
+  torch::Device device = torch::kCPU;
+  torch::ScalarType dtype = torch::kFloat32;
+  std::shared_ptr<Group> group;
+  std::shared_ptr<models::Detector> model;
+  std::shared_ptr<const Dataset> training_set, validation_set;
+  contract::TelemetrySink* sink = nullptr;
+  CommandPort* port = nullptr;
+  std::function<std::string()> interrupted;  // why to stop and save, or empty
+  std::function<void(const contract::StatusReport&, double loss)> progress;
+  std::optional<ResumePoint> resume;
+  std::vector<contract::CommandBody> first_commands;  // applied before the first update (--set)
+};
+
+struct Outcome {
+  contract::RunState state = contract::RunState::kFinished;
+  contract::ExitCode code = contract::ExitCode::kDone;
+  std::string sentence;
+};
+
+/// One rank of a training. All ranks construct it alike and call run() together. Training thread
+/// only.
+class Trainer {
+ public:
+  /// Throws contract::SpecError or DataError for what cannot be trained.
+  explicit Trainer(TrainerSetup setup);
+  ~Trainer();
+
+  /// Trains to the end of the run, or until a command, a signal or the guard ends it. What breaks
+  /// it is stored as an event and thrown on.
+  Outcome run();
+
+  // The parts of run(), for tests.
+  void begin();
+  bool ended() const;
+  void step();
+  void boundary();
+  Outcome finish();
+  /// Carries out a command at this boundary, as all ranks do. Refusals are replies, not exceptions.
+  contract::Reply apply(const contract::CommandBody& body, const std::string& source);
+
+  const TrainingState& state() const { return state_; }
+  const optim::Optimizer& optimizer() const { return *optimizer_; }
+  const optim::Agvm& agvm() const { return *agvm_; }
+  const std::vector<optim::Parameter>& parameters() const { return parameters_; }
+  const std::vector<std::string>& modules() const { return modules_; }
+  contract::StatusReport status() const;
+
+ private:
+  enum class End { kNone, kReached, kTarget, kStopped, kStoppedNow, kInterrupted, kDiverged };
+  struct StepSums {
+    std::vector<double> parts;  // mean losses over the step, all ranks
+    double loss = 0;
+    double data_ms = 0;
+  };
+
+  // trainer.cpp: one update
+  bool measures(const StepPlan& plan) const;
+  void announce_ahead();
+  torch::Tensor forward_backward(const StepPlan& plan, double& data_ms);
+  StepSums reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms);
+  void measure_variance(const StepGradients& gradients);
+  void start_ramp(const StepGradients& gradients);
+  optim::StepReport update(StepGradients& gradients, double loss);
+  void record(const StepPlan& plan, const StepSums& sums, const optim::StepReport& report);
+  void watch(double loss, const optim::StepReport& report);
+  void keep_budget(double step_ms);
+  std::vector<double> module_factors() const;
+
+  // trainer_run.cpp: around the updates
+  void build_model();
+  void start_record();
+  void evaluate_if_due();
+  void evaluate_now();
+  void probe_now();
+  void checkpoint_if_due();
+  void check_target(const contract::EvalRecord& eval);
+  void note(const std::string& kind,
+            const std::string& source,
+            const std::string& text,
+            std::map<std::string, std::string> args = {});
+  void set_phase(const std::string& phase);
+  void heartbeat(bool force = false);
+  std::int64_t planned_steps() const;
+  std::int64_t effective_batch() const { return state_.spec.batch.effective(); }
+  void on_divergence(const GuardVerdict& verdict);
+  void fail(const std::string& sentence, contract::ExitCode code);
+
+  // trainer_commands.cpp
+  void apply_scripted();
+  void apply_waiting();
+  void wait_while_paused();
+  contract::Reply carry_out(const contract::CommandBody& body, const std::string& source);
+  contract::Reply change_optimizer(const contract::OptimizerCommand& c, const std::string& source);
+  contract::Reply change_lr(const contract::LrCommand& c, const std::string& source);
+  contract::Reply change_accumulation(const contract::AccumulationCommand& c,
+                                      const std::string& source);
+  contract::Reply change_end(const contract::EndCommand& c, const std::string& source);
+  contract::Reply undo(const std::string& source);
+  contract::Reply done(const std::string& detail = "") const;
+  void use_spec(const contract::RunSpec& spec);
+  contract::ResolvedPlan plan_for(const contract::RunSpec& spec) const;
+
+  // trainer_switch.cpp
+  double mean_trust() const;
+  std::vector<double> ramp_factors() const;
+  void begin_lr_mapping(contract::LrMapping mapping,
+                        const contract::RunSpec& old_spec,
+                        const std::vector<double>& old_factor);
+
+  // trainer_state.cpp
+  std::string encode() const;
+  void load(const std::string& bytes, const std::string& origin);
+  std::string save_checkpoint();
+  void save_restore_point(const std::string& change);
+  void write_state(const std::string& file, const std::string& kind);
+  void prune(std::vector<std::string>& files, std::int64_t keep);
+  void resume_from(const ResumePoint& point);
+  void adopt_settings(const contract::RunSpec& asked);
+  void open_segment(std::int64_t parent, const std::string& reason);
+  std::string read_on_rank_0(const std::filesystem::path& file);
+
+  TrainerSetup setup_;
+  TrainingState state_;
+  contract::ResolvedPlan plan_;
+  optim::Schedule schedule_;
+  std::vector<std::string> modules_;
+  std::vector<optim::Parameter> parameters_;
+  std::vector<std::int64_t> module_of_;
+  std::vector<std::string> loss_names_;
+  std::unique_ptr<GradientSync> sync_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<optim::Agvm> agvm_;
+  std::unique_ptr<optim::Optimizer> old_optimizer_;  // until the first update after a switch
+  std::unique_ptr<StepSeries> series_;
+  std::unique_ptr<Probes> probes_;
+  Guard guard_;
+  torch::Generator generator_;
+  EvalOptions eval_options_;
+
+  // Not part of a checkpoint.
+  std::vector<QueuedCommand> waiting_;
+  Stopwatch clock_;  // training time: stands still in pauses and evaluations
+  std::vector<double> last_trust_;
+  double last_loss_ = 0, last_lr_ = 0, last_row_seconds_ = 0;
+  double diagnostics_ms_ = 0, diagnostics_percent_ = 0;
+  std::int64_t module_interval_ = 1, announced_ = 0;
+  std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
+  bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false;
+  bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
+  End end_ = End::kNone;
+  std::string phase_ = "starting", end_text_;
+  std::chrono::steady_clock::time_point last_beat_{};
+};
+
+/// ISO 8601 UTC with milliseconds.
+std::string utc_now();
+
+/// The weights of a model in a checkpoint, and back. load_model throws contract::DataError naming
+/// the tensor that is missing or has another shape.
+void add_model(StateFile& file, const torch::nn::Module& model);
+void load_model(torch::nn::Module& model, const StateFile& file, const std::string& origin);
+
+}  // namespace batchscope::train

@@ -1,0 +1,251 @@
+#include "engine/train/optimizer_change.h"
+#include "engine/train/plan_options.h"
+#include "engine/train/trainer.h"
+
+#include <cmath>
+#include <cstdio>
+#include <sstream>
+
+namespace batchscope::train {
+namespace {
+
+using contract::Reply;
+using contract::SpecError;
+
+constexpr int kKeepAliveMs = 1000;  // while paused: no collective of the other ranks times out
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+Reply refusal(const std::string& field, const std::string& error) {
+  Reply reply;
+  reply.field = field;
+  reply.error = error;
+  return reply;
+}
+
+}  // namespace
+
+void Trainer::apply_scripted() {
+  auto& done = state_.events_done;
+  while (done < static_cast<std::int64_t>(state_.spec.events.size()) && end_ == End::kNone) {
+    const contract::ScriptedEvent event = state_.spec.events[static_cast<std::size_t>(done)];
+    if (event.step > state_.step) {
+      return;
+    }
+    done += 1;
+    const Reply reply = apply(event.command, "spec");
+    if (!reply.ok) {
+      note("warning",
+           "spec",
+           "The scripted command " + contract::command_name(event.command) + " at step " +
+               std::to_string(event.step) + " was refused: " + reply.error);
+    }
+  }
+}
+
+void Trainer::apply_waiting() {
+  if (!commands_wait_) {
+    return;
+  }
+  commands_wait_ = false;
+  std::string lines;
+  for (const QueuedCommand& queued : waiting_) {
+    lines += contract::encode(queued.command) + "\n";
+  }
+  lines = setup_.group->broadcast_bytes(lines, 0);
+  std::istringstream agreed(lines);
+  std::size_t index = 0;
+  for (std::string line; std::getline(agreed, line); ++index) {
+    const Reply reply = apply(contract::decode_command(line).body, "user");
+    if (setup_.port != nullptr) {
+      setup_.port->answer(waiting_[index], reply);
+    }
+  }
+  waiting_.clear();
+  heartbeat(true);
+}
+
+void Trainer::wait_while_paused() {
+  if (!paused_ || end_ != End::kNone) {
+    return;
+  }
+  clock_.hold();
+  set_phase("paused");
+  while (paused_ && end_ == End::kNone) {
+    std::string word;
+    if (setup_.port != nullptr) {
+      setup_.port->wait(kKeepAliveMs);
+      waiting_ = setup_.port->take();
+      word = waiting_.empty() ? "" : "commands";
+    } else if (setup_.group->rank() == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(kKeepAliveMs / 10));
+    }
+    const std::string signal = setup_.interrupted ? setup_.interrupted() : "";
+    end_text_ = signal.empty() ? end_text_ : signal;
+    torch::Tensor asked = torch::tensor({signal.empty() ? 0.0 : 1.0}, torch::kFloat64);
+    asked = asked.to(setup_.device);
+    setup_.group->all_reduce_sum(asked);
+    if (asked.item<double>() > 0) {
+      end_ = End::kInterrupted;
+    }
+    commands_wait_ = setup_.group->broadcast_bytes(word, 0) == "commands";
+    apply_waiting();
+    heartbeat(true);
+  }
+  set_phase("training");
+  clock_.start();
+}
+
+Reply Trainer::apply(const contract::CommandBody& body, const std::string& source) {
+  try {
+    return carry_out(body, source);
+  } catch (const SpecError& error) {
+    return refusal(error.field(), error.what());
+  } catch (const contract::Error& error) {
+    if (error.code() == contract::ExitCode::kPeer) {
+      throw;
+    }
+    return refusal("", error.what());
+  } catch (const std::invalid_argument& error) {
+    return refusal("", error.what());
+  }
+}
+
+Reply Trainer::done(const std::string& detail) const {
+  Reply reply;
+  reply.ok = true;
+  reply.step = state_.step;
+  reply.detail = detail;
+  return reply;
+}
+
+Reply Trainer::carry_out(const contract::CommandBody& body, const std::string& source) {
+  return std::visit(
+      Overloaded{
+          [&](const contract::HelloCommand&) { return done(); },
+          [&](const contract::StatusCommand&) {
+            Reply reply = done();
+            reply.status = status();
+            return reply;
+          },
+          [&](const contract::PauseCommand&) {
+            if (paused_) {
+              return refusal("", "The training is paused already.");
+            }
+            paused_ = true;
+            note("pause", source, "Paused.");
+            return done();
+          },
+          [&](const contract::ResumeCommand&) {
+            if (!paused_) {
+              return refusal("", "The training is not paused.");
+            }
+            paused_ = false;
+            divergence_noted_ = false;
+            note("continue", source, "Went on.");
+            return done();
+          },
+          [&](const contract::StopCommand& c) {
+            end_ = c.mode == contract::StopMode::kNow ? End::kStoppedNow : End::kStopped;
+            return done(diverged_ ? "No checkpoint is written: the run diverged." : "");
+          },
+          [&](const contract::CheckpointCommand&) {
+            if (diverged_) {
+              return refusal("", "No checkpoint is written after a divergence: undo first.");
+            }
+            const std::string file = save_checkpoint();
+            note("checkpoint", source, "Saved " + file + ".", {{"file", file}});
+            return done(file);
+          },
+          [&](const contract::UndoCommand&) { return undo(source); },
+          [&](const contract::LrCommand& c) { return change_lr(c, source); },
+          [&](const contract::AccumulationCommand& c) { return change_accumulation(c, source); },
+          [&](const contract::EndCommand& c) { return change_end(c, source); },
+          [&](const contract::OptimizerCommand& c) { return change_optimizer(c, source); }},
+      body);
+}
+
+Reply Trainer::change_lr(const contract::LrCommand& c, const std::string& source) {
+  if (!(c.value > 0) || !std::isfinite(c.value)) {
+    throw SpecError("value", "lr must be a finite number > 0, found " + number(c.value) + ".");
+  }
+  const double old = plan_.lr;
+  save_restore_point("lr " + number(c.value));
+  contract::RunSpec spec = state_.spec;
+  spec.optim.lr = c.value;
+  spec.optim.lr_rule = "none";
+  use_spec(spec);
+  note("lr",
+       source,
+       "Learning rate " + number(old) + " -> " + number(c.value) + ".",
+       {{"old", number(old)}, {"new", number(c.value)}, {"value", number(c.value)}});
+  return done();
+}
+
+Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
+                                   const std::string& source) {
+  if (c.value < 1 || c.value > 1'000'000) {
+    throw SpecError("value",
+                    "accumulation must be 1 to 1000000, found " + std::to_string(c.value) + ".");
+  }
+  save_restore_point("accumulation " + std::to_string(c.value));
+  contract::RunSpec spec = state_.spec;
+  const double old_lr = plan_.lr;
+  const std::int64_t old = spec.batch.accumulation, old_batch = spec.batch.effective();
+  spec.batch.accumulation = c.value;
+  if (spec.optim.lr_on_batch_change == "rule" && spec.optim.lr_rule != "none") {
+    // The rule's rate for the new batch, from what is in force now.
+    const optim::LrRule rule = optim::lr_rule_from(spec.optim.lr_rule);
+    const double ratio = optim::scaled_lr(rule, 1, spec.batch.effective(), spec.optim.base_batch) /
+                         optim::scaled_lr(rule, 1, old_batch, spec.optim.base_batch);
+    spec.optim.lr *= ratio;
+  }
+  use_spec(spec);
+  loader_->cancel();
+  announced_ = state_.images;
+  note("accumulation",
+       source,
+       "Accumulation " + std::to_string(old) + " -> " + std::to_string(c.value) +
+           ": effective batch " + std::to_string(old_batch) + " -> " +
+           std::to_string(spec.batch.effective()) + ".",
+       {{"old", std::to_string(old)},
+        {"new", std::to_string(c.value)},
+        {"value", std::to_string(c.value)},
+        {"old_lr", number(old_lr)},
+        {"new_lr", number(plan_.lr)}});
+  return done();
+}
+
+Reply Trainer::change_end(const contract::EndCommand& c, const std::string& source) {
+  if (c.step <= state_.step) {
+    throw SpecError("step",
+                    "end must be after the present step " + std::to_string(state_.step) +
+                        ", found " + std::to_string(c.step) + ".");
+  }
+  const std::int64_t old = planned_steps();
+  save_restore_point("end " + std::to_string(c.step));
+  state_.total_images = state_.images + (c.step - state_.step) * effective_batch();
+  use_spec(state_.spec);
+  loader_->cancel();
+  announced_ = state_.images;
+  note("end",
+       source,
+       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps.",
+       {{"old", std::to_string(old)},
+        {"new", std::to_string(c.step)},
+        {"step", std::to_string(c.step)}});
+  return done();
+}
+
+}  // namespace batchscope::train

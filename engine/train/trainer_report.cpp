@@ -1,0 +1,213 @@
+#include "engine/train/trainer.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace batchscope::train {
+namespace {
+
+using contract::RunState;
+
+constexpr double kBeatSeconds = 0.5;  // between status reports
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+}  // namespace
+
+void Trainer::evaluate_if_due() {
+  const contract::EvalSection& e = state_.spec.eval;
+  if (setup_.validation_set != nullptr && evaluated_step_ != state_.step && state_.step > 0) {
+    const bool by_step = e.every_steps > 0 && state_.step % e.every_steps == 0;
+    const double epoch = e.every_epochs * static_cast<double>(setup_.training_set->size());
+    const double images = static_cast<double>(state_.images);
+    const bool by_epoch =
+        epoch > 0 && std::floor(images / epoch) >
+                         std::floor((images - static_cast<double>(effective_batch())) / epoch);
+    const bool at_end = e.at_end && state_.images >= state_.total_images && end_ == End::kNone;
+    if (by_step || by_epoch || at_end) {
+      evaluate_now();
+      return;
+    }
+  }
+  // Readers see what the model finds long before the first evaluation.
+  if (state_.step == std::max<std::int64_t>(1, plan_.warmup_steps) && evaluated_step_ < 0) {
+    probe_now();
+  }
+}
+
+void Trainer::evaluate_now() {
+  const Hold hold(clock_);
+  set_phase("evaluating");
+  const EvalResult result = evaluate(
+      *setup_.model, *setup_.validation_set, *setup_.group, eval_options_, [this] { heartbeat(); });
+  evaluated_step_ = state_.step;
+  state_.metrics = result.metrics;
+  const contract::EvalRecord record{state_.segment,
+                                    state_.step,
+                                    state_.images,
+                                    state_.seconds,
+                                    result.pictures,
+                                    result.seconds,
+                                    result.metrics};
+  if (setup_.sink != nullptr) {
+    setup_.sink->eval(record);
+  }
+  probe_now();
+  check_target(record);
+  set_phase("training");
+}
+
+void Trainer::probe_now() {
+  if (probes_ == nullptr) {
+    return;
+  }
+  const Hold hold(clock_);
+  for (const contract::PredictionRecord& prediction :
+       probes_->predict(*setup_.model, state_.segment, state_.step)) {
+    setup_.sink->prediction(prediction);
+  }
+}
+
+void Trainer::check_target(const contract::EvalRecord& eval) {
+  const contract::TargetSpec& target = state_.spec.eval.target;
+  const auto found = eval.metrics.find(target.metric);
+  if (target.metric.empty() || state_.target_reached || found == eval.metrics.end() ||
+      found->second < target.value) {
+    return;
+  }
+  state_.target_reached = true;
+  note("target",
+       "engine",
+       target.metric + " reached " + number(found->second) + " (target " + number(target.value) +
+           ") after " + std::to_string(eval.step) + " steps, " + std::to_string(eval.images) +
+           " pictures and " + number(eval.seconds) + " s.",
+       {{"metric", target.metric},
+        {"value", number(found->second)},
+        {"target", number(target.value)},
+        {"steps", std::to_string(eval.step)},
+        {"images", std::to_string(eval.images)},
+        {"seconds", number(eval.seconds)}});
+  if (target.stop && end_ == End::kNone) {
+    end_ = End::kTarget;
+  }
+}
+
+void Trainer::checkpoint_if_due() {
+  const std::int64_t every = state_.spec.checkpoint.every_steps;
+  if (every > 0 && state_.step > 0 && state_.step % every == 0 && saved_step_ != state_.step) {
+    checkpoint_due_ = true;
+  }
+  // A state from an abnormal stretch is not worth going back to: wait until it is over.
+  if (checkpoint_due_ && !guard_.abnormal() && !diverged_) {
+    save_checkpoint();
+  }
+}
+
+void Trainer::on_divergence(const GuardVerdict& verdict) {
+  diverged_ = true;
+  divergence_noted_ = true;
+  const std::string module =
+      verdict.module < 0 ? "" : modules_[static_cast<std::size_t>(verdict.module)];
+  const std::string where = module.empty() ? "" : ", first in " + module;
+  const std::string ratio = std::isfinite(verdict.ratio)
+                                ? number(verdict.ratio) + " times its recent median"
+                                : "not finite";
+  const std::map<std::string, std::string> args = {
+      {"first_step", std::to_string(verdict.abnormal_step)},
+      {"module", module},
+      {"ratio", std::isfinite(verdict.ratio) ? number(verdict.ratio) : "inf"},
+      {"action", state_.spec.guard.on_diverge}};
+  if (setup_.sink != nullptr) {
+    setup_.sink->event({state_.segment,
+                        verdict.abnormal_step,
+                        seq_,
+                        utc_now(),
+                        "abnormal",
+                        "engine",
+                        "The first abnormal update was " + std::to_string(verdict.abnormal_step) +
+                            where + (module.empty() ? "" : ": its gradient norm was " + ratio) +
+                            ".",
+                        args});
+  }
+  end_text_ = "The training diverged at step " + std::to_string(state_.step) + ": " +
+              verdict.reason + "; it began at step " + std::to_string(verdict.abnormal_step) +
+              where + ".";
+  note("diverged", "engine", end_text_, args);
+  if (state_.spec.guard.on_diverge == "stop") {
+    end_ = End::kDiverged;
+  } else if (state_.spec.guard.on_diverge == "pause") {
+    paused_ = true;
+    guard_.forgive();
+  } else {
+    guard_.forgive();
+  }
+}
+
+void Trainer::note(const std::string& kind,
+                   const std::string& source,
+                   const std::string& text,
+                   std::map<std::string, std::string> args) {
+  if (setup_.sink != nullptr) {
+    setup_.sink->event(
+        {state_.segment, state_.step, seq_, utc_now(), kind, source, text, std::move(args)});
+  }
+}
+
+void Trainer::set_phase(const std::string& phase) {
+  phase_ = phase;
+  heartbeat(true);
+  if (setup_.port != nullptr) {
+    setup_.port->notify(contract::StateNotice{status()});
+  }
+}
+
+void Trainer::heartbeat(bool force) {
+  if (setup_.sink == nullptr) {
+    return;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!force && std::chrono::duration<double>(now - last_beat_).count() < kBeatSeconds) {
+    return;
+  }
+  last_beat_ = now;
+  const contract::StatusReport report = status();
+  setup_.sink->status(report);
+  if (setup_.port != nullptr) {
+    setup_.port->set_status(report);
+  }
+  if (setup_.progress) {
+    setup_.progress(report, last_loss_);
+  }
+}
+
+std::int64_t Trainer::planned_steps() const {
+  const std::int64_t left = std::max<std::int64_t>(0, state_.total_images - state_.images);
+  return state_.step + (left + effective_batch() - 1) / effective_batch();
+}
+
+contract::StatusReport Trainer::status() const {
+  contract::StatusReport report;
+  report.run_id = setup_.info.id;
+  report.state = phase_ == "starting" ? RunState::kStarting
+                 : end_ != End::kNone ? RunState::kStopping
+                 : paused_            ? RunState::kPaused
+                                      : RunState::kRunning;
+  report.step = state_.step;
+  report.steps = planned_steps();
+  report.images = state_.images;
+  report.committed_seq = seq_;
+  report.optimizer = state_.spec.optim.name;
+  report.agvm = state_.spec.optim.agvm.enabled;
+  report.lr = plan_.lr;
+  report.micro = state_.spec.batch.micro;
+  report.accumulation = state_.spec.batch.accumulation;
+  report.ranks = state_.spec.batch.ranks;
+  report.phase = phase_;
+  return report;
+}
+
+}  // namespace batchscope::train

@@ -1,0 +1,298 @@
+#include "engine/train/plan_options.h"
+#include "engine/train/trainer.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <set>
+#include <thread>
+
+namespace batchscope::train {
+namespace {
+
+using contract::RunState;
+
+std::int64_t thread_count(const contract::RunSpec& spec) {
+  if (spec.precision.threads > 0) {
+    return spec.precision.threads;
+  }
+  const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
+  return std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, spec.batch.ranks));
+}
+
+}  // namespace
+
+std::string utc_now() {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char day[32], text[48];
+  std::strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text, sizeof text, "%s.%03dZ", day, static_cast<int>(ms.count() % 1000));
+  return text;
+}
+
+Trainer::Trainer(TrainerSetup setup)
+    : setup_(std::move(setup)),
+      guard_(setup_.spec.guard),
+      generator_(at::detail::createCPUGenerator()) {
+  check_trainable(setup_.spec);
+  if (setup_.spec.batch.ranks != setup_.group->size()) {
+    throw contract::SpecError("batch.ranks",
+                              "batch.ranks is " + std::to_string(setup_.spec.batch.ranks) +
+                                  ", but " + std::to_string(setup_.group->size()) +
+                                  " processes were started.");
+  }
+  state_.spec = setup_.spec;
+  state_.start_batch = setup_.spec.batch;
+  at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));
+  build_model();
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::build_model() {
+  torch::manual_seed(static_cast<std::uint64_t>(state_.spec.run.seed));
+  at::globalContext().setAllowTF32CuBLAS(state_.spec.precision.mode == "tf32");
+  at::globalContext().setAllowTF32CuDNN(state_.spec.precision.mode == "tf32");
+  setup_.model->to(setup_.device, setup_.dtype);
+  setup_.model->train();
+  std::vector<torch::Tensor> tensors;
+  for (const models::ModuleGroup& group : setup_.model->module_groups()) {
+    const auto module = static_cast<std::int64_t>(modules_.size());
+    modules_.push_back(group.name);
+    for (std::size_t p = 0; p < group.parameters.size(); ++p) {
+      parameters_.push_back({group.parameter_names[p], module, group.parameters[p]});
+      module_of_.push_back(module);
+      tensors.push_back(group.parameters[p]);
+    }
+  }
+  {
+    // The same seed gives the same weights everywhere, but not on different kinds of processor.
+    const torch::NoGradGuard no_grad;
+    for (torch::Tensor& tensor : setup_.model->parameters()) {
+      setup_.group->broadcast(tensor, 0);
+    }
+    for (torch::Tensor& tensor : setup_.model->buffers()) {
+      setup_.group->broadcast(tensor, 0);
+    }
+  }
+  loss_names_ = setup_.model->loss_names();
+  eval_options_ = {.max_pictures = state_.spec.eval.max_pictures,
+                   .batch = state_.spec.eval.batch,
+                   .transform = input_transform(
+                       *setup_.model, state_.spec.data.min_size, state_.spec.data.max_size),
+                   .device = setup_.device,
+                   .dtype = setup_.dtype};
+  sync_ = std::make_unique<GradientSync>(tensors, setup_.group);
+  loader_ = std::make_unique<Loader>(
+      setup_.training_set,
+      static_cast<std::uint64_t>(state_.spec.run.seed),
+      TransformOptions{.input = eval_options_.transform, .flip = state_.spec.data.flip},
+      state_.spec.data.loader_threads);
+  use_spec(state_.spec);
+  state_.total_images = plan_.total_images;
+  const auto modules = static_cast<std::int64_t>(modules_.size());
+  optimizer_ = optim::make_optimizer(optimizer_options(state_.spec, plan_), parameters_, modules);
+  agvm_ = std::make_unique<optim::Agvm>(agvm_options(state_.spec, plan_, modules_), modules);
+}
+
+contract::ResolvedPlan Trainer::plan_for(const contract::RunSpec& spec) const {
+  contract::RunSpec at_start = spec;
+  at_start.batch = state_.start_batch;
+  return contract::resolve(at_start, setup_.training_set->size());
+}
+
+void Trainer::use_spec(const contract::RunSpec& spec) {
+  plan_ = plan_for(spec);
+  state_.spec = spec;
+  schedule_ = make_schedule(spec, plan_);
+  if (state_.total_images > 0) {
+    schedule_.total_images = state_.total_images;
+  }
+}
+
+void Trainer::begin() {
+  if (setup_.resume) {
+    resume_from(*setup_.resume);
+  } else {
+    state_.segments = {{0, -1, 0, -1, "start"}};
+  }
+  start_record();
+  const std::string batch = std::to_string(state_.spec.batch.micro) + " x " +
+                            std::to_string(state_.spec.batch.accumulation) + " x " +
+                            std::to_string(state_.spec.batch.ranks) + " = " +
+                            std::to_string(effective_batch());
+  if (setup_.resume) {
+    note("resume",
+         "engine",
+         setup_.resume->text,
+         {{"threads", std::to_string(at::get_num_threads())}});
+  } else {
+    note("start",
+         "engine",
+         "Training " + state_.spec.model.name + " with " + state_.spec.optim.name +
+             " at an effective batch of " + batch + ".",
+         {{"batch", batch}, {"threads", std::to_string(at::get_num_threads())}});
+  }
+  for (const std::string& warning : setup_.training_set->warnings()) {
+    note("warning", "engine", warning);
+  }
+  if (state_.spec.batch.accumulation * state_.spec.batch.ranks < 2 &&
+      state_.spec.optim.agvm.enabled) {
+    note(
+        "warning",
+        "engine",
+        "AGVM cannot measure: an update has one micro-batch; set batch.accumulation or batch.ranks "
+        "to 2 or more.");
+  }
+  for (const contract::CommandBody& command : setup_.first_commands) {
+    const contract::Reply reply = apply(command, "user");
+    if (!reply.ok) {
+      throw contract::SpecError(reply.field, reply.error);
+    }
+  }
+  module_interval_ = std::max<std::int64_t>(1, state_.spec.telemetry.module_interval);
+  announced_ = state_.images;
+  clock_.set(state_.seconds);
+  last_row_seconds_ = state_.seconds;
+  set_phase("training");
+  clock_.start();
+}
+
+void Trainer::start_record() {
+  if (setup_.sink == nullptr) {
+    return;
+  }
+  contract::RunInfo& info = setup_.info;
+  info.name = state_.spec.run.name;
+  info.spec_toml = contract::to_toml(state_.spec);
+  info.threads = at::get_num_threads();
+  info.data_checksum = setup_.training_set->checksum();
+  info.modules = modules_;
+  info.classes = setup_.training_set->classes();
+  info.steps = planned_steps();
+  info.total_images = state_.total_images;
+  if (info.started.empty()) {
+    info.started = utc_now();
+  }
+  setup_.sink->begin(info, setup_.resume.has_value());
+  series_ = std::make_unique<StepSeries>(*setup_.sink, modules_, loss_names_);
+  for (const contract::SegmentRecord& segment : state_.segments) {
+    setup_.sink->segment(segment);
+  }
+  const auto& pictures =
+      setup_.validation_set != nullptr ? setup_.validation_set : setup_.training_set;
+  if (state_.spec.eval.probes > 0) {
+    probes_ = std::make_unique<Probes>(*pictures, state_.spec.eval.probes, eval_options_);
+    for (const contract::ProbeRecord& probe : probes_->records()) {
+      if (!setup_.resume) {
+        setup_.sink->probe(probe);
+      }
+    }
+  }
+}
+
+bool Trainer::ended() const {
+  return end_ != End::kNone || state_.images >= state_.total_images;
+}
+
+Outcome Trainer::run() {
+  try {
+    begin();
+    boundary();
+    while (!ended()) {
+      step();
+      boundary();
+    }
+    return finish();
+  } catch (const contract::Error& error) {
+    // Between updates the state is whole: a lost peer costs no more than the update it broke.
+    if (error.code() == contract::ExitCode::kPeer && setup_.sink != nullptr && !diverged_) {
+      try {
+        save_checkpoint();
+      } catch (const std::exception&) {
+        // The first error is the one to report.
+      }
+    }
+    fail(error.what(), error.code());
+    throw;
+  } catch (const std::exception& error) {
+    fail(error.what(), contract::ExitCode::kData);
+    throw;
+  }
+}
+
+void Trainer::fail(const std::string& sentence, contract::ExitCode code) {
+  if (setup_.sink == nullptr || setup_.info.started.empty()) {
+    return;
+  }
+  note("error", "engine", sentence, {{"exit", std::to_string(static_cast<int>(code))}});
+  setup_.sink->finish(RunState::kFailed, static_cast<int>(code));
+}
+
+void Trainer::boundary() {
+  apply_scripted();
+  apply_waiting();
+  wait_while_paused();
+  if (end_ == End::kStoppedNow || end_ == End::kDiverged) {
+    return;
+  }
+  evaluate_if_due();
+  checkpoint_if_due();
+}
+
+Outcome Trainer::finish() {
+  if (end_ == End::kNone) {
+    end_ = End::kReached;
+  }
+  clock_.hold();
+  Outcome outcome;
+  const std::string at = " at step " + std::to_string(state_.step);
+  std::map<std::string, std::string> args;
+  std::string kind = "stop";
+  switch (end_) {
+    case End::kNone:
+    case End::kReached:
+    case End::kTarget:
+      kind = "finish";
+      outcome.sentence = "The training finished" + at + ".";
+      if (end_ == End::kReached && guard_.never_learned()) {
+        args["dead"] = "true";
+        outcome.sentence += " Its loss never fell below where it started: it learned nothing.";
+      }
+      break;
+    case End::kStopped:
+    case End::kStoppedNow:
+      outcome = {
+          RunState::kStopped, contract::ExitCode::kDone, "The training was stopped" + at + "."};
+      break;
+    case End::kInterrupted:
+      outcome = {RunState::kStopped,
+                 contract::ExitCode::kInterrupted,
+                 "The training was stopped" + at + ": " + end_text_ + "."};
+      break;
+    case End::kDiverged:
+      kind = "stop";
+      outcome = {RunState::kFailed, contract::ExitCode::kNonFinite, end_text_};
+      break;
+  }
+  if (end_ != End::kDiverged && end_ != End::kStoppedNow && !diverged_ &&
+      saved_step_ != state_.step) {
+    set_phase("saving");
+    save_checkpoint();
+  }
+  note(kind, "engine", outcome.sentence, args);
+  if (setup_.sink != nullptr) {
+    heartbeat(true);
+    setup_.sink->finish(outcome.state, static_cast<int>(outcome.code));
+  }
+  return outcome;
+}
+
+}  // namespace batchscope::train

@@ -1,0 +1,139 @@
+#include "engine/train/training_state.h"
+
+#include "engine/contract/error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace batchscope::train {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kVersion = 1;
+
+json segment_json(const contract::SegmentRecord& s) {
+  return {{"segment", s.segment},
+          {"parent", s.parent},
+          {"start_step", s.start_step},
+          {"abandoned_after", s.abandoned_after},
+          {"reason", s.reason}};
+}
+
+contract::SegmentRecord segment_from(const json& j) {
+  return {
+      j.at("segment"), j.at("parent"), j.at("start_step"), j.at("abandoned_after"), j.at("reason")};
+}
+
+json ramp_json(const optim::LrRamp& ramp) {
+  return {{"start", ramp.start},
+          {"length", ramp.length},
+          {"done", ramp.done},
+          {"rewarmup", ramp.rewarmup}};
+}
+
+optim::LrRamp ramp_from(const json& j) {
+  optim::LrRamp ramp;
+  ramp.start = j.at("start").get<std::vector<double>>();
+  ramp.length = j.at("length");
+  ramp.done = j.at("done");
+  ramp.rewarmup = j.at("rewarmup");
+  return ramp;
+}
+
+}  // namespace
+
+std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
+  json j = {{"version", kVersion},
+            {"run_id", info.run_id},
+            {"engine_version", info.engine_version},
+            {"data_checksum", info.data_checksum},
+            {"threads", info.threads},
+            {"ranks", info.ranks},
+            {"classes", info.classes},
+            {"spec", contract::to_toml(s.spec)},
+            {"start_batch", {s.start_batch.micro, s.start_batch.accumulation, s.start_batch.ranks}},
+            {"step", s.step},
+            {"images", s.images},
+            {"total_images", s.total_images},
+            {"segment", s.segment},
+            {"skipped", s.skipped},
+            {"events_done", s.events_done},
+            {"restore_serial", s.restore_serial},
+            {"seconds", s.seconds},
+            {"ramp", ramp_json(s.ramp)},
+            {"checkpoints", s.checkpoints},
+            {"metrics", s.metrics},
+            {"target_reached", s.target_reached}};
+  if (s.pending) {
+    j["pending"] = {{"old_spec", contract::to_toml(s.pending->old_spec)},
+                    {"old_factor", s.pending->old_factor}};
+  }
+  j["segments"] = json::array();
+  for (const contract::SegmentRecord& segment : s.segments) {
+    j["segments"].push_back(segment_json(segment));
+  }
+  j["restore_points"] = json::array();
+  for (const RestorePoint& r : s.restore_points) {
+    j["restore_points"].push_back(
+        {{"file", r.file}, {"segment", r.segment}, {"step", r.step}, {"change", r.change}});
+  }
+  return j.dump();
+}
+
+std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
+                                                    const std::string& origin) {
+  try {
+    const json j = json::parse(words);
+    if (j.at("version").get<int>() != kVersion) {
+      throw contract::DataError("Checkpoint " + origin + " is of version " +
+                                j.at("version").dump() + ", this engine reads version " +
+                                std::to_string(kVersion) + ".");
+    }
+    TrainingState s;
+    s.spec = contract::parse_spec(j.at("spec").get<std::string>());
+    s.start_batch = s.spec.batch;
+    s.start_batch.micro = j.at("start_batch").at(0);
+    s.start_batch.accumulation = j.at("start_batch").at(1);
+    s.start_batch.ranks = j.at("start_batch").at(2);
+    s.step = j.at("step");
+    s.images = j.at("images");
+    s.total_images = j.at("total_images");
+    s.segment = j.at("segment");
+    s.skipped = j.at("skipped");
+    s.events_done = j.at("events_done");
+    s.restore_serial = j.at("restore_serial");
+    s.seconds = j.at("seconds");
+    s.ramp = ramp_from(j.at("ramp"));
+    s.checkpoints = j.at("checkpoints").get<std::vector<std::string>>();
+    s.target_reached = j.at("target_reached");
+    for (const auto& [name, value] : j.at("metrics").items()) {
+      s.metrics[name] = value.is_number() ? value.get<double>() : std::nan("");
+    }
+    if (j.contains("pending")) {
+      const json& p = j.at("pending");
+      s.pending = PendingMatch{contract::parse_spec(p.at("old_spec").get<std::string>()),
+                               p.at("old_factor").get<std::vector<double>>()};
+    }
+    for (const json& segment : j.at("segments")) {
+      s.segments.push_back(segment_from(segment));
+    }
+    for (const json& r : j.at("restore_points")) {
+      s.restore_points.push_back({r.at("file"), r.at("segment"), r.at("step"), r.at("change")});
+    }
+    CheckpointInfo info;
+    info.run_id = j.at("run_id");
+    info.engine_version = j.at("engine_version");
+    info.data_checksum = j.at("data_checksum");
+    info.threads = j.at("threads");
+    info.ranks = j.at("ranks");
+    info.classes = j.at("classes").get<std::vector<std::string>>();
+    return {std::move(s), std::move(info)};
+  } catch (const json::exception& e) {
+    throw contract::DataError("Checkpoint " + origin +
+                              " has an incomplete description: " + e.what() + ".");
+  }
+}
+
+}  // namespace batchscope::train

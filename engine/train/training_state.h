@@ -1,0 +1,65 @@
+#pragma once
+
+#include "engine/contract/records.h"
+#include "engine/contract/run_spec.h"
+#include "optim/switching.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+/// A restore point that undo can go back to.
+struct RestorePoint {
+  std::string file;  // relative to the run folder
+  std::int64_t segment = 0, step = 0;
+  std::string change;  // the command that it was written for
+  bool operator==(const RestorePoint&) const = default;
+};
+
+/// A switch whose learning-rate mapping waits for the next update's gradient: the optimizer that
+/// was left (its state travels in the tensors), its settings and the rate it had.
+struct PendingMatch {
+  contract::RunSpec old_spec;
+  std::vector<double> old_factor;  // of a ramp that was still going on, per module
+};
+
+/// The plain part of what a training is at a step boundary: with the tensors of model, optimizer
+/// and AGVM it decides everything that follows.
+struct TrainingState {
+  contract::RunSpec spec;              // as changed so far
+  contract::BatchSection start_batch;  // schedules and defaults follow the batch of the start
+  std::int64_t step = 0;               // updates completed
+  std::int64_t images = 0;             // pictures consumed, the position in the stream
+  std::int64_t total_images = 0;
+  std::int64_t segment = 0;
+  std::int64_t skipped = 0;         // updates that were not applied
+  std::int64_t events_done = 0;     // scripted events carried out
+  std::int64_t restore_serial = 0;  // restore points made so far
+  double seconds = 0;               // training time
+  optim::LrRamp ramp;
+  std::optional<PendingMatch> pending;
+  std::vector<contract::SegmentRecord> segments;  // the line that leads here, oldest first
+  std::vector<RestorePoint> restore_points;       // oldest first
+  std::vector<std::string> checkpoints;           // on disk, oldest first
+  std::map<std::string, double> metrics;          // last evaluation
+  bool target_reached = false;
+};
+
+/// What a reader of a checkpoint needs to build its model.
+struct CheckpointInfo {
+  std::string run_id, engine_version, data_checksum;
+  std::int64_t threads = 1, ranks = 1;
+  std::vector<std::string> classes;
+};
+
+/// As JSON text, bit-exact for every number.
+std::string to_words(const TrainingState& state, const CheckpointInfo& info);
+/// Throws contract::DataError naming `origin`.
+std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
+                                                    const std::string& origin);
+
+}  // namespace batchscope::train
