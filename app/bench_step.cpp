@@ -1,0 +1,168 @@
+#include "app/bench_step.h"
+
+#include "engine/contract/error.h"
+#include "engine/contract/run_spec.h"
+#include "engine/data/loader.h"
+#include "engine/data/make_dataset.h"
+#include "models/detector.h"
+#include "optim/optimizer.h"
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+namespace batchscope {
+namespace {
+
+void check(const BenchStepOptions& o) {
+  if (std::min({o.batch, o.size, o.steps, o.batches, o.threads}) < 1 || o.warmup < 0) {
+    throw contract::SpecError(
+        "bench", "bench step: batch, size, steps, batches and threads must be at least 1");
+  }
+}
+
+std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
+                                            const models::Detector& model) {
+  contract::RunSpec spec;
+  spec.data.size = o.size;
+  spec.data.train_pictures = o.batch * o.batches;
+  train::Loader loader(
+      train::make_training_set(spec), o.seed, {.input = model.input_transform()}, 0);
+  std::vector<train::MicroBatch> batches;
+  for (std::int64_t i = 0; i < o.batches; ++i) {
+    loader.announce(
+        train::plan_step(i * o.batch, o.batch * o.batches, o.batch, 1, /*rank=*/0, /*ranks=*/1));
+    batches.push_back(loader.next());
+  }
+  return batches;
+}
+
+/// A model with its optimizer; one call is one step.
+class Stepper {
+ public:
+  explicit Stepper(models::Detector& model) : model_(model) {
+    const auto groups = model.module_groups();
+    std::vector<optim::Parameter> parameters;
+    for (std::size_t m = 0; m < groups.size(); ++m) {
+      for (std::size_t i = 0; i < groups[m].parameters.size(); ++i) {
+        parameters.push_back(
+            {groups[m].parameter_names[i], static_cast<std::int64_t>(m), groups[m].parameters[i]});
+        tensors_.push_back(groups[m].parameters[i]);
+      }
+    }
+    mu_.assign(groups.size(), 1.0);
+    optimizer_ = optim::make_optimizer(
+        {.method = optim::Method::kSgd}, parameters, static_cast<std::int64_t>(groups.size()));
+    optimizer_->set_diagnostics(false);
+  }
+
+  double step(const train::MicroBatch& batch, const torch::Generator& generator) {
+    torch::Tensor loss;
+    for (const auto& [name, value] :
+         model_.losses(batch.images, batch.sizes, batch.targets, generator)) {
+      loss = loss.defined() ? loss + value : value;
+    }
+    auto gradients = torch::autograd::grad({loss}, tensors_);
+    optimizer_->step(gradients, 0.05, mu_);
+    return loss.item<double>();
+  }
+
+ private:
+  models::Detector& model_;
+  std::vector<torch::Tensor> tensors_;
+  std::vector<double> mu_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+};
+
+void print(const BenchStepOptions& o, const StepTiming& t) {
+  std::printf("%s, %lld pictures of %lld px a step, %lld thread(s)\n",
+              o.model.c_str(),
+              static_cast<long long>(o.batch),
+              static_cast<long long>(o.size),
+              static_cast<long long>(o.threads));
+  std::printf("  median %.2f ms a step, fastest %.2f ms, %.0f pictures/s (loss %.3f)\n",
+              t.median_ms,
+              t.fastest_ms,
+              t.pictures_per_s,
+              t.loss);
+}
+
+void print_json(const BenchStepOptions& o, const StepTiming& t, const std::string& file) {
+  const nlohmann::json out = {{"bench", "step"},
+                              {"model", o.model},
+                              {"norm", o.norm},
+                              {"batch", o.batch},
+                              {"size", o.size},
+                              {"threads", o.threads},
+                              {"steps", o.steps},
+                              {"median_ms", t.median_ms},
+                              {"fastest_ms", t.fastest_ms},
+                              {"pictures_per_s", t.pictures_per_s},
+                              {"loss", t.loss}};
+  if (file.empty()) {
+    std::printf("%s\n", out.dump().c_str());
+    return;
+  }
+  std::ofstream stream(file);
+  stream << out.dump(2) << '\n';
+  if (!stream.flush()) {
+    throw contract::Error(contract::ExitCode::kStorage, "cannot write " + file);
+  }
+}
+
+}  // namespace
+
+StepTiming measure_step(const BenchStepOptions& o) {
+  using Clock = std::chrono::steady_clock;
+  check(o);
+  at::set_num_threads(static_cast<int>(o.threads));
+  const auto model = models::make_detector({.name = o.model, .norm = o.norm, .seed = o.seed});
+  model->train();
+  const auto batches = draw_batches(o, *model);
+  const auto generator = at::detail::createCPUGenerator(o.seed);
+  Stepper stepper(*model);
+  StepTiming timing;
+  std::vector<double> times;
+  for (std::int64_t i = 0; i < o.warmup + o.steps; ++i) {
+    const auto begin = Clock::now();
+    timing.loss = stepper.step(batches[static_cast<std::size_t>(i % o.batches)], generator);
+    if (i >= o.warmup) {
+      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    }
+  }
+  std::sort(times.begin(), times.end());
+  timing.fastest_ms = times.front();
+  timing.median_ms = times[times.size() / 2];
+  timing.pictures_per_s = 1e3 * static_cast<double>(o.batch) / timing.median_ms;
+  return timing;
+}
+
+void add_bench_step(CLI::App& bench) {
+  auto options = std::make_shared<BenchStepOptions>();
+  auto json_file = std::make_shared<std::string>();
+  CLI::App* step = bench.add_subcommand("step", "Time training steps of a model on drawn pictures");
+  step->add_option("--model", options->model, "Model name")->capture_default_str();
+  step->add_option("--norm", options->norm, "Norm of the backbone")->capture_default_str();
+  step->add_option("--batch", options->batch, "Pictures per step")->capture_default_str();
+  step->add_option("--size", options->size, "Side of the pictures, px")->capture_default_str();
+  step->add_option("--steps", options->steps, "Timed steps")->capture_default_str();
+  step->add_option("--threads", options->threads, "Threads of torch")->capture_default_str();
+  step->add_option("--seed", options->seed, "Seed of weights, pictures and draws")
+      ->capture_default_str();
+  CLI::Option* json =
+      step->add_option("--json", *json_file, "JSON to stdout, or to a file")->expected(0, 1);
+  step->callback([options, json_file, json] {
+    const StepTiming timing = measure_step(*options);
+    json->count() > 0 ? print_json(*options, timing, *json_file) : print(*options, timing);
+  });
+}
+
+}  // namespace batchscope
