@@ -1,0 +1,127 @@
+#include "storage/run_bundle.h"
+
+#include "storage/catalogue.h"
+#include "storage/migrations.h"
+#include "storage/run_files.h"
+#include "storage/run_lock.h"
+#include "storage/run_reader.h"
+#include "storage/sqlite.h"
+
+#include <optional>
+#include <regex>
+#include <unistd.h>
+
+namespace batchscope::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using contract::RunState;
+using contract::StorageError;
+
+/// A file or folder under a temporary name; removed unless it was renamed to its own.
+class Pending {
+ public:
+  explicit Pending(const fs::path& path) : path_(path), temporary_(path) {
+    temporary_ += ".part" + std::to_string(::getpid());
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+  }
+  ~Pending() {
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+  }
+  Pending(const Pending&) = delete;
+  Pending& operator=(const Pending&) = delete;
+  const fs::path& temporary() const { return temporary_; }
+  void commit() {
+    std::error_code error;
+    fs::rename(temporary_, path_, error);
+    if (error) {
+      throw StorageError("'" + path_.string() + "' cannot be written: " + error.message());
+    }
+  }
+
+ private:
+  fs::path path_, temporary_;
+};
+
+/// One consistent copy through SQLite: also right for a file with a log beside it.
+void copy_database(const fs::path& from, const fs::path& to) {
+  Database database = Database::open_for_reading(run_file_of(from));
+  check_run_file(database);
+  Statement(database, "VACUUM INTO ?1").with(to.string()).run();
+}
+
+}  // namespace
+
+std::string without_folders(const std::string& spec_toml) {
+  static const std::regex path_line(
+      R"re((^|\n)([ \t]*(?:val_)?(?:annotations|images)|[ \t]*weights)([ \t]*=[ \t]*["'])[^"'\n]*/)re");
+  return std::regex_replace(spec_toml, path_line, "$1$2$3");
+}
+
+void export_bundle(const fs::path& folder_or_file, const fs::path& out) {
+  const RunSummary run = summarise(folder_or_file);
+  if (!run.error.empty()) {
+    throw StorageError(run.error);
+  }
+  if (run.state != RunState::kFinished && run.state != RunState::kStopped &&
+      run.state != RunState::kFailed && run.state != RunState::kLost) {
+    throw StorageError("run " + run.id + " is not over (" + run.evidence +
+                       "): it can be exported once it has ended");
+  }
+  Pending copy(out);
+  copy_database(folder_or_file, copy.temporary());
+  {
+    Database database(copy.temporary(), Database::Mode::kReadWrite);
+    // What is overwritten is wiped, and no journal keeps it: the old paths are private.
+    database.execute("PRAGMA secure_delete = ON");
+    database.query_text("PRAGMA journal_mode = MEMORY");
+    const std::string spec = database.query_text("SELECT spec_toml FROM run");
+    Statement(database, "UPDATE run SET spec_toml = ?1").with(without_folders(spec)).run();
+  }
+  copy.commit();
+}
+
+fs::path import_bundle(const fs::path& file, const fs::path& library) {
+  const contract::RunInfo info = RunReader(file).info();
+  const bool plain =
+      !info.id.empty() && info.id.find('/') == std::string::npos && info.id.front() != '.';
+  if (!plain) {
+    throw StorageError("'" + file.string() + "' is damaged: '" + info.id + "' is no run id");
+  }
+  const fs::path folder = run_folder(library, info.id);
+  std::error_code error;
+  if (fs::exists(folder, error)) {
+    throw StorageError("the library has run " + info.id + " already: '" + folder.string() + "'");
+  }
+  Pending made(folder);
+  fs::create_directories(made.temporary(), error);
+  if (error) {
+    throw StorageError("'" + folder.string() + "' cannot be made: " + error.message());
+  }
+  copy_database(file, made.temporary() / kRunFile);
+  ReplacingFile spec(made.temporary() / kSpecFile);
+  spec.write(info.spec_toml);
+  spec.commit();
+  made.commit();
+  return folder;
+}
+
+void remove_run(const fs::path& folder_or_file) {
+  const fs::path folder = folder_of_run(folder_or_file);
+  std::error_code error;
+  std::optional<RunLock> lock;
+  if (!folder.empty()) {
+    if (!fs::exists(folder / kRunFile, error) && !fs::exists(folder / kSpecFile, error)) {
+      throw StorageError("'" + folder.string() + "' holds no run");
+    }
+    lock.emplace(folder);
+  }
+  fs::remove_all(folder.empty() ? folder_or_file : folder, error);
+  if (error) {
+    throw StorageError("'" + folder_or_file.string() + "' cannot be removed: " + error.message());
+  }
+}
+
+}  // namespace batchscope::storage

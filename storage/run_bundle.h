@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace batchscope::storage {
+
+/// Copies a run that has ended to one self-contained file (*.bscope). In the copy, the spec's paths
+/// of data and weights are replaced by their base names, and no trace of the rest of them is left.
+/// The file appears whole or not at all. Throws contract::StorageError, also for a run that is not
+/// over.
+void export_bundle(const std::filesystem::path& folder_or_file, const std::filesystem::path& out);
+
+/// Copies a *.bscope (or another run file) into a folder of its own in the library, with its spec
+/// beside it. Returns the folder. Throws contract::StorageError if the library has that run
+/// already.
+std::filesystem::path import_bundle(const std::filesystem::path& file,
+                                    const std::filesystem::path& library);
+
+/// Removes a run folder with all that is in it, or a *.bscope file. Throws contract::StorageError
+/// for a run that is being written and for a folder that holds no run.
+void remove_run(const std::filesystem::path& folder_or_file);
+
+/// A spec's text with the paths of data and weights reduced to base names.
+std::string without_folders(const std::string& spec_toml);
+
+}  // namespace batchscope::storage
