@@ -1,0 +1,133 @@
+#include "engine/metrics/coco_box.h"
+
+#include <QtTest>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+
+using namespace batchscope::train;
+using nlohmann::json;
+
+namespace {
+
+struct Case {
+  std::vector<std::int64_t> images, categories;
+  std::vector<EvalTruth> truth;
+  std::vector<EvalDetection> detections;
+  std::map<std::string, double> figures() const {
+    return coco_box_metrics(images, categories, truth, detections);
+  }
+};
+
+Case read_case(const json& j) {
+  Case c{j["images"], j["categories"], {}, {}};
+  for (const json& t : j["truth"]) {
+    c.truth.push_back({t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7] == 1});
+  }
+  for (const json& d : j["detections"]) {
+    c.detections.push_back({d[0], d[1], d[2], d[3], d[4], d[5], d[6]});
+  }
+  return c;
+}
+
+json fixture() {
+  std::ifstream file(BATCHSCOPE_FIXTURES "/engine/coco_box/coco_box.json");
+  return json::parse(file);
+}
+
+bool same(const std::map<std::string, double>& a, const std::map<std::string, double>& b) {
+  return a == b;
+}
+
+}  // namespace
+
+class TestCocoBox : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  // Figures made by pycocotools; see make_coco_box.py.
+  void equals_pycocotools_data() {
+    QTest::addColumn<int>("row");
+    const json cases = fixture();
+    QVERIFY(cases.size() > 40);
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      QTest::newRow(cases[i]["name"].get<std::string>().c_str()) << static_cast<int>(i);
+    }
+  }
+  void equals_pycocotools() {
+    QFETCH(int, row);
+    const json all = fixture();
+    const json& one = all[static_cast<std::size_t>(row)];
+    const auto figures = read_case(one).figures();
+    QCOMPARE(figures.size(), std::size_t{12});
+    for (const auto& [name, expected] : one["figures"].items()) {
+      const double found = figures.at(name);
+      QVERIFY2(std::abs(found - expected.get<double>()) <= 1e-12,
+               qPrintable(QStringLiteral("%1: expected %2, found %3")
+                              .arg(QString::fromStdString(name))
+                              .arg(expected.get<double>(), 0, 'g', 17)
+                              .arg(found, 0, 'g', 17)));
+    }
+  }
+
+  void others_are_left_out() {
+    Case c = read_case(fixture()[3]);
+    const auto expected = c.figures();
+    QCOMPARE(expected.at("AP"), 1.0);
+    c.truth.push_back({77, 1, 0, 0, 5, 5, 25, false});
+    c.truth.push_back({1, 88, 0, 0, 5, 5, 25, false});
+    c.detections.push_back({77, 1, 0, 0, 5, 5, 1.0});
+    c.detections.push_back({1, 88, 0, 0, 5, 5, 1.0});
+    QVERIFY(same(c.figures(), expected));
+  }
+
+  void repeated_ids_count_once() {
+    Case c = read_case(fixture()[20]);
+    const auto expected = c.figures();
+    c.images.insert(c.images.end(), c.images.begin(), c.images.end());
+    c.categories.insert(c.categories.begin(), c.categories.back());
+    QVERIFY(same(c.figures(), expected));
+  }
+
+  void scores_that_are_no_numbers_come_last() {
+    Case c = read_case(fixture()[3]);
+    c.detections.push_back({1, 1, 90, 90, 5, 5, std::nan("")});
+    c.detections.insert(c.detections.begin(), {1, 1, 90, 90, 5, 5, std::nan("")});
+    QCOMPARE(c.figures().at("AP"), 1.0);
+    QCOMPARE(c.figures().at("AR1"), 1.0);
+  }
+
+  // A case of the size of COCO's validation set; `bench eval` measures it, here it has to end.
+  void large_set_is_consistent() {
+    std::mt19937_64 random(1);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    Case c;
+    for (std::int64_t i = 1; i <= 5000; ++i) {
+      c.images.push_back(i);
+      for (int k = 0; k < 7; ++k) {
+        const auto category = static_cast<std::int64_t>(uniform(random) * 80);
+        const double x = uniform(random) * 500, y = uniform(random) * 400;
+        const double w = 4 + uniform(random) * 200, h = 4 + uniform(random) * 200;
+        c.truth.push_back({i, category, x, y, w, h, w * h, uniform(random) < 0.01});
+        for (int n = 0; n < 5; ++n) {
+          const auto near = [&](double v) { return v + (uniform(random) - 0.5) * 20; };
+          c.detections.push_back(
+              {i, category, near(x), near(y), near(w), near(h), uniform(random)});
+        }
+      }
+    }
+    for (std::int64_t k = 0; k < 80; ++k) {
+      c.categories.push_back(k);
+    }
+    const auto figures = c.figures();
+    QVERIFY(figures.at("AP50") > figures.at("AP") && figures.at("AP") > figures.at("AP75") * 0.5);
+    QVERIFY(figures.at("AR1") < figures.at("AR10") && figures.at("AR10") <= figures.at("AR100"));
+    QVERIFY(figures.at("AP") > 0.05 && figures.at("AP") < 0.95);
+  }
+};
+
+QTEST_GUILESS_MAIN(TestCocoBox)
+#include "tst_coco_box.moc"
