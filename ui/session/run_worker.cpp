@@ -17,6 +17,8 @@ namespace {
 constexpr int kStatusEveryMs = 1000;
 constexpr int kStoredPollMs = 2000;
 constexpr int kOpeningPatienceMs = 60000;
+// An engine that makes its file this moment is not a damaged file.
+constexpr int kMakingPatienceMs = 2000;
 
 bool isRunFolder(const QString& path) {
   return QFileInfo(path).isDir();
@@ -83,8 +85,12 @@ void RunWorker::poll() {
       pollOnce();
     report({});
   } catch (const std::exception& error) {
-    report(QString::fromUtf8(error.what()));
     live_ = isRunFolder(path_);
+    const bool beingMade = live_ && !infoSent_ && opening_.elapsed() < kMakingPatienceMs;
+    if (beingMade)
+      reader_.reset();
+    else
+      report(QString::fromUtf8(error.what()));
   }
   schedule();
 }

@@ -1,0 +1,278 @@
+#include "ui/session/launcher.h"
+#include "ui/session/preflight.h"
+#include "ui/session/spec_form.h"
+
+#include <QFile>
+#include <QSignalSpy>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include <algorithm>
+#include <signal.h>
+#include <unistd.h>
+
+using namespace batchscope;
+using namespace batchscope::session;
+
+namespace {
+
+PreflightItem itemOf(const QList<PreflightItem>& items, const char* id) {
+  for (const auto& item : items)
+    if (item.id == QLatin1String(id))
+      return item;
+  return {};
+}
+
+}  // namespace
+
+class TestLaunch : public QObject {
+  Q_OBJECT
+
+ private:
+  std::unique_ptr<QTemporaryDir> folder_;
+
+  /// A shell script in the engine's place.
+  QString fakeEngine(const QByteArray& body) {
+    const auto path = folder_->filePath(QStringLiteral("batchscope-engine"));
+    QFile file(path);
+    if (!file.open(QIODevice::WriteOnly))
+      return {};
+    file.write("#!/bin/sh\n" + body + "\n");
+    file.setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+    return path;
+  }
+  QByteArray content(const char* name) const {
+    QFile file(folder_->filePath(QLatin1String(name)));
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+  }
+  PreflightContext goodContext() {
+    PreflightContext context;
+    context.library = folder_->path();
+    context.enginePath = fakeEngine("exit 0");
+    context.cores = 4;
+    context.freeBytes = 10'000'000'000;
+    context.cudaDevice = false;
+    return context;
+  }
+
+ private Q_SLOTS:
+  void init() { folder_ = std::make_unique<QTemporaryDir>(); }
+
+  void startsDetachedAndReadsTheRun() {
+    const auto log = folder_->path();
+    Launcher launcher;
+    launcher.setEnginePath(fakeEngine(
+        "echo \"$@\" > " + log.toUtf8() + "/args\ncp \"$2\" " + log.toUtf8() +
+        "/spec\nps -o sid= -p $$ > " + log.toUtf8() +
+        "/sid\nprintf 'run 0123'\nsleep 0.2\nprintf '456789ab /tmp/a library/0123456789ab\\n'\n"
+        "echo $$ > " +
+        log.toUtf8() + "/pid\nsleep 30"));
+    QSignalSpy started(&launcher, &Launcher::started);
+    QSignalSpy failed(&launcher, &Launcher::failed);
+    LaunchRequest request;
+    request.spec.run.name = "from the window";
+    request.library = QStringLiteral("/tmp/a library");
+    request.device = QStringLiteral("cpu");
+    QVERIFY(launcher.start(request));
+    QVERIFY(launcher.isStarting());
+    QVERIFY(!launcher.start(request));  // one at a time
+    QTRY_COMPARE(started.count(), 1);
+    QCOMPARE(failed.count(), 0);
+    QCOMPARE(started[0][0].toString(), QStringLiteral("0123456789ab"));
+    QCOMPARE(started[0][1].toString(), QStringLiteral("/tmp/a library/0123456789ab"));
+    QVERIFY(!launcher.isStarting());
+    QVERIFY(content("args").contains("--library /tmp/a library --device cpu"));
+    QVERIFY(content("args").startsWith("train /"));
+    QCOMPARE(contract::parse_spec(content("spec").toStdString()).run.name,
+             std::string("from the window"));
+    // A session of its own: it lives on when this process and its terminal go.
+    const auto session = content("sid").trimmed().toLongLong();
+    QVERIFY(session > 0);
+    QVERIFY(session != ::getsid(0));
+    QTRY_VERIFY(!content("pid").trimmed().isEmpty());
+    ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
+  }
+
+  void saysWhyTheEngineEnded() {
+    Launcher launcher;
+    launcher.setEnginePath(
+        fakeEngine("echo first line >&2\necho 'batch.micro must be >= 1, found 0' >&2\nexit 2"));
+    QSignalSpy failed(&launcher, &Launcher::failed);
+    QVERIFY(launcher.start({}));
+    QTRY_COMPARE(failed.count(), 1);
+    QVERIFY(failed[0][0].toString().contains(QStringLiteral("batch.micro must be >= 1")));
+    QVERIFY(failed[0][1].toString().contains(QStringLiteral("first line")));
+    QVERIFY(!launcher.isStarting());
+  }
+
+  void saysThatTheEngineIsSilent() {
+    Launcher launcher;
+    launcher.setEnginePath(fakeEngine("echo $$ > " + folder_->path().toUtf8() + "/pid\nsleep 30"));
+    launcher.setTimeout(300);
+    QSignalSpy failed(&launcher, &Launcher::failed);
+    QVERIFY(launcher.start({}));
+    QTRY_COMPARE(failed.count(), 1);
+    QVERIFY(failed[0][0].toString().contains(QStringLiteral("has not named its run")));
+    ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
+  }
+
+  void saysThatThereIsNoEngine() {
+    Launcher launcher;
+    launcher.setEnginePath({});
+    QSignalSpy failed(&launcher, &Launcher::failed);
+    launcher.start({});
+    QTRY_COMPARE(failed.count(), 1);
+    launcher.setEnginePath(QStringLiteral("/nonexistent/engine"));
+    launcher.start({});
+    QTRY_COMPARE(failed.count(), 2);
+    QVERIFY(failed[1][0].toString().contains(QStringLiteral("/nonexistent/engine")));
+  }
+
+  void findsTheEngine() {
+    const auto engine = fakeEngine("exit 0");
+    QCOMPARE(Launcher::findEngine(engine), engine);
+    const auto path = qgetenv("PATH");
+    qputenv("PATH", folder_->path().toUtf8() + ":" + path);
+    const auto found = Launcher::findEngine(QStringLiteral("/nonexistent"));
+    qputenv("PATH", path);
+    QVERIFY(found.endsWith(QStringLiteral("/batchscope-engine")));
+    QVERIFY(!found.startsWith(QStringLiteral("/nonexistent")));
+  }
+
+  void commandLineIsQuoted() {
+    Launcher launcher;
+    launcher.setEnginePath(QStringLiteral("/opt/it's here/batchscope-engine"));
+    LaunchRequest request;
+    request.library = QStringLiteral("/lib");
+    QCOMPARE(
+        launcher.commandLine(request),
+        QStringLiteral("'/opt/it'\\''s here/batchscope-engine' train spec.toml --library /lib"));
+    request.resumePath = QStringLiteral("0123456789ab");
+    QVERIFY(launcher.commandLine(request).contains(QStringLiteral("--resume 0123456789ab")));
+  }
+
+  void preflightOfTheDemoIsGreen() {
+    const auto items = preflight({}, goodContext());
+    QVERIFY(canStart(items));
+    for (const auto& item : items)
+      QVERIFY2(item.level == PreflightItem::Level::kOk, qPrintable(item.id + item.text));
+    QVERIFY(itemOf(items, "batch").text.endsWith(QStringLiteral("= 8")));
+    QVERIFY(itemOf(items, "device").text.startsWith(QStringLiteral("No CUDA device")));
+  }
+
+  void preflightFindsFaults() {
+    using Level = PreflightItem::Level;
+    contract::RunSpec spec;
+    spec.data.kind = "coco";
+    spec.data.annotations = "/nonexistent/train.json";
+    spec.data.images = folder_->path().toStdString();
+    spec.batch.ranks = 8;
+    spec.precision.threads = 2;
+    spec.model.weights = "/nonexistent/weights.pth";
+    auto context = goodContext();
+    context.enginePath.clear();
+    context.freeBytes = 1'000'000'000;
+    context.device = QStringLiteral("cuda");
+    auto items = preflight(spec, context);
+    QVERIFY(!canStart(items));
+    QCOMPARE(itemOf(items, "engine").level, Level::kError);
+    QCOMPARE(itemOf(items, "data").level, Level::kError);
+    QCOMPARE(itemOf(items, "data").field, QStringLiteral("data.annotations"));
+    QVERIFY(itemOf(items, "data").text.contains(QStringLiteral("/nonexistent/train.json")));
+    QCOMPARE(itemOf(items, "weights").level, Level::kError);
+    QCOMPARE(itemOf(items, "disk").level, Level::kWarning);
+    QCOMPARE(itemOf(items, "device").level, Level::kError);
+    context.device = QStringLiteral("cpu");
+    context.freeBytes = 100'000'000;
+    items = preflight(spec, context);
+    QCOMPARE(itemOf(items, "cores").level, Level::kWarning);
+    QCOMPARE(itemOf(items, "disk").level, Level::kError);
+    spec.batch.micro = 0;
+    items = preflight(spec, context);
+    QCOMPARE(itemOf(items, "spec").level, Level::kError);
+    QCOMPARE(itemOf(items, "spec").field, QStringLiteral("batch.micro"));
+  }
+
+  void batchNormWithAccumulationIsAWarning() {
+    contract::RunSpec spec;
+    spec.model.norm = "bn";
+    spec.batch.accumulation = 4;
+    const auto items = preflight(spec, goodContext());
+    QCOMPARE(itemOf(items, "batch").level, PreflightItem::Level::kWarning);
+  }
+
+  void formHasEveryKeyOfTheSchema() {
+    SpecForm form;
+    const auto fields = form.fields();
+    QCOMPARE(static_cast<std::size_t>(fields.size()), contract::schema().size());
+    QVERIFY(form.sections().contains(QStringLiteral("optim")));
+    const auto name = form.field(QStringLiteral("optim.name"));
+    QVERIFY(name.choices.contains(QStringLiteral("pmd_lamb")));
+    QCOMPARE(name.value, QStringLiteral("sgd"));
+    QVERIFY(name.isDefault);
+    QCOMPARE(form.field(QStringLiteral("optim.agvm.enabled")).choices.size(), 2);
+    for (const auto& field : fields)
+      QVERIFY2(field.error.isEmpty(), qPrintable(field.key + field.error));
+  }
+
+  void everyFieldTakesItsOwnValue() {
+    SpecForm form;
+    for (const auto& field : form.fields()) {
+      QVERIFY2(form.setValue(field.key, field.value),
+               qPrintable(field.key + QStringLiteral(": ") + form.errors().value(field.key)));
+      QCOMPARE(form.value(field.key), field.value);
+    }
+    QVERIFY(form.spec() == contract::RunSpec{});
+  }
+
+  void aBadInputKeepsTheOldValue() {
+    SpecForm form;
+    QSignalSpy changed(&form, &SpecForm::fieldChanged);
+    const auto key = QStringLiteral("batch.micro");
+    QVERIFY(!form.setValue(key, QStringLiteral("zero")));
+    QCOMPARE(form.spec().batch.micro, std::int64_t{8});
+    QCOMPARE(form.field(key).value, QStringLiteral("zero"));
+    QVERIFY(!form.field(key).error.isEmpty());
+    QVERIFY(!form.isValid());
+    QVERIFY(form.setValue(key, QStringLiteral("16")));
+    QVERIFY(form.isValid());
+    QVERIFY(form.field(key).error.isEmpty());
+    QVERIFY(!form.field(key).isDefault);
+    QVERIFY(form.setValue(key, QString()));  // empty: the default
+    QCOMPARE(form.spec().batch.micro, std::int64_t{8});
+    QCOMPARE(changed.count(), 3);
+    QVERIFY(!form.setValue(QStringLiteral("optim.nme"), QStringLiteral("x")));
+  }
+
+  void formulasOfTheForm() {
+    SpecForm form;
+    form.setValue(QStringLiteral("batch.accumulation"), QStringLiteral("16"));
+    QCOMPARE(form.effectiveBatchText(), QStringLiteral("8 %1 16 %1 1 = 128").arg(QChar(0xD7)));
+    QCOMPARE(form.learningRateText(), QStringLiteral("lr 0.08"));
+    form.setValue(QStringLiteral("optim.lr_rule"), QStringLiteral("sqrt"));
+    // 0.08 x sqrt(128 / 16) = 0.2263
+    QVERIFY2(form.learningRateText().endsWith(QStringLiteral("= 0.2263")),
+             qPrintable(form.learningRateText()));
+    QCOMPARE(form.lengthText(), QStringLiteral("300 steps, 38400 pictures"));
+  }
+
+  void presetsLoad() {
+    QVERIFY(SpecForm::presets().contains(QStringLiteral("lab-large-batch")));
+    SpecForm form;
+    for (const auto& preset : SpecForm::presets())
+      QVERIFY2(form.loadPreset(preset), qPrintable(form.error()));
+    QVERIFY(form.loadPreset(QStringLiteral("lab-large-batch")));
+    QCOMPARE(form.spec().batch.effective(), std::int64_t{128});
+    const auto before = form.spec();
+    QVERIFY(!form.loadPreset(QStringLiteral("no-such-preset")));
+    QVERIFY(!form.error().isEmpty());
+    QVERIFY(!form.loadToml(QStringLiteral("[optim]\nlrr = 1\n")));
+    QVERIFY2(form.error().contains(QStringLiteral("lr")), qPrintable(form.error()));
+    QVERIFY(form.spec() == before);
+    QVERIFY(form.loadToml(form.toToml()));
+    QVERIFY(form.spec() == before);
+  }
+};
+
+QTEST_GUILESS_MAIN(TestLaunch)
+#include "tst_session_launch.moc"
