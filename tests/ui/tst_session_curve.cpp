@@ -24,14 +24,13 @@ AxisColumns makeAxis(const std::vector<std::pair<int, int>>& segmentAndStep) {
   return axis;
 }
 
-SegmentRows rowsOf(int number, int parent, int start, int first, int end, bool undo = false) {
+SegmentRows rowsOf(int number, int parent, int start, int first, int end) {
   SegmentRows rows;
   rows.segment = number;
   rows.parent = parent;
   rows.startStep = start;
   rows.firstRow = first;
   rows.endRow = end;
-  rows.undo = undo;
   return rows;
 }
 
@@ -39,7 +38,7 @@ SegmentRows rowsOf(int number, int parent, int start, int first, int end, bool u
 struct Undone {
   AxisColumns axis =
       makeAxis({{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}, {1, 4}, {1, 5}, {1, 6}, {1, 7}});
-  std::vector<SegmentRows> segments{rowsOf(0, -1, 0, 0, 6), rowsOf(1, 0, 3, 6, 10, true)};
+  std::vector<SegmentRows> segments{rowsOf(0, -1, 0, 0, 6), rowsOf(1, 0, 3, 6, 10)};
 };
 
 SeriesView viewOf(const Curve& curve,
@@ -121,8 +120,7 @@ class TestCurve : public QObject {
   void anUndoBehindASegmentsStartDropsItWhole() {
     auto run = Undone();
     run.axis = makeAxis({{0, 1}, {0, 2}, {0, 3}, {1, 3}, {1, 4}, {2, 2}});
-    run.segments = {
-        rowsOf(0, -1, 0, 0, 3), rowsOf(1, 0, 2, 3, 5, true), rowsOf(2, 1, 1, 5, 6, true)};
+    run.segments = {rowsOf(0, -1, 0, 0, 3), rowsOf(1, 0, 2, 3, 5), rowsOf(2, 1, 1, 5, 6)};
     const auto spans = spansAt(run.axis, run.segments, 6, true);
     QCOMPARE(spans.size(), std::size_t{4});
     QCOMPARE(spans[0].segment, std::int64_t{0});
@@ -131,7 +129,6 @@ class TestCurve : public QObject {
     QVERIFY(spans[2].abandoned && spans[3].abandoned);
     const auto line = lineAt(run.segments, 6, true);
     QCOMPARE(line.back().lastStep, std::int64_t{1});
-    QVERIFY(line.back().undone);
   }
   void aRingOfParentsEnds() {
     auto run = Undone();

@@ -105,6 +105,21 @@ class TestLaunch : public QObject {
     QVERIFY(!launcher.isStarting());
   }
 
+  void reportsTheEndOfWhatItStarted() {
+    Launcher launcher;
+    launcher.setEnginePath(
+        fakeEngine("echo run 0123456789ab /tmp/x\nsleep 0.3\necho 'train.json is missing' >&2\n"
+                   "exit 3"));
+    QSignalSpy started(&launcher, &Launcher::started);
+    QSignalSpy ended(&launcher, &Launcher::ended);
+    QVERIFY(launcher.start({}));
+    QTRY_COMPARE(started.count(), 1);
+    QCOMPARE(ended.count(), 0);
+    QTRY_COMPARE(ended.count(), 1);
+    QCOMPARE(ended[0][0].toString(), QStringLiteral("0123456789ab"));
+    QCOMPARE(ended[0][1].toString(), QStringLiteral("train.json is missing"));
+  }
+
   void saysThatTheEngineIsSilent() {
     Launcher launcher;
     launcher.setEnginePath(fakeEngine("echo $$ > " + folder_->path().toUtf8() + "/pid\nsleep 30"));

@@ -144,6 +144,35 @@ class TestRunSession : public QObject {
     QCOMPARE(session->events().size(), 1);
   }
 
+  void anUndoTakesBackOneOfTwoChangesAtAStep() {
+    WrittenRun run(libraryPath());
+    run.rows(1, 10, [](std::int64_t) { return 1.0; });
+    run.event("lr", 10, "first");
+    run.event("optimizer", 10, "second");
+    run.rows(11, 12, [](std::int64_t) { return 1.0; });
+    run.segment(1, 0, 10, "undo");
+    run.event("undo", 10, "back");
+    run.rows(11, 15, [](std::int64_t) { return 1.0; });
+    run.event("end", 15, "third");
+    run.rows(16, 20, [](std::int64_t) { return 1.0; });
+    run.commit();
+    const auto session = open(run.path(), 20);
+    QTRY_COMPARE(session->events().size(), 4);
+    QList<bool> abandoned;
+    for (const auto& event : session->events())
+      abandoned.append(event.abandoned);
+    QCOMPARE(abandoned, (QList<bool>{false, true, false, false}));
+    QCOMPARE(session->undoTarget().text, QStringLiteral("third"));
+    // A resume from a checkpoint at step 12 has lost the third change.
+    run.segment(2, 1, 12, "resume");
+    run.event("resume", 12);
+    run.rows(13, 14, [](std::int64_t) { return 1.0; });
+    run.commit();
+    QTRY_COMPARE(session->events().size(), 5);
+    QTRY_VERIFY(session->events()[3].abandoned);
+    QCOMPARE(session->undoTarget().text, QStringLiteral("first"));
+  }
+
   void gapsOfNonFiniteSamples() {
     WrittenRun run(libraryPath());
     run.rows(1, 10, [](std::int64_t step) {

@@ -168,9 +168,10 @@ void addPace(StatusItem& status, const AxisColumns& axis) {
   if (seconds <= 0)
     return;
   status.imagesPerSecond = images / seconds;
-  const auto left = static_cast<double>(status.totalImages - axis.images[last]);
-  if (status.isLive() && status.imagesPerSecond > 0 && status.totalImages > 0)
-    status.etaSeconds = std::max(0.0, left) / status.imagesPerSecond;
+  // Steps, because a live change of the run's end or batch moves the planned pictures.
+  const auto left = static_cast<double>((status.steps - status.step) * status.effectiveBatch());
+  if (status.isLive() && status.imagesPerSecond > 0 && status.steps > 0 && left >= 0)
+    status.etaSeconds = left / status.imagesPerSecond;
 }
 
 QString optimizerText(const QString& name, bool agvm) {

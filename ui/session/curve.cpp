@@ -64,9 +64,6 @@ std::vector<LineSegment> lineAt(const std::vector<SegmentRows>& segments,
   while (at) {
     next.segment = at->segment;
     line.push_back(next);
-    // The lowest start cuts; of two that are equal an undo counts.
-    if (at->startStep <= next.lastStep)
-      next.undone = at->undo || (at->startStep == next.lastStep && next.undone);
     next.lastStep = std::min(next.lastStep, at->startStep);
     // Parents have smaller numbers; anything else is a damaged table and must not loop.
     at = at->parent < at->segment ? findSegment(segments, at->parent) : nullptr;

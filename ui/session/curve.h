@@ -37,16 +37,13 @@ struct AxisColumns {
 /// A segment and the rows that it holds (contiguous; -1, -1 before the first).
 struct SegmentRows {
   std::int64_t segment = 0, parent = -1, startStep = 0;
-  bool undo = false;  // opened by an undo
   std::int64_t firstRow = -1, endRow = -1;
 };
 
-/// A segment of the live line and the last of its steps that counts. `undone`: an undo cut it, so
-/// that a change made at that very step is taken back too.
+/// A segment of the live line and the last of its steps that counts.
 struct LineSegment {
   std::int64_t segment = 0;
   std::int64_t lastStep = std::numeric_limits<std::int64_t>::max();
-  bool undone = false;
 };
 /// The live line, newest segment first, when only the rows before `limit` exist. `segments` in
 /// order of their number; `atEnd` says that no later row is hidden.

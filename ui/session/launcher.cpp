@@ -17,6 +17,7 @@ namespace batchscope::session {
 namespace {
 
 constexpr int kCheckMs = 50;
+constexpr int kWatchMs = 500;
 constexpr qsizetype kDetailBytes = 4000;
 const auto kEngineName = QLatin1String("batchscope-engine");
 
@@ -50,9 +51,31 @@ QString quoted(const QString& word) {
 Launcher::Launcher(QObject* parent) : QObject(parent), engine_(findEngine()) {
   timer_.setInterval(kCheckMs);
   connect(&timer_, &QTimer::timeout, this, &Launcher::check);
+  watchTimer_.setInterval(kWatchMs);
+  connect(&watchTimer_, &QTimer::timeout, this, &Launcher::watch);
 }
 
 Launcher::~Launcher() = default;
+
+bool Launcher::Engine::alive() const {
+  return !started.isEmpty() && processStart(pid) == started;
+}
+
+QByteArray Launcher::Engine::lastWords() const {
+  return folder ? readFile(folder->filePath(QStringLiteral("err"))).trimmed().right(kDetailBytes)
+                : QByteArray();
+}
+
+void Launcher::watch() {
+  const auto all = std::exchange(running_, {});
+  QList<Engine> gone;
+  for (const auto& engine : all)
+    (engine.alive() ? running_ : gone).append(engine);
+  if (running_.isEmpty())
+    watchTimer_.stop();
+  for (const auto& engine : gone)
+    Q_EMIT ended(engine.runId, QString::fromUtf8(engine.lastWords()));
+}
 
 QString Launcher::findEngine(const QString& setting) {
   const auto usable = [](const QString& path) {
@@ -89,70 +112,71 @@ QString Launcher::commandLine(const LaunchRequest& request) const {
 }
 
 bool Launcher::start(const LaunchRequest& request) {
-  if (starting_)
+  if (busy_)
     return false;
-  starting_ = true;
-  pid_ = 0;
-  folder_ = std::make_unique<QTemporaryDir>(QDir::tempPath() +
-                                            QStringLiteral("/batchscope-launch-XXXXXX"));
+  busy_ = true;
+  starting_ = {};
+  starting_.folder = std::make_shared<QTemporaryDir>(QDir::tempPath() +
+                                                     QStringLiteral("/batchscope-launch-XXXXXX"));
   if (engine_.isEmpty()) {
     fail(QStringLiteral("The engine (batchscope-engine) was not found; set its location."));
     return true;
   }
-  QSaveFile spec(folder_->filePath(QStringLiteral("spec.toml")));
+  QSaveFile spec(starting_.folder->filePath(QStringLiteral("spec.toml")));
   const auto text = QByteArray::fromStdString(contract::to_toml(request.spec));
-  const bool written = folder_->isValid() && spec.open(QIODevice::WriteOnly) &&
+  const bool written = starting_.folder->isValid() && spec.open(QIODevice::WriteOnly) &&
                        spec.write(text) == text.size() && spec.commit();
   if (!written) {
-    fail(QStringLiteral("The spec could not be written to %1.").arg(folder_->path()));
+    fail(QStringLiteral("The spec could not be written to %1.").arg(starting_.folder->path()));
     return true;
   }
   QProcess process;
   process.setProgram(engine_);
-  process.setArguments(arguments(request, folder_->filePath(QStringLiteral("spec.toml"))));
+  process.setArguments(arguments(request, starting_.folder->filePath(QStringLiteral("spec.toml"))));
   process.setStandardInputFile(QProcess::nullDevice());
-  process.setStandardOutputFile(folder_->filePath(QStringLiteral("out")));
-  process.setStandardErrorFile(folder_->filePath(QStringLiteral("err")));
+  process.setStandardOutputFile(starting_.folder->filePath(QStringLiteral("out")));
+  process.setStandardErrorFile(starting_.folder->filePath(QStringLiteral("err")));
   // startDetached calls setsid between two forks: the engine is in a session of its own and no
   // child of this window.
-  if (!process.startDetached(&pid_)) {
+  if (!process.startDetached(&starting_.pid)) {
     fail(QStringLiteral("%1 could not be started: %2.").arg(engine_, process.errorString()));
     return true;
   }
-  pidStarted_ = processStart(pid_);
+  starting_.started = processStart(starting_.pid);
   since_.start();
   timer_.start();
   return true;
 }
 
 void Launcher::check() {
-  const bool ended = processStart(pid_) != pidStarted_ || pidStarted_.isEmpty();
+  const bool gone = !starting_.alive();
   static const QRegularExpression runLine(QStringLiteral("^run (\\S+) (.+)$"),
                                           QRegularExpression::MultilineOption);
   // The process is looked at before its output, so that its last words are never missed.
-  const auto output = QString::fromUtf8(readFile(folder_->filePath(QStringLiteral("out"))));
+  const auto output =
+      QString::fromUtf8(readFile(starting_.folder->filePath(QStringLiteral("out"))));
   const auto match = runLine.match(output.left(output.lastIndexOf(QLatin1Char('\n')) + 1));
   if (match.hasMatch()) {
     timer_.stop();
-    starting_ = false;
+    busy_ = false;
+    starting_.runId = match.captured(1);
+    running_.append(std::exchange(starting_, {}));
+    watchTimer_.start();
     Q_EMIT started(match.captured(1), match.captured(2));
     return;
   }
-  if (ended)
+  if (gone)
     fail(QStringLiteral("The engine ended before its run began."));
   else if (since_.elapsed() > timeoutMs_)
     fail(QStringLiteral("The engine has not named its run for %1 s; process %2 is still there.")
              .arg(timeoutMs_ / 1000.0)
-             .arg(pid_));
+             .arg(starting_.pid));
 }
 
 void Launcher::fail(const QString& sentence) {
   timer_.stop();
-  starting_ = false;
-  const auto words =
-      folder_ ? readFile(folder_->filePath(QStringLiteral("err"))).trimmed().right(kDetailBytes)
-              : QByteArray();
-  const auto details = QString::fromUtf8(words);
+  busy_ = false;
+  const auto details = QString::fromUtf8(starting_.lastWords());
   const auto last = details.section(QLatin1Char('\n'), -1).trimmed();
   const auto full = last.isEmpty() ? sentence : sentence + QLatin1Char(' ') + last;
   QMetaObject::invokeMethod(

@@ -3,6 +3,7 @@
 #include "engine/contract/run_spec.h"
 
 #include <QElapsedTimer>
+#include <QList>
 #include <QObject>
 #include <QTemporaryDir>
 #include <QTimer>
@@ -35,7 +36,7 @@ class Launcher : public QObject {
   QString enginePath() const { return engine_; }
   /// Starts; `started` or `failed` follows. One at a time: false while one is starting.
   bool start(const LaunchRequest& request);
-  bool isStarting() const { return starting_; }
+  bool isStarting() const { return busy_; }
   /// The command line that repeats a start, quoted for a shell.
   QString commandLine(const LaunchRequest& request) const;
   /// How long the engine may take to name its run, default 60 s.
@@ -46,20 +47,31 @@ class Launcher : public QObject {
   void started(const QString& runId, const QString& folder);
   /// What happened, and the engine's own words.
   void failed(const QString& sentence, const QString& details);
+  /// An engine that this launcher started has ended, with the last of what it said on stderr
+  /// (often nothing). The run's status says how it ended.
+  void ended(const QString& runId, const QString& lastWords);
 
  private:
+  struct Engine {
+    QString runId;
+    qint64 pid = 0;
+    QByteArray started;  // by the kernel's clock
+    std::shared_ptr<QTemporaryDir> folder;
+    bool alive() const;
+    QByteArray lastWords() const;
+  };
   void check();
+  void watch();
   void fail(const QString& sentence);
   QStringList arguments(const LaunchRequest& request, const QString& specPath) const;
 
   QString engine_;
-  std::unique_ptr<QTemporaryDir> folder_;
-  QTimer timer_;
+  Engine starting_;
+  QList<Engine> running_;
+  QTimer timer_, watchTimer_;
   QElapsedTimer since_;
-  qint64 pid_ = 0;
-  QByteArray pidStarted_;
   int timeoutMs_ = 60000;
-  bool starting_ = false;
+  bool busy_ = false;
 };
 
 }  // namespace batchscope::session

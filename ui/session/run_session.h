@@ -105,7 +105,7 @@ class RunSession : public QObject {
   CommandLog* commandLog() const { return log_; }
   bool canControl() const;
   qint64 sendCommand(const contract::CommandBody& body);
-  /// The change that `undo` would take back: the newest one on the live line; id 0 if none.
+  /// The change that `undo` would take back now; id 0 if there is none.
   EventItem undoTarget() const;
 
   /// Time between reads without notices, default 250 ms while live.

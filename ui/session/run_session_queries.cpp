@@ -5,6 +5,8 @@
 #include "ui/session/run_store.h"
 #include "ui/session/run_worker.h"
 
+#include <QSet>
+
 #include <algorithm>
 #include <cmath>
 
@@ -27,13 +29,35 @@ bool isChange(const QString& kind) {
   return kinds.contains(kind);
 }
 
-bool isAbandoned(const std::vector<LineSegment>& line,
-                 std::int64_t segment,
-                 std::int64_t step,
-                 bool change) {
+/// Which changes stand after these events (in order) and which an undo took back: each undo takes
+/// the newest that stands, a resume all after its checkpoint.
+struct Changes {
+  QList<EventItem> standing;
+  QSet<std::int64_t> undone;
+
+  explicit Changes(const QList<EventItem>& events) {
+    for (const auto& event : events) {
+      if (isChange(event.kind))
+        standing.append(event);
+      else if (event.kind == QLatin1String("undo") && !standing.isEmpty())
+        drop();
+      else if (event.kind == QLatin1String("resume"))
+        while (!standing.isEmpty() && standing.last().step > event.step)
+          drop();
+    }
+  }
+
+ private:
+  void drop() {
+    undone.insert(standing.last().id);
+    standing.removeLast();
+  }
+};
+
+bool isAbandoned(const std::vector<LineSegment>& line, std::int64_t segment, std::int64_t step) {
   for (const auto& part : line)
     if (part.segment == segment)
-      return step > part.lastStep || (change && part.undone && step == part.lastStep);
+      return step > part.lastStep;
   return true;
 }
 
@@ -149,17 +173,18 @@ void RunSession::refreshLists() {
   const auto now = playhead_->position();
   const auto line = store_->line(limit);
   QList<EventItem> events;
-  for (auto event : events_) {
-    if (!all && event.playSeconds > now)
-      continue;
-    event.abandoned = isAbandoned(line, event.segment, event.step, isChange(event.kind));
-    events.append(event);
-  }
+  for (const auto& event : events_)
+    if (all || event.playSeconds <= now)
+      events.append(event);
+  const Changes changes(events);
+  for (auto& event : events)
+    event.abandoned =
+        changes.undone.contains(event.id) || isAbandoned(line, event.segment, event.step);
   QList<EvalItem> evals;
   for (auto eval : evals_) {
     if (!all && eval.playSeconds > now)
       continue;
-    eval.abandoned = isAbandoned(line, eval.segment, eval.step, false);
+    eval.abandoned = isAbandoned(line, eval.segment, eval.step);
     evals.append(eval);
   }
   const bool newEvents = eventModel_->setEvents(events);
@@ -232,11 +257,8 @@ void RunSession::seekNextEvent(int direction) {
 }
 
 EventItem RunSession::undoTarget() const {
-  const auto line = store_->line(store_->rows());
-  for (int i = static_cast<int>(events_.size()) - 1; i >= 0; --i)
-    if (isChange(events_[i].kind) && !isAbandoned(line, events_[i].segment, events_[i].step, true))
-      return events_[i];
-  return {};
+  const Changes changes(events_);
+  return changes.standing.isEmpty() ? EventItem() : changes.standing.last();
 }
 
 }  // namespace batchscope::session

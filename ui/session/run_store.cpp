@@ -142,11 +142,21 @@ QList<SampleItem> RunStore::samples(const CurveKey& key,
     const auto part = curve->segments.find(span.segment);
     if (part == curve->segments.end() || (span.abandoned && !abandoned))
       continue;
-    const auto end = part->second.lowerBound(span.endRow);
-    for (auto i = part->second.lowerBound(span.firstRow); i < end; ++i) {
-      auto item = itemLocked(part->second.row[i], kind);
-      if (item.x < x0 || item.x > x1)
-        continue;
+    const auto& rows = part->second.row;
+    const auto at = [&](std::int64_t row) {
+      return rows.begin() + static_cast<std::ptrdiff_t>(part->second.lowerBound(row));
+    };
+    const auto first =
+        std::partition_point(at(span.firstRow), at(span.endRow), [&](std::int32_t row) {
+          return axis_.x(kind, row) < x0;
+        });
+    const auto end = at(span.endRow);
+    for (auto i = static_cast<std::size_t>(first - rows.begin());
+         i < static_cast<std::size_t>(end - rows.begin());
+         ++i) {
+      auto item = itemLocked(rows[i], kind);
+      if (item.x > x1)
+        break;
       item.value = part->second.y[i];
       item.abandoned = span.abandoned;
       result.append(item);

@@ -150,7 +150,6 @@ void RunWorker::readSegments() {
     rows.segment = record.segment;
     rows.parent = record.parent;
     rows.startStep = record.start_step;
-    rows.undo = record.reason == "undo";
     segments.push_back(rows);
   }
   if (segments.size() == segmentsKnown_)
