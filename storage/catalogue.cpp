@@ -99,7 +99,7 @@ std::vector<RunSummary> list_runs(const fs::path& library) {
 fs::path find_run(const fs::path& library, const std::string& reference) {
   std::error_code error;
   const bool plain = !reference.empty() && reference.find('/') == std::string::npos;
-  const fs::path by_id = run_folder(library, reference);
+  fs::path by_id = run_folder(library, reference);
   if (plain && reference.front() != '.' && fs::exists(by_id / kRunFile, error)) {
     return by_id;
   }

@@ -90,7 +90,7 @@ fs::path import_bundle(const fs::path& file, const fs::path& library) {
   if (!plain) {
     throw StorageError("'" + file.string() + "' is damaged: '" + info.id + "' is no run id");
   }
-  const fs::path folder = run_folder(library, info.id);
+  fs::path folder = run_folder(library, info.id);
   std::error_code error;
   if (fs::exists(folder, error)) {
     throw StorageError("the library has run " + info.id + " already: '" + folder.string() + "'");
@@ -109,7 +109,7 @@ fs::path import_bundle(const fs::path& file, const fs::path& library) {
 }
 
 void remove_run(const fs::path& folder_or_file) {
-  const fs::path folder = folder_of_run(folder_or_file);
+  fs::path folder = folder_of_run(folder_or_file);
   std::error_code error;
   std::optional<RunLock> lock;
   if (!folder.empty()) {

@@ -3,8 +3,8 @@
 #include <sqlite3.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
-#include <stdlib.h>
 #include <system_error>
 #include <utility>
 

@@ -126,7 +126,7 @@ std::string range_violation(const Range& range, const Value& value) {
     numbers.assign(integers->begin(), integers->end());
   }
   for (const double number : numbers) {
-    if (const auto violation = bound_violation(range, number); !violation.empty()) {
+    if (auto violation = bound_violation(range, number); !violation.empty()) {
       return violation;
     }
   }
