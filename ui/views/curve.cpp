@@ -1,0 +1,104 @@
+#include "ui/views/curve.h"
+
+#include <QSet>
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::views {
+
+namespace {
+
+// Differences of larger values overflow.
+constexpr double kLargest = 1e307;
+
+double transformed(double value, bool log) {
+  return log ? std::log10(value) : std::clamp(value, -kLargest, kLargest);
+}
+
+void closePiece(QList<QPointF>& piece, DrawnCurve& out) {
+  if (piece.size() == 1) {
+    out.isolated.append(piece.first());
+  } else if (!piece.isEmpty()) {
+    if (!out.line.isEmpty()) {
+      out.line.append(QPointF(piece.first().x(), std::numeric_limits<double>::quiet_NaN()));
+    }
+    out.line.append(piece);
+  }
+  piece.clear();
+}
+
+}  // namespace
+
+DrawnCurve drawnCurve(const Curve& curve, bool log) {
+  DrawnCurve out;
+  const QSet<int> breaks(curve.breaks.cbegin(), curve.breaks.cend());
+  QList<QPointF> piece;
+  for (int i = 0; i < curve.points.size(); ++i) {
+    const QPointF& point = curve.points[i];
+    if (breaks.contains(i)) {
+      closePiece(piece, out);
+    }
+    if (!std::isfinite(point.x()) || !std::isfinite(point.y())) {
+      closePiece(piece, out);
+      continue;
+    }
+    if (log && point.y() <= 0) {
+      ++out.hiddenByLog;
+      closePiece(piece, out);
+      continue;
+    }
+    piece.append(QPointF(point.x(), transformed(point.y(), log)));
+  }
+  closePiece(piece, out);
+  return out;
+}
+
+std::optional<AxisRange> valueRange(const QList<DrawnCurve>& curves, const AxisRange& x) {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  const auto take = [&](const QPointF& p) {
+    if (x.contains(p.x()) && std::isfinite(p.y())) {
+      low = std::min(low, p.y());
+      high = std::max(high, p.y());
+    }
+  };
+  for (const DrawnCurve& curve : curves) {
+    std::for_each(curve.line.cbegin(), curve.line.cend(), take);
+    std::for_each(curve.isolated.cbegin(), curve.isolated.cend(), take);
+  }
+  if (low > high) {
+    return std::nullopt;
+  }
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (high - low <= 1e-12 * size || high == low) {
+    const double air = size > 0 ? 0.1 * size : 1.0;
+    return AxisRange{low - air, high + air};
+  }
+  const double air = 0.05 * (high - low);
+  return AxisRange{low - air, high + air};
+}
+
+QList<QPointF> toUnitSquare(const QList<QPointF>& line, const AxisRange& x, const AxisRange& y) {
+  QList<QPointF> out;
+  out.reserve(line.size());
+  const double xs = x.span() > 0 ? 1.0 / x.span() : 1.0;
+  const double ys = y.span() > 0 ? 1.0 / y.span() : 1.0;
+  for (const QPointF& p : line) {
+    out.append(QPointF((p.x() - x.low) * xs, (p.y() - y.low) * ys));
+  }
+  return out;
+}
+
+std::optional<QPointF> sampleAt(const Curve& curve, double x) {
+  if (curve.points.isEmpty()) {
+    return std::nullopt;
+  }
+  auto after = std::upper_bound(curve.points.cbegin(),
+                                curve.points.cend(),
+                                x,
+                                [](double at, const QPointF& p) { return at < p.x(); });
+  return after == curve.points.cbegin() ? *after : *(after - 1);
+}
+
+}  // namespace batchscope::views

@@ -1,0 +1,109 @@
+#pragma once
+
+#include "ui/views/axis_ticks.h"
+#include "ui/views/curve.h"
+
+#include <QChartView>
+#include <QHash>
+#include <QSet>
+
+class QLineSeries;
+class QValueAxis;
+
+namespace batchscope::views {
+
+/// The canvas of a chart. Qt Charts draws the lines: one series each, fed by replace() with points
+/// scaled to the unit square, so that its axes never change. Grid, labels, marks, isolated points,
+/// non-finite samples and the cross-hair are painted by this class. GUI thread.
+class CurvePlot : public QChartView {
+  Q_OBJECT
+ public:
+  explicit CurvePlot(QWidget* parent = nullptr);
+
+  void setCurves(const QList<Curve>& curves, const AxisRange& x);
+  void setMarks(const QList<EventMark>& marks);
+  void setHidden(const QSet<QString>& ids);
+  void setLog(bool on);
+  /// Curve that is drawn stronger; empty: none.
+  void setCurrent(const QString& id);
+  /// Values above are painted grey as saturated.
+  void setSaturatedFrom(std::optional<double> value);
+  /// Fixed y range (untransformed) instead of the one of the data; absent: the data's.
+  void setValueRange(std::optional<AxisRange> range);
+  void setXLabel(const QString& label);
+  /// Cross-hair at x (absent: none); `withValues` shows the box of values.
+  void setCursor(std::optional<double> x, bool withValues);
+
+  const QList<Curve>& curves() const { return curves_; }
+  const QList<EventMark>& marks() const { return marks_; }
+  const QSet<QString>& hidden() const { return hidden_; }
+  std::optional<double> cursor() const { return cursor_; }
+  AxisRange xRange() const { return x_; }
+  /// y range in transformed values.
+  AxisRange yRange() const { return y_; }
+  bool isLog() const { return log_; }
+  qint64 hiddenByLog(const QString& id) const;
+  int vertices() const { return vertices_; }
+  /// Columns of the plot area, at least 1.
+  int pixels() const;
+  QRectF plotRect() const { return plot_; }
+
+ Q_SIGNALS:
+  void pixelsChanged();
+  void rangeWanted(double low, double high);
+  void valueRangeWanted(double low, double high);
+  void fitWanted();
+  void cursorWanted(double x);
+  void cursorLeft();
+
+ protected:
+  void drawBackground(QPainter* painter, const QRectF& rect) override;
+  void drawForeground(QPainter* painter, const QRectF& rect) override;
+  void resizeEvent(QResizeEvent* event) override;
+  void wheelEvent(QWheelEvent* event) override;
+  void mousePressEvent(QMouseEvent* event) override;
+  void mouseMoveEvent(QMouseEvent* event) override;
+  void mouseReleaseEvent(QMouseEvent* event) override;
+  void mouseDoubleClickEvent(QMouseEvent* event) override;
+  void leaveEvent(QEvent* event) override;
+  bool viewportEvent(QEvent* event) override;
+  void changeEvent(QEvent* event) override;
+
+ private:
+  void rebuild();
+  void restyle();
+  void layoutPlot();
+  QLineSeries* seriesFor(const QString& id);
+  QPointF toPlot(QPointF transformed) const;
+  double xAt(double pixel) const;
+  double transformed(double value) const;
+  QList<Tick> valueTicks() const;
+  QString tipAt(QPoint position) const;
+  void paintLabels(QPainter& painter) const;
+  void paintMarks(QPainter& painter) const;
+  void paintPoints(QPainter& painter) const;
+  void paintCursor(QPainter& painter) const;
+  void paintValues(QPainter& painter, double px) const;
+
+  QList<Curve> curves_;
+  QList<DrawnCurve> drawn_;
+  QHash<QString, QLineSeries*> series_;
+  QList<EventMark> marks_;
+  QSet<QString> hidden_;
+  QString current_, xLabel_;
+  QValueAxis* xAxis_;
+  QValueAxis* yAxis_;
+  AxisRange x_, y_;
+  QRectF plot_;
+  bool log_ = false;
+  std::optional<double> saturatedFrom_;
+  std::optional<AxisRange> fixed_;
+  std::optional<double> cursor_;
+  bool withValues_ = false;
+  int vertices_ = 0;
+  std::optional<QPointF> dragFrom_;
+  QPointF dragTo_;
+  bool dragBoth_ = false;
+};
+
+}  // namespace batchscope::views
