@@ -112,7 +112,9 @@ QString formatNumber(double value, int digits) {
   return text;
 }
 
-QString formatCount(qint64 value) { return QLocale().toString(value); }
+QString formatCount(qint64 value) {
+  return QLocale().toString(value);
+}
 
 QString formatDuration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) {

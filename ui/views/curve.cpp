@@ -94,10 +94,10 @@ std::optional<QPointF> sampleAt(const Curve& curve, double x) {
   if (curve.points.isEmpty()) {
     return std::nullopt;
   }
-  auto after = std::upper_bound(curve.points.cbegin(),
-                                curve.points.cend(),
-                                x,
-                                [](double at, const QPointF& p) { return at < p.x(); });
+  auto after = std::upper_bound(
+      curve.points.cbegin(), curve.points.cend(), x, [](double at, const QPointF& p) {
+        return at < p.x();
+      });
   return after == curve.points.cbegin() ? *after : *(after - 1);
 }
 

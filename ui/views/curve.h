@@ -9,19 +9,21 @@
 
 namespace batchscope::views {
 
-/// What a chart draws of one series: already reduced to the pixels of the view.
+/// What a chart draws of one unbroken line of a series, already reduced to the pixels of the view.
 struct Curve {
-  QString id;    // stable over updates
-  QString name;  // shown in the legend
-  QString help;  // tooltip of the legend entry
+  QString id;      // stable over updates, unique in the chart
+  QString series;  // shared by the lines of one series; the legend shows and hides by it
+  QString name;    // shown in the legend
+  QString help;    // tooltip of the legend entry
   int colour = 0;
-  bool abandoned = false;  // steps that an undo left behind: grey, not in the legend
-  bool forecast = false;   // computed, not measured: thin and dotted
-  QList<QPointF> points;   // finite, x not decreasing
-  QList<int> breaks;       // indices of points before which the line is interrupted
+  bool abandoned = false;    // steps that an undo left behind: grey, not in the legend
+  bool forecast = false;     // computed, not measured: thin and dotted
+  QList<QPointF> points;     // finite, x not decreasing
+  QList<int> breaks;         // indices of points before which the line is interrupted
   QList<QPointF> nonfinite;  // x of NaN and ±inf samples; y carries which
   qint64 samples = 0;        // raw samples in view
   qint64 nonfiniteSamples = 0;
+  bool thinned = false;
 };
 
 /// A vertical mark: something happened at x.

@@ -22,10 +22,10 @@ class CurvePlot : public QChartView {
 
   void setCurves(const QList<Curve>& curves, const AxisRange& x);
   void setMarks(const QList<EventMark>& marks);
-  void setHidden(const QSet<QString>& ids);
+  void setHidden(const QSet<QString>& series);
   void setLog(bool on);
-  /// Curve that is drawn stronger; empty: none.
-  void setCurrent(const QString& id);
+  /// Series that is drawn stronger; empty: none.
+  void setCurrent(const QString& series);
   /// Values above are painted grey as saturated.
   void setSaturatedFrom(std::optional<double> value);
   /// Fixed y range (untransformed) instead of the one of the data; absent: the data's.
@@ -42,7 +42,8 @@ class CurvePlot : public QChartView {
   /// y range in transformed values.
   AxisRange yRange() const { return y_; }
   bool isLog() const { return log_; }
-  qint64 hiddenByLog(const QString& id) const;
+  /// Points of a series that a logarithmic view leaves out.
+  qint64 hiddenByLog(const QString& series) const;
   int vertices() const { return vertices_; }
   /// Columns of the plot area, at least 1.
   int pixels() const;
@@ -67,18 +68,19 @@ class CurvePlot : public QChartView {
   void mouseDoubleClickEvent(QMouseEvent* event) override;
   void leaveEvent(QEvent* event) override;
   bool viewportEvent(QEvent* event) override;
-  void changeEvent(QEvent* event) override;
 
  private:
   void rebuild();
-  void restyle();
+  QPen penOf(const Curve& curve) const;
   void layoutPlot();
-  QLineSeries* seriesFor(const QString& id);
+  QLineSeries* lineFor(const Curve& curve);
+  bool isShown(const Curve& curve) const { return !hidden_.contains(curve.series); }
   QPointF toPlot(QPointF transformed) const;
   double xAt(double pixel) const;
   double transformed(double value) const;
   QList<Tick> valueTicks() const;
   QString tipAt(QPoint position) const;
+  void paintGrid(QPainter& painter) const;
   void paintLabels(QPainter& painter) const;
   void paintMarks(QPainter& painter) const;
   void paintPoints(QPainter& painter) const;
@@ -87,7 +89,7 @@ class CurvePlot : public QChartView {
 
   QList<Curve> curves_;
   QList<DrawnCurve> drawn_;
-  QHash<QString, QLineSeries*> series_;
+  QHash<QString, QLineSeries*> lines_;
   QList<EventMark> marks_;
   QSet<QString> hidden_;
   QString current_, xLabel_;

@@ -11,7 +11,9 @@ namespace batchscope::views {
 
 namespace {
 
-QColor hex(unsigned rgb) { return QColor::fromRgb(0xff000000u | rgb); }
+QColor hex(unsigned rgb) {
+  return QColor::fromRgb(0xff000000u | rgb);
+}
 
 double linear(double channel) {
   return channel <= 0.04045 ? channel / 12.92 : std::pow((channel + 0.055) / 1.055, 2.4);
@@ -57,8 +59,14 @@ Palette lightPalette() {
   p.abandoned = hex(0x8d96a3);
   p.saturated = QColor(120, 130, 145, 46);
   p.eventMark = hex(0x6d4fb3);
-  p.series = {hex(0x0067a5), hex(0xc2500a), hex(0x007d5c), hex(0xb03a83),
-              hex(0x8f6b00), hex(0x5a55c9), hex(0x00809e), hex(0x5d6672)};
+  p.series = {hex(0x0067a5),
+              hex(0xc2500a),
+              hex(0x007d5c),
+              hex(0xb03a83),
+              hex(0x8f6b00),
+              hex(0x5a55c9),
+              hex(0x00809e),
+              hex(0x5d6672)};
   return p;
 }
 
@@ -90,8 +98,14 @@ Palette darkPalette() {
   p.abandoned = hex(0x767f8d);
   p.saturated = QColor(150, 160, 175, 38);
   p.eventMark = hex(0xb9a1f2);
-  p.series = {hex(0x5cb8ee), hex(0xf28d49), hex(0x3fca9d), hex(0xe68fc3),
-              hex(0xe3bb45), hex(0xa6a2ff), hex(0x62d3df), hex(0xb6bfca)};
+  p.series = {hex(0x5cb8ee),
+              hex(0xf28d49),
+              hex(0x3fca9d),
+              hex(0xe68fc3),
+              hex(0xe3bb45),
+              hex(0xa6a2ff),
+              hex(0x62d3df),
+              hex(0xb6bfca)};
   return p;
 }
 
@@ -121,7 +135,9 @@ QPen Palette::seriesPen(int index, double width) const {
   return pen;
 }
 
-SeriesMarker seriesMarker(int index) { return static_cast<SeriesMarker>(std::max(index, 0) % 8); }
+SeriesMarker seriesMarker(int index) {
+  return static_cast<SeriesMarker>(std::max(index, 0) % 8);
+}
 
 void paintSeriesMarker(QPainter& painter, QPointF c, int index, double r) {
   const QRectF box(c.x() - r, c.y() - r, 2 * r, 2 * r);
@@ -172,9 +188,15 @@ QColor blend(const QColor& top, const QColor& bottom) {
 }
 
 QColor cividis(double t) {
-  static const std::array<QColor, 9> kStops = {hex(0x00204d), hex(0x14326e), hex(0x414d6b),
-                                               hex(0x5f636e), hex(0x7c7b78), hex(0x9b9477),
-                                               hex(0xbcaf6f), hex(0xdecb5d), hex(0xffea46)};
+  static const std::array<QColor, 9> kStops = {hex(0x00204d),
+                                               hex(0x14326e),
+                                               hex(0x414d6b),
+                                               hex(0x5f636e),
+                                               hex(0x7c7b78),
+                                               hex(0x9b9477),
+                                               hex(0xbcaf6f),
+                                               hex(0xdecb5d),
+                                               hex(0xffea46)};
   const double at = std::clamp(std::isnan(t) ? 0.0 : t, 0.0, 1.0) * 8.0;
   const auto below = static_cast<std::size_t>(std::min(std::floor(at), 7.0));
   QColor upper = kStops[below + 1];

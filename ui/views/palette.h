@@ -31,7 +31,16 @@ struct Palette {
 };
 
 /// Marker shapes that tell curves apart without colour; drawn by paintSeriesMarker.
-enum class SeriesMarker { kCircle, kSquare, kTriangle, kDiamond, kCross, kPlus, kTriangleDown, kBar };
+enum class SeriesMarker {
+  kCircle,
+  kSquare,
+  kTriangle,
+  kDiamond,
+  kCross,
+  kPlus,
+  kTriangleDown,
+  kBar
+};
 SeriesMarker seriesMarker(int index);
 /// Paints the n-th curve's marker (radius in px) in the painter's coordinates.
 void paintSeriesMarker(QPainter& painter, QPointF centre, int index, double radius);

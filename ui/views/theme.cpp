@@ -10,7 +10,9 @@
 #include <QSvgRenderer>
 
 // Resources of a static library are linked only where they are named.
-static void initResources() { Q_INIT_RESOURCE(batchscope); }
+static void initResources() {
+  Q_INIT_RESOURCE(batchscope);
+}
 
 namespace batchscope::views {
 
@@ -105,15 +107,24 @@ QString styleSheetFor(const Palette& p) {
   }
   QString sheet = QString::fromUtf8(file.readAll());
   const QList<std::pair<QString, QColor>> names = {
-      {QStringLiteral("@windowColour"), p.window},   {QStringLiteral("@panel"), p.panel},
-      {QStringLiteral("@raised"), p.raised},         {QStringLiteral("@border"), p.border},
-      {QStringLiteral("@textMuted"), p.textMuted},   {QStringLiteral("@textDisabled"), p.textDisabled},
-      {QStringLiteral("@text"), p.text},             {QStringLiteral("@accent"), p.accent},
-      {QStringLiteral("@onAccent"), p.onAccent},     {QStringLiteral("@selection"), p.selection},
-      {QStringLiteral("@hover"), p.hover},           {QStringLiteral("@goodSoft"), p.goodSoft},
-      {QStringLiteral("@warnSoft"), p.warnSoft},     {QStringLiteral("@badSoft"), p.badSoft},
-      {QStringLiteral("@infoSoft"), p.infoSoft},     {QStringLiteral("@good"), p.good},
-      {QStringLiteral("@warn"), p.warn},             {QStringLiteral("@bad"), p.bad},
+      {QStringLiteral("@windowColour"), p.window},
+      {QStringLiteral("@panel"), p.panel},
+      {QStringLiteral("@raised"), p.raised},
+      {QStringLiteral("@border"), p.border},
+      {QStringLiteral("@textMuted"), p.textMuted},
+      {QStringLiteral("@textDisabled"), p.textDisabled},
+      {QStringLiteral("@text"), p.text},
+      {QStringLiteral("@accent"), p.accent},
+      {QStringLiteral("@onAccent"), p.onAccent},
+      {QStringLiteral("@selection"), p.selection},
+      {QStringLiteral("@hover"), p.hover},
+      {QStringLiteral("@goodSoft"), p.goodSoft},
+      {QStringLiteral("@warnSoft"), p.warnSoft},
+      {QStringLiteral("@badSoft"), p.badSoft},
+      {QStringLiteral("@infoSoft"), p.infoSoft},
+      {QStringLiteral("@good"), p.good},
+      {QStringLiteral("@warn"), p.warn},
+      {QStringLiteral("@bad"), p.bad},
       {QStringLiteral("@info"), p.info}};
   for (const auto& [name, colour] : names) {
     sheet.replace(name, colour.name());
@@ -151,7 +162,9 @@ void Theme::apply(ThemeMode mode) {
   Q_EMIT changed();
 }
 
-const Palette& colours() { return Theme::instance().palette(); }
+const Palette& colours() {
+  return Theme::instance().palette();
+}
 
 QIcon icon(const QString& name, IconTint tint) {
   Theme::instance();
@@ -162,6 +175,8 @@ QIcon icon(const QString& name, IconTint tint) {
   return QIcon(new ThemedIconEngine(file.readAll(), tint));
 }
 
-QIcon programIcon() { return icon(QStringLiteral("batchscope")); }
+QIcon programIcon() {
+  return icon(QStringLiteral("batchscope"));
+}
 
 }  // namespace batchscope::views

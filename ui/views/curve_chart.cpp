@@ -1,0 +1,427 @@
+#include "ui/views/curve_chart.h"
+
+#include "ui/views/chart_legend.h"
+#include "ui/views/theme.h"
+
+#include <QAccessible>
+#include <QApplication>
+#include <QClipboard>
+#include <QHBoxLayout>
+#include <QHeaderView>
+#include <QLabel>
+#include <QMenu>
+#include <QPainter>
+#include <QStackedLayout>
+#include <QTableView>
+#include <QTimer>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::views {
+
+namespace {
+
+QToolButton* headerButton(QWidget* parent,
+                          const QString& name,
+                          const QString& tip,
+                          bool checkable) {
+  auto* button = new QToolButton(parent);
+  button->setIcon(icon(name, IconTint::kMuted));
+  button->setIconSize(QSize(16, 16));
+  button->setToolTip(tip);
+  button->setAccessibleName(tip);
+  button->setCheckable(checkable);
+  button->setAutoRaise(true);
+  return button;
+}
+
+}  // namespace
+
+CurveChart::CurveChart(const QString& title, ChartLink* link, QWidget* parent)
+    : QFrame(parent), title_(title), emptyText_(tr("Nothing recorded yet.")), link_(link) {
+  build();
+  connectLink();
+  setAccessibleName(tr("Chart: %1").arg(title));
+  setFocusPolicy(Qt::StrongFocus);
+  showState();
+}
+
+void CurveChart::build() {
+  setProperty("card", true);
+  titleLabel_ = new QLabel(title_, this);
+  titleLabel_->setProperty("heading", true);
+  note_ = new QLabel(this);
+  note_->setProperty("muted", true);
+  note_->setMinimumWidth(10);
+  logButton_ = headerButton(this, QStringLiteral("log"), tr("Logarithmic values"), true);
+  tableButton_ = headerButton(this, QStringLiteral("table"), tr("Show as table"), true);
+  QToolButton* fitButton = headerButton(this, QStringLiteral("fit"), tr("Show everything"), false);
+  QToolButton* more = headerButton(this, QStringLiteral("menu"), tr("Copy and more"), false);
+  auto* menu = new QMenu(more);
+  menu->addAction(
+      icon(QStringLiteral("image")), tr("Copy chart as image"), this, &CurveChart::copyImage);
+  menu->addAction(icon(QStringLiteral("copy")), tr("Copy data as CSV"), this, &CurveChart::copyCsv);
+  more->setMenu(menu);
+  more->setPopupMode(QToolButton::InstantPopup);
+  connect(logButton_, &QToolButton::toggled, this, &CurveChart::setLogValues);
+  connect(tableButton_, &QToolButton::toggled, this, [this](bool on) {
+    stack_->setCurrentIndex(on ? 1 : 0);
+    fillTable();
+    showState();
+  });
+  connect(fitButton, &QToolButton::clicked, this, &CurveChart::fit);
+
+  auto* header = new QHBoxLayout;
+  header->setSpacing(2);
+  header->addWidget(titleLabel_);
+  header->addSpacing(8);
+  header->addWidget(note_, 1);
+  for (QToolButton* button : {logButton_, tableButton_, fitButton, more}) {
+    header->addWidget(button);
+  }
+
+  plot_ = new CurvePlot(this);
+  legend_ = new ChartLegend(this);
+  table_ = new QTableView(this);
+  tableModel_ = new session::CurveTableModel(this);
+  table_->setModel(tableModel_);
+  table_->setAccessibleName(tr("Samples of %1").arg(title_));
+  table_->verticalHeader()->hide();
+  table_->setAlternatingRowColors(true);
+  emptyLabel_ = new QLabel(this);
+  emptyLabel_->setAlignment(Qt::AlignCenter);
+  emptyLabel_->setWordWrap(true);
+  emptyLabel_->setProperty("muted", true);
+  stack_ = new QStackedLayout;
+  stack_->addWidget(plot_);
+  stack_->addWidget(table_);
+  stack_->addWidget(emptyLabel_);
+
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(10, 6, 8, 6);
+  column->setSpacing(3);
+  column->addLayout(header);
+  column->addLayout(stack_, 1);
+  column->addWidget(legend_);
+}
+
+void CurveChart::connectLink() {
+  connect(link_, &ChartLink::rangeChanged, this, &CurveChart::refresh);
+  connect(link_, &ChartLink::kindChanged, this, &CurveChart::refresh);
+  connect(link_, &ChartLink::smoothingChanged, this, &CurveChart::refresh);
+  connect(link_, &ChartLink::cursorChanged, this, [this] {
+    plot_->setCursor(link_->cursor(), link_->cursorOrigin() == this);
+  });
+  connect(plot_, &CurvePlot::pixelsChanged, this, &CurveChart::refresh);
+  connect(plot_, &CurvePlot::rangeWanted, this, &CurveChart::wantRange);
+  connect(plot_, &CurvePlot::valueRangeWanted, this, [this](double low, double high) {
+    plot_->setValueRange(AxisRange{low, high});
+  });
+  connect(plot_, &CurvePlot::fitWanted, this, &CurveChart::fit);
+  connect(plot_, &CurvePlot::cursorWanted, this, [this](double x) { link_->setCursor(x, this); });
+  connect(plot_, &CurvePlot::cursorLeft, this, [this] {
+    if (link_->cursorOrigin() == this && !hasFocus()) {
+      link_->setCursor(std::nullopt, nullptr);
+    }
+  });
+  connect(legend_, &ChartLegend::hiddenChanged, plot_, &CurvePlot::setHidden);
+  connect(&Theme::instance(), &Theme::changed, this, [this] { legend_->update(*plot_); });
+}
+
+void CurveChart::setHelp(const QString& help) {
+  titleLabel_->setToolTip(help);
+  setAccessibleDescription(help);
+}
+
+void CurveChart::setSource(ChartSource source, SampleSource samples) {
+  source_ = std::move(source);
+  samples_ = std::move(samples);
+  refresh();
+}
+
+void CurveChart::setEmptyText(const QString& text) {
+  emptyText_ = text;
+  showState();
+}
+
+void CurveChart::setSaturatedFrom(double value) {
+  plot_->setSaturatedFrom(value);
+}
+
+void CurveChart::setLogValues(bool on) {
+  plot_->setLog(on);
+  legend_->update(*plot_);
+  const QSignalBlocker blocker(logButton_);
+  logButton_->setChecked(on);
+}
+
+bool CurveChart::isTableShown() const {
+  return stack_->currentIndex() == 1;
+}
+
+void CurveChart::refresh() {
+  dirty_ = true;
+  if (!isVisible() || queued_) {
+    return;
+  }
+  queued_ = true;
+  QTimer::singleShot(0, this, [this] {
+    queued_ = false;
+    if (isVisible()) {
+      reload();
+    }
+  });
+}
+
+void CurveChart::reload() {
+  if (!source_) {
+    return;
+  }
+  dirty_ = false;
+  const ChartContent content =
+      source_({link_->kind(), link_->range(), plot_->pixels(), link_->smoothing()});
+  empty_ = std::all_of(content.curves.cbegin(), content.curves.cend(), [](const Curve& c) {
+    return c.points.isEmpty() && c.nonfinite.isEmpty();
+  });
+  loading_ = content.loading;
+  if (!link_->range()) {
+    full_ = content.range;
+  }
+  plot_->setXLabel(session::xKindTitle(link_->kind()));
+  plot_->setCurves(content.curves, content.range);
+  plot_->setMarks(content.marks);
+  legend_->update(*plot_);
+  note_->setText(content.notes.join(QStringLiteral(" · ")));
+  note_->setToolTip(content.notes.join(QLatin1Char('\n')));
+  showState();
+  if (isTableShown()) {
+    fillTable();
+  }
+}
+
+void CurveChart::showState() {
+  // A zoom into a place without samples keeps the axis; a chart that never had any shows why.
+  const bool nothing = empty_ && !link_->range();
+  emptyLabel_->setText(loading_ ? tr("Reading…") : emptyText_);
+  if (nothing) {
+    stack_->setCurrentIndex(2);
+  } else {
+    stack_->setCurrentIndex(tableButton_->isChecked() ? 1 : 0);
+  }
+}
+
+void CurveChart::fillTable() {
+  if (isTableShown() && samples_) {
+    tableModel_->setColumns(samples_(link_->kind(), plot_->xRange()), link_->kind());
+    table_->resizeColumnsToContents();
+  }
+}
+
+void CurveChart::wantRange(double low, double high) {
+  if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
+    return;
+  }
+  low = std::max(low, full_.low);
+  high = std::min(high, full_.high);
+  // Nearer than this a double cannot tell neighbouring samples apart.
+  if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
+    return;
+  }
+  if (low <= full_.low && high >= full_.high) {
+    link_->setRange(std::nullopt);
+  } else {
+    link_->setRange(AxisRange{low, high});
+  }
+}
+
+void CurveChart::zoom(double factor) {
+  const AxisRange x = plot_->xRange();
+  const double centre = plot_->cursor().value_or((x.low + x.high) / 2);
+  wantRange(centre - (centre - x.low) / factor, centre + (x.high - centre) / factor);
+}
+
+void CurveChart::fit() {
+  plot_->setValueRange(std::nullopt);
+  link_->setRange(std::nullopt);
+}
+
+void CurveChart::toggleLog() {
+  logButton_->toggle();
+}
+
+void CurveChart::toggleTable() {
+  tableButton_->toggle();
+}
+
+const Curve* CurveChart::currentCurve() const {
+  const Curve* first = nullptr;
+  for (const Curve& curve : plot_->curves()) {
+    if (curve.abandoned || plot_->hidden().contains(curve.series)) {
+      continue;
+    }
+    if (curve.series == current_) {
+      return &curve;
+    }
+    first = first ? first : &curve;
+  }
+  return first;
+}
+
+void CurveChart::setCursor(double x) {
+  link_->setCursor(x, this);
+  announce();
+}
+
+void CurveChart::moveCursor(int samples) {
+  const Curve* curve = currentCurve();
+  if (curve == nullptr || curve->points.isEmpty() || samples == 0) {
+    return;
+  }
+  const auto& points = curve->points;
+  const auto size = points.size();
+  qsizetype at = samples > 0 ? -1 : size;
+  if (plot_->cursor()) {
+    const auto above = std::upper_bound(
+        points.cbegin(), points.cend(), *plot_->cursor(), [](double x, const QPointF& p) {
+          return x < p.x();
+        });
+    at = std::max<qsizetype>(above - points.cbegin() - 1, 0);
+  }
+  setCursor(points[std::clamp<qsizetype>(at + samples, 0, size - 1)].x());
+}
+
+void CurveChart::cursorToMark(int direction) {
+  const double from =
+      plot_->cursor().value_or(direction > 0 ? plot_->xRange().low : plot_->xRange().high);
+  std::optional<double> best;
+  for (const EventMark& mark : plot_->marks()) {
+    const bool ahead = direction > 0 ? mark.x > from : mark.x < from;
+    if (ahead && (!best || std::abs(mark.x - from) < std::abs(*best - from))) {
+      best = mark.x;
+    }
+  }
+  if (best) {
+    setCursor(*best);
+  }
+}
+
+void CurveChart::cursorToNonFinite() {
+  const double from = plot_->cursor().value_or(plot_->xRange().low - 1);
+  std::optional<double> best;
+  for (const Curve& curve : plot_->curves()) {
+    for (const QPointF& point : curve.nonfinite) {
+      if (point.x() > from && (!best || point.x() < *best)) {
+        best = point.x();
+      }
+    }
+  }
+  if (best) {
+    setCursor(*best);
+  }
+}
+
+void CurveChart::selectSeries(int direction) {
+  const QStringList series = legend_->series();
+  if (series.isEmpty()) {
+    return;
+  }
+  const auto at = series.indexOf(current_);
+  const auto count = series.size();
+  current_ = series[at < 0 ? (direction > 0 ? 0 : count - 1) : (at + direction + count) % count];
+  plot_->setCurrent(current_);
+  announce();
+}
+
+void CurveChart::announce() {
+  const Curve* curve = currentCurve();
+  if (curve == nullptr) {
+    return;
+  }
+  QString text = curve->name;
+  if (plot_->cursor()) {
+    const std::optional<QPointF> sample = sampleAt(*curve, *plot_->cursor());
+    text = tr("%1 %2, %3 %4")
+               .arg(session::xKindName(link_->kind()),
+                    formatNumber(*plot_->cursor(), 7),
+                    curve->name,
+                    sample ? formatNumber(sample->y(), 5) : tr("none"));
+  }
+  setAccessibleDescription(text);
+  QAccessibleEvent event(this, QAccessible::DescriptionChanged);
+  QAccessible::updateAccessibility(&event);
+  Q_EMIT announced(text);
+}
+
+QImage CurveChart::image(const QSize& size) const {
+  QImage image(size * 2, QImage::Format_ARGB32_Premultiplied);
+  image.setDevicePixelRatio(2);
+  image.fill(colours().panel);
+  QPainter painter(&image);
+  painter.setRenderHint(QPainter::Antialiasing);
+  painter.setPen(colours().text);
+  QFont bold = font();
+  bold.setBold(true);
+  painter.setFont(bold);
+  const int line = QFontMetrics(bold).height() + 8;
+  painter.drawText(QRect(10, 2, size.width() - 20, line), Qt::AlignLeft | Qt::AlignVCenter, title_);
+  const int foot = legend_->height() + 4;
+  const QSize body(size.width(), std::max(size.height() - line - foot, 40));
+  plot_->render(
+      &painter, QRectF(QPointF(0, line), body), plot_->viewport()->rect(), Qt::IgnoreAspectRatio);
+  legend_->render(&painter, QPoint(10, size.height() - foot), {}, QWidget::DrawChildren);
+  return image;
+}
+
+QByteArray CurveChart::csv() const {
+  return samples_ ? session::curvesToCsv(samples_(link_->kind(), plot_->xRange()), link_->kind())
+                  : QByteArray();
+}
+
+void CurveChart::copyImage() {
+  const int rest = height() - plot_->height();
+  QApplication::clipboard()->setImage(
+      image(QSize(plot_->width(), plot_->height() + std::max(rest, 40))));
+}
+
+void CurveChart::copyCsv() {
+  QApplication::clipboard()->setText(QString::fromUtf8(csv()));
+}
+
+void CurveChart::showEvent(QShowEvent* event) {
+  QFrame::showEvent(event);
+  if (dirty_) {
+    refresh();
+  }
+}
+
+void CurveChart::paintEvent(QPaintEvent* event) {
+  QFrame::paintEvent(event);
+  if (hasFocus()) {
+    QPainter painter(this);
+    painter.setRenderHint(QPainter::Antialiasing);
+    painter.setPen(QPen(colours().accent, 2));
+    painter.drawRoundedRect(QRectF(rect()).adjusted(1, 1, -1, -1), 8, 8);
+  }
+}
+
+void CurveChart::focusInEvent(QFocusEvent* event) {
+  QFrame::focusInEvent(event);
+  update();
+}
+
+void CurveChart::focusOutEvent(QFocusEvent* event) {
+  QFrame::focusOutEvent(event);
+  update();
+}
+
+bool CurveChart::event(QEvent* event) {
+  if (event->type() == QEvent::PaletteChange) {
+    update();
+  }
+  return QFrame::event(event);
+}
+
+}  // namespace batchscope::views

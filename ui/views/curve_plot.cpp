@@ -1,0 +1,320 @@
+#include "ui/views/curve_plot.h"
+
+#include "ui/views/theme.h"
+
+#include <QChart>
+#include <QGraphicsLayout>
+#include <QHelpEvent>
+#include <QLineSeries>
+#include <QMouseEvent>
+#include <QToolTip>
+#include <QValueAxis>
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr int kSmoothVertices = 2000;  // above, antialiasing costs more than a frame
+constexpr double kDragPixels = 5;
+
+}  // namespace
+
+CurvePlot::CurvePlot(QWidget* parent) : QChartView(parent) {
+  auto* canvas = new QChart;
+  canvas->setAnimationOptions(QChart::NoAnimation);
+  canvas->legend()->hide();
+  canvas->setBackgroundVisible(false);
+  canvas->setPlotAreaBackgroundVisible(false);
+  canvas->setMargins(QMargins(0, 0, 0, 0));
+  canvas->layout()->setContentsMargins(0, 0, 0, 0);
+  xAxis_ = new QValueAxis(canvas);
+  yAxis_ = new QValueAxis(canvas);
+  canvas->addAxis(xAxis_, Qt::AlignBottom);
+  canvas->addAxis(yAxis_, Qt::AlignLeft);
+  for (QValueAxis* axis : {xAxis_, yAxis_}) {
+    axis->setRange(0, 1);
+    axis->setVisible(false);
+  }
+  QChart* previous = chart();
+  setChart(canvas);
+  delete previous;
+  setFrameShape(QFrame::NoFrame);
+  setMouseTracking(true);
+  viewport()->setMouseTracking(true);
+  setFocusPolicy(Qt::NoFocus);  // the chart around it has the focus
+  setMinimumSize(160, 90);
+  connect(&Theme::instance(), &Theme::changed, this, [this] {
+    rebuild();
+    viewport()->update();
+  });
+}
+
+QPen CurvePlot::penOf(const Curve& curve) const {
+  const bool current = !current_.isEmpty() && current_ == curve.series;
+  if (curve.abandoned) {
+    QPen pen(colours().abandoned, current ? 1.8 : 1.1);
+    pen.setCosmetic(true);
+    return pen;
+  }
+  QPen pen = colours().seriesPen(curve.colour, current ? 2.8 : 1.7);
+  if (curve.forecast) {
+    pen.setWidthF(current ? 2.2 : 1.2);
+    pen.setDashPattern({2, 3});
+  }
+  return pen;
+}
+
+QLineSeries* CurvePlot::lineFor(const Curve& curve) {
+  QLineSeries*& line = lines_[curve.id];
+  if (line == nullptr) {
+    line = new QLineSeries(chart());
+    chart()->addSeries(line);
+    line->attachAxis(xAxis_);
+    line->attachAxis(yAxis_);
+  }
+  return line;
+}
+
+void CurvePlot::rebuild() {
+  drawn_.clear();
+  QList<DrawnCurve> shown;
+  for (const Curve& curve : curves_) {
+    drawn_.append(drawnCurve(curve, log_));
+    if (isShown(curve)) {
+      shown.append(drawn_.last());
+    }
+  }
+  if (fixed_) {
+    y_ = AxisRange{transformed(fixed_->low), transformed(fixed_->high)};
+  } else {
+    y_ = valueRange(shown, x_).value_or(AxisRange{});
+  }
+  QSet<QString> used;
+  vertices_ = 0;
+  for (int i = 0; i < curves_.size(); ++i) {
+    QLineSeries* line = lineFor(curves_[i]);
+    used.insert(curves_[i].id);
+    const QPen pen = penOf(curves_[i]);
+    if (line->pen() != pen) {
+      line->setPen(pen);
+    }
+    const QList<QPointF> points =
+        isShown(curves_[i]) ? toUnitSquare(drawn_[i].line, x_, y_) : QList<QPointF>{};
+    vertices_ += static_cast<int>(points.size());
+    line->replace(points);
+  }
+  for (auto it = lines_.begin(); it != lines_.end();) {
+    if (used.contains(it.key())) {
+      ++it;
+      continue;
+    }
+    chart()->removeSeries(it.value());
+    delete it.value();
+    it = lines_.erase(it);
+  }
+  setRenderHint(QPainter::Antialiasing, vertices_ <= kSmoothVertices);
+  viewport()->update();
+}
+
+void CurvePlot::setCurves(const QList<Curve>& curves, const AxisRange& x) {
+  curves_ = curves;
+  x_ = x.span() > 0 ? x : AxisRange{x.low - 0.5, x.low + 0.5};
+  rebuild();
+}
+
+void CurvePlot::setMarks(const QList<EventMark>& marks) {
+  marks_ = marks;
+  viewport()->update();
+}
+
+void CurvePlot::setHidden(const QSet<QString>& series) {
+  hidden_ = series;
+  rebuild();
+}
+
+void CurvePlot::setLog(bool on) {
+  log_ = on;
+  rebuild();
+}
+
+void CurvePlot::setCurrent(const QString& series) {
+  current_ = series;
+  rebuild();
+}
+
+void CurvePlot::setSaturatedFrom(std::optional<double> value) {
+  saturatedFrom_ = value;
+  viewport()->update();
+}
+
+void CurvePlot::setValueRange(std::optional<AxisRange> range) {
+  fixed_ = range;
+  rebuild();
+}
+
+void CurvePlot::setXLabel(const QString& label) {
+  xLabel_ = label;
+  viewport()->update();
+}
+
+void CurvePlot::setCursor(std::optional<double> x, bool withValues) {
+  if (cursor_ != x || withValues_ != withValues) {
+    cursor_ = x;
+    withValues_ = withValues;
+    viewport()->update();
+  }
+}
+
+qint64 CurvePlot::hiddenByLog(const QString& series) const {
+  qint64 hidden = 0;
+  for (int i = 0; i < curves_.size(); ++i) {
+    if (curves_[i].series == series) {
+      hidden += drawn_[i].hiddenByLog;
+    }
+  }
+  return hidden;
+}
+
+int CurvePlot::pixels() const {
+  return std::max(1, static_cast<int>(plot_.width()));
+}
+
+double CurvePlot::transformed(double value) const {
+  return log_ ? (value > 0 ? std::log10(value) : -300.0) : value;
+}
+
+QPointF CurvePlot::toPlot(QPointF p) const {
+  return {plot_.left() + (p.x() - x_.low) / x_.span() * plot_.width(),
+          plot_.bottom() - (p.y() - y_.low) / y_.span() * plot_.height()};
+}
+
+double CurvePlot::xAt(double pixel) const {
+  return x_.low + (pixel - plot_.left()) / std::max(plot_.width(), 1.0) * x_.span();
+}
+
+void CurvePlot::layoutPlot() {
+  const QFontMetricsF metrics(font());
+  // Wide enough for any label, so that the curves do not jump when one appears.
+  const double left = metrics.horizontalAdvance(QStringLiteral("−0.00000")) + 10;
+  const double bottom = metrics.height() + 8;
+  const double top = metrics.height() + 6;
+  const double before = plot_.width();
+  plot_ = QRectF(
+      left, top, std::max(20.0, width() - left - 14), std::max(20.0, height() - top - bottom));
+  chart()->setPlotArea(plot_);
+  if (plot_.width() != before) {
+    Q_EMIT pixelsChanged();
+  }
+}
+
+void CurvePlot::resizeEvent(QResizeEvent* event) {
+  QChartView::resizeEvent(event);
+  layoutPlot();
+}
+
+void CurvePlot::wheelEvent(QWheelEvent* event) {
+  const double turns = event->angleDelta().y() / 120.0;
+  const double sideways = event->angleDelta().x() / 120.0;
+  if (!plot_.contains(event->position())) {
+    event->ignore();
+    return;
+  }
+  if (sideways != 0) {
+    Q_EMIT rangeWanted(x_.low - 0.1 * sideways * x_.span(), x_.high - 0.1 * sideways * x_.span());
+  } else {
+    const double factor = std::pow(0.8, turns);
+    const double centre = xAt(event->position().x());
+    Q_EMIT rangeWanted(centre - (centre - x_.low) * factor, centre + (x_.high - centre) * factor);
+  }
+  event->accept();
+}
+
+void CurvePlot::mousePressEvent(QMouseEvent* event) {
+  if (event->button() == Qt::LeftButton && plot_.contains(event->position())) {
+    dragFrom_ = dragTo_ = event->position();
+    dragBoth_ = event->modifiers() & Qt::ShiftModifier;
+    parentWidget()->setFocus(Qt::MouseFocusReason);
+  }
+  event->accept();
+}
+
+void CurvePlot::mouseMoveEvent(QMouseEvent* event) {
+  if (dragFrom_) {
+    dragTo_ = QPointF(std::clamp(event->position().x(), plot_.left(), plot_.right()),
+                      std::clamp(event->position().y(), plot_.top(), plot_.bottom()));
+    viewport()->update();
+  }
+  if (plot_.contains(event->position())) {
+    Q_EMIT cursorWanted(xAt(event->position().x()));
+  } else {
+    Q_EMIT cursorLeft();
+  }
+  event->accept();
+}
+
+void CurvePlot::mouseReleaseEvent(QMouseEvent* event) {
+  event->accept();
+  if (!dragFrom_) {
+    return;
+  }
+  const QRectF box = QRectF(*dragFrom_, dragTo_).normalized();
+  const bool both = dragBoth_;
+  dragFrom_.reset();
+  viewport()->update();
+  if (box.width() < kDragPixels) {
+    return;
+  }
+  const AxisRange y{y_.high - (box.bottom() - plot_.top()) / plot_.height() * y_.span(),
+                    y_.high - (box.top() - plot_.top()) / plot_.height() * y_.span()};
+  Q_EMIT rangeWanted(xAt(box.left()), xAt(box.right()));
+  if (both && box.height() >= kDragPixels) {
+    Q_EMIT valueRangeWanted(log_ ? std::pow(10.0, y.low) : y.low,
+                            log_ ? std::pow(10.0, y.high) : y.high);
+  }
+}
+
+void CurvePlot::mouseDoubleClickEvent(QMouseEvent* event) {
+  dragFrom_.reset();
+  Q_EMIT fitWanted();
+  event->accept();
+}
+
+void CurvePlot::leaveEvent(QEvent* event) {
+  Q_EMIT cursorLeft();
+  QChartView::leaveEvent(event);
+}
+
+QString CurvePlot::tipAt(QPoint position) const {
+  QStringList lines;
+  for (const EventMark& mark : marks_) {
+    if (x_.contains(mark.x) && std::abs(toPlot({mark.x, 0}).x() - position.x()) <= 5) {
+      lines.append(mark.detail.isEmpty() ? mark.label : mark.detail);
+    }
+  }
+  constexpr int kMost = 8;
+  if (lines.size() > kMost) {
+    const auto more = lines.size() - kMost;
+    lines = lines.mid(0, kMost);
+    lines.append(tr("and %1 more").arg(more));
+  }
+  return lines.join(QLatin1Char('\n'));
+}
+
+bool CurvePlot::viewportEvent(QEvent* event) {
+  if (event->type() == QEvent::ToolTip) {
+    auto* help = static_cast<QHelpEvent*>(event);
+    const QString tip = tipAt(help->pos());
+    if (tip.isEmpty()) {
+      QToolTip::hideText();
+    } else {
+      QToolTip::showText(help->globalPos(), tip, this);
+    }
+    return true;
+  }
+  return QChartView::viewportEvent(event);
+}
+
+}  // namespace batchscope::views
