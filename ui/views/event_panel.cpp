@@ -1,0 +1,166 @@
+#include "ui/views/event_panel.h"
+
+#include "ui/session/event_model.h"
+#include "ui/views/widgets.h"
+
+#include <QComboBox>
+#include <QDir>
+#include <QFile>
+#include <QFontDatabase>
+#include <QHeaderView>
+#include <QLabel>
+#include <QPlainTextEdit>
+#include <QScrollBar>
+#include <QTableView>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr qint64 kTailBytes = 200'000;
+constexpr int kReadMs = 1000;
+
+}  // namespace
+
+EventPanel::EventPanel(QWidget* parent) : QWidget(parent) {
+  view_ = new QTableView(this);
+  view_->setAccessibleName(tr("Events"));
+  view_->verticalHeader()->hide();
+  view_->setShowGrid(false);
+  view_->setAlternatingRowColors(true);
+  view_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  view_->setSelectionMode(QAbstractItemView::SingleSelection);
+  view_->setWordWrap(false);
+  view_->setToolTip(tr("Double-click an event to move the replay there"));
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->addWidget(view_);
+  connect(view_, &QTableView::activated, this, [this](const QModelIndex& index) {
+    if (run_) {
+      run_->seekToEvent(index.data(session::EventModel::kIdRole).toLongLong());
+    }
+  });
+}
+
+void EventPanel::setRun(session::RunSession* run) {
+  if (run_ == run) {
+    return;
+  }
+  run_ = run;
+  view_->setModel(run ? run->eventModel() : nullptr);
+  if (run == nullptr) {
+    return;
+  }
+  using Model = session::EventModel;
+  QHeaderView* header = view_->horizontalHeader();
+  header->setSectionResizeMode(QHeaderView::Interactive);
+  header->setSectionResizeMode(Model::kTextColumn, QHeaderView::Stretch);
+  const QFontMetrics metrics = fontMetrics();
+  header->resizeSection(Model::kStepColumn,
+                        metrics.horizontalAdvance(QStringLiteral("00,000,000")));
+  header->resizeSection(Model::kKindColumn,
+                        metrics.horizontalAdvance(QStringLiteral("Optimizer switch mm")));
+  header->resizeSection(Model::kSourceColumn,
+                        metrics.horizontalAdvance(QStringLiteral("supervisor mm")));
+  header->resizeSection(Model::kTimeColumn,
+                        metrics.horizontalAdvance(QStringLiteral("2026-11-20 22:30:00 mm")));
+  view_->verticalHeader()->setDefaultSectionSize(metrics.height() + 8);
+  const auto follow = [this] {
+    if (view_->verticalScrollBar()->value() >= view_->verticalScrollBar()->maximum() - 2) {
+      view_->scrollToBottom();
+    }
+  };
+  disconnect(follow_);
+  follow_ = connect(run->eventModel(), &QAbstractItemModel::rowsInserted, view_, follow);
+}
+
+LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
+  file_ = new QComboBox(this);
+  file_->setAccessibleName(tr("Log file"));
+  text_ = new QPlainTextEdit(this);
+  text_->setReadOnly(true);
+  text_->setAccessibleName(tr("End of the log"));
+  text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  text_->setLineWrapMode(QPlainTextEdit::NoWrap);
+  auto* row = new QHBoxLayout;
+  auto* label = mutedLabel(tr("&File"), this);
+  label->setBuddy(file_);
+  row->addWidget(label);
+  row->addWidget(file_);
+  row->addStretch(1);
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(8, 4, 8, 6);
+  column->addLayout(row);
+  column->addWidget(text_, 1);
+  timer_.setInterval(kReadMs);
+  connect(&timer_, &QTimer::timeout, this, [this] {
+    if (isVisible()) {
+      listFiles();
+      read();
+    }
+  });
+  connect(file_, &QComboBox::currentIndexChanged, this, &LogPanel::read);
+  timer_.start();
+}
+
+QString LogPanel::text() const {
+  return text_->toPlainText();
+}
+
+void LogPanel::setRun(session::RunSession* run) {
+  run_ = run;
+  file_->clear();
+  text_->clear();
+  shown_.clear();
+  listFiles();
+  read();
+}
+
+void LogPanel::showEvent(QShowEvent* event) {
+  QWidget::showEvent(event);
+  listFiles();
+  read();
+}
+
+void LogPanel::listFiles() {
+  const QString folder = run_ ? run_->info().folder : QString();
+  if (folder.isEmpty()) {
+    text_->setPlaceholderText(tr("This run has no log files here."));
+    return;
+  }
+  const QDir logs(folder + QStringLiteral("/logs"));
+  const QStringList names = logs.entryList({QStringLiteral("*.log")}, QDir::Files, QDir::Name);
+  if (names.size() != file_->count()) {
+    const QString before = file_->currentText();
+    const QSignalBlocker blocker(file_);
+    file_->clear();
+    for (const QString& name : names) {
+      file_->addItem(name, logs.filePath(name));
+    }
+    file_->setCurrentIndex(static_cast<int>(std::max<qsizetype>(names.indexOf(before), 0)));
+  }
+  text_->setPlaceholderText(names.isEmpty() ? tr("This run has no log files here.")
+                                            : tr("The log is empty."));
+}
+
+void LogPanel::read() {
+  QFile file(file_->currentData().toString());
+  if (file.fileName().isEmpty() || !file.open(QIODevice::ReadOnly)) {
+    return;
+  }
+  file.seek(std::max<qint64>(0, file.size() - kTailBytes));
+  const QString text = QString::fromUtf8(file.readAll());
+  if (text == shown_) {
+    return;
+  }
+  const bool atEnd =
+      text_->verticalScrollBar()->value() >= text_->verticalScrollBar()->maximum() - 2;
+  shown_ = text;
+  text_->setPlainText(text);
+  if (atEnd) {
+    text_->verticalScrollBar()->setValue(text_->verticalScrollBar()->maximum());
+  }
+}
+
+}  // namespace batchscope::views

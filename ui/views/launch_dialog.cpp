@@ -1,0 +1,332 @@
+#include "ui/views/launch_dialog.h"
+
+#include "ui/views/spec_form_view.h"
+#include "ui/views/widgets.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QComboBox>
+#include <QFileDialog>
+#include <QFontDatabase>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPlainTextEdit>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QTabWidget>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr int kCheckMs = 250;
+
+QStringList mainKeys() {
+  QStringList keys;
+  for (const char* key : {"run.name",
+                          "run.seed",
+                          "data.kind",
+                          "data.annotations",
+                          "data.images",
+                          "data.val_annotations",
+                          "data.val_images",
+                          "data.min_size",
+                          "data.flip",
+                          "model.name",
+                          "model.norm",
+                          "model.weights",
+                          "batch.micro",
+                          "batch.accumulation",
+                          "batch.ranks",
+                          "optim.name",
+                          "optim.lr",
+                          "optim.lr_rule",
+                          "optim.base_batch",
+                          "optim.weight_decay",
+                          "optim.clip_norm",
+                          "optim.agvm.enabled",
+                          "optim.agvm.interval",
+                          "schedule.epochs",
+                          "schedule.steps",
+                          "schedule.images",
+                          "eval.every_steps",
+                          "eval.target.metric",
+                          "eval.target.value",
+                          "checkpoint.every_steps"}) {
+    keys.append(QLatin1String(key));
+  }
+  return keys;
+}
+
+}  // namespace
+
+LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QWidget* parent)
+    : QDialog(parent),
+      library_(library),
+      enginePath_(enginePath),
+      form_(new session::SpecForm(this)) {
+  setWindowTitle(tr("New run"));
+  resize(1080, 720);
+  auto* column = new QVBoxLayout(this);
+  column->setSpacing(10);
+  column->addWidget(buildTop());
+  auto* middle = new QHBoxLayout;
+  middle->setSpacing(12);
+  middle->addWidget(buildTabs(), 5);
+  middle->addWidget(buildSide(), 3);
+  column->addLayout(middle, 1);
+  column->addWidget(buildButtons());
+  checkTimer_.setSingleShot(true);
+  checkTimer_.setInterval(kCheckMs);
+  connect(&checkTimer_, &QTimer::timeout, this, &LaunchDialog::runChecks);
+  connect(form_, &session::SpecForm::changed, this, &LaunchDialog::refresh);
+  connect(form_, &session::SpecForm::fieldChanged, this, &LaunchDialog::refresh);
+  refresh();
+  runChecks();
+  start_->setFocus();
+}
+
+QWidget* LaunchDialog::buildTop() {
+  auto* top = new QWidget(this);
+  auto* row = new QHBoxLayout(top);
+  row->setContentsMargins(0, 0, 0, 0);
+  preset_ = new QComboBox(top);
+  preset_->setAccessibleName(tr("Preset"));
+  preset_->setToolTip(tr("Fills the form with a recipe that comes with the program"));
+  preset_->setMinimumContentsLength(22);
+  preset_->addItem(tr("Choose a preset…"), QString());
+  for (const QString& name : session::SpecForm::presets()) {
+    preset_->addItem(name, name);
+  }
+  auto* presetLabel = new QLabel(tr("&Preset"), top);
+  presetLabel->setBuddy(preset_);
+  auto* open = new QPushButton(icon(QStringLiteral("open")), tr("&Open spec…"), top);
+  device_ = new QComboBox(top);
+  device_->setAccessibleName(tr("Device"));
+  device_->addItem(tr("Automatic"), QString());
+  device_->addItem(tr("CPU"), QStringLiteral("cpu"));
+  device_->addItem(tr("CUDA"), QStringLiteral("cuda"));
+  auto* deviceLabel = new QLabel(tr("D&evice"), top);
+  deviceLabel->setBuddy(device_);
+  row->addWidget(presetLabel);
+  row->addWidget(preset_);
+  row->addWidget(open);
+  row->addStretch(1);
+  row->addWidget(deviceLabel);
+  row->addWidget(device_);
+  connect(preset_, &QComboBox::activated, this, [this] {
+    if (!preset_->currentData().toString().isEmpty()) {
+      loadPreset(preset_->currentData().toString());
+    }
+  });
+  connect(device_, &QComboBox::currentIndexChanged, this, &LaunchDialog::runChecks);
+  connect(open, &QPushButton::clicked, this, [this] {
+    const QString path = QFileDialog::getOpenFileName(
+        this, tr("Open a run spec"), {}, tr("Run specs (*.toml);;All files (*)"));
+    if (!path.isEmpty()) {
+      loadFile(path);
+    }
+  });
+  return top;
+}
+
+QWidget* LaunchDialog::buildTabs() {
+  tabs_ = new QTabWidget(this);
+  tabs_->setAccessibleName(tr("Ways to edit the run"));
+  main_ = new SpecFormView(form_, mainKeys(), 2, tabs_);
+  auto* every = new QWidget(tabs_);
+  auto* everyColumn = new QVBoxLayout(every);
+  everyColumn->setContentsMargins(0, 6, 0, 0);
+  auto* filter = new QLineEdit(every);
+  filter->setPlaceholderText(tr("Filter settings"));
+  filter->setAccessibleName(tr("Filter settings"));
+  filter->setClearButtonEnabled(true);
+  all_ = new SpecFormView(form_, {}, 2, every);
+  everyColumn->addWidget(filter);
+  everyColumn->addWidget(all_, 1);
+  connect(filter, &QLineEdit::textChanged, all_, &SpecFormView::setFilter);
+  auto* text = new QWidget(tabs_);
+  auto* textColumn = new QVBoxLayout(text);
+  textColumn->setContentsMargins(0, 6, 0, 0);
+  toml_ = new QPlainTextEdit(text);
+  toml_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  toml_->setAccessibleName(tr("Spec as TOML text"));
+  tomlFault_ = new QLabel(text);
+  tomlFault_->setProperty("bad", true);
+  tomlFault_->setWordWrap(true);
+  tomlFault_->hide();
+  textColumn->addWidget(toml_, 1);
+  textColumn->addWidget(tomlFault_);
+  connect(toml_, &QPlainTextEdit::textChanged, this, &LaunchDialog::tomlEdited);
+  tabs_->addTab(main_, tr("&Main settings"));
+  tabs_->addTab(every, tr("&All settings"));
+  tabs_->addTab(text, tr("&TOML"));
+  return tabs_;
+}
+
+QWidget* LaunchDialog::buildSide() {
+  auto* side = new QWidget(this);
+  auto* column = new QVBoxLayout(side);
+  column->setContentsMargins(0, 0, 0, 0);
+  auto* batch = new QFrame(side);
+  batch->setProperty("card", true);
+  auto* batchColumn = new QVBoxLayout(batch);
+  batchColumn->setContentsMargins(14, 10, 14, 12);
+  batchColumn->addWidget(mutedLabel(tr("Effective batch: micro × accumulation × ranks"), batch));
+  formula_ = titleLabel({}, batch, 1.5);
+  formula_->setAccessibleName(tr("Effective batch"));
+  rate_ = mutedLabel({}, batch);
+  length_ = mutedLabel({}, batch);
+  for (QLabel* label : {rate_, length_}) {
+    label->setWordWrap(true);
+  }
+  batchColumn->addWidget(formula_);
+  batchColumn->addWidget(rate_);
+  batchColumn->addWidget(length_);
+  column->addWidget(batch);
+  auto* checks = new QFrame(side);
+  checks->setProperty("card", true);
+  auto* checksOuter = new QVBoxLayout(checks);
+  checksOuter->setContentsMargins(14, 10, 10, 10);
+  checksOuter->addWidget(headingLabel(tr("Before the start"), checks));
+  auto* scroll = new QScrollArea(checks);
+  scroll->setWidgetResizable(true);
+  scroll->setFrameShape(QFrame::NoFrame);
+  auto* list = new QWidget(scroll);
+  checkColumn_ = new QVBoxLayout(list);
+  checkColumn_->setContentsMargins(0, 0, 6, 0);
+  checkColumn_->setSpacing(8);
+  scroll->setWidget(list);
+  checksOuter->addWidget(scroll, 1);
+  column->addWidget(checks, 1);
+  return side;
+}
+
+QWidget* LaunchDialog::buildButtons() {
+  auto* bar = new QWidget(this);
+  auto* row = new QHBoxLayout(bar);
+  row->setContentsMargins(0, 0, 0, 0);
+  auto* copy = new QPushButton(icon(QStringLiteral("copy")), tr("&Copy as command"), bar);
+  copy->setToolTip(tr("The command line that starts the same run"));
+  whole_ = new QLabel(bar);
+  whole_->setProperty("bad", true);
+  whole_->setWordWrap(true);
+  auto* cancel = new QPushButton(tr("Cancel"), bar);
+  start_ = new QPushButton(tr("&Start"), bar);
+  start_->setProperty("primary", true);
+  start_->setDefault(true);
+  row->addWidget(copy);
+  row->addWidget(whole_, 1);
+  row->addWidget(cancel);
+  row->addWidget(start_);
+  connect(copy, &QPushButton::clicked, this, [this] {
+    session::Launcher launcher;
+    launcher.setEnginePath(enginePath_);
+    QApplication::clipboard()->setText(launcher.commandLine(request()));
+  });
+  connect(cancel, &QPushButton::clicked, this, &QDialog::reject);
+  connect(start_, &QPushButton::clicked, this, &QDialog::accept);
+  return bar;
+}
+
+session::LaunchRequest LaunchDialog::request() const {
+  session::LaunchRequest request;
+  request.spec = form_->spec();
+  request.library = library_;
+  request.device = device_->currentData().toString();
+  return request;
+}
+
+QString LaunchDialog::formulaText() const {
+  return formula_->text();
+}
+
+bool LaunchDialog::loadPreset(const QString& name) {
+  const bool ok = form_->loadPreset(name);
+  preset_->setCurrentIndex(std::max(0, preset_->findData(name)));
+  showTomlFault(ok ? QString() : form_->error());
+  return ok;
+}
+
+bool LaunchDialog::loadFile(const QString& path) {
+  const bool ok = form_->loadFile(path);
+  showTomlFault(ok ? QString() : form_->error());
+  if (!ok) {
+    tabs_->setCurrentIndex(2);
+  }
+  return ok;
+}
+
+bool LaunchDialog::loadToml(const QString& toml) {
+  const bool ok = form_->loadToml(toml);
+  showTomlFault(ok ? QString() : form_->error());
+  return ok;
+}
+
+void LaunchDialog::showTomlFault(const QString& fault) {
+  tomlFault_->setText(fault);
+  tomlFault_->setVisible(!fault.isEmpty());
+  setStyleProperty(toml_, "invalid", !fault.isEmpty());
+  runChecks();
+}
+
+void LaunchDialog::tomlEdited() {
+  fromToml_ = true;
+  const bool ok = form_->loadToml(toml_->toPlainText());
+  fromToml_ = false;
+  showTomlFault(ok ? QString() : form_->error());
+}
+
+void LaunchDialog::refresh() {
+  formula_->setText(form_->effectiveBatchText());
+  rate_->setText(form_->learningRateText());
+  length_->setText(form_->lengthText());
+  length_->setVisible(!length_->text().isEmpty());
+  if (!fromToml_) {
+    const QSignalBlocker blocker(toml_);
+    toml_->setPlainText(form_->toToml());
+    tomlFault_->hide();
+    tomlFault_->clear();
+    setStyleProperty(toml_, "invalid", false);
+  }
+  whole_->setText(form_->errors().value(QString()));
+  checkTimer_.start();
+}
+
+void LaunchDialog::runChecks() {
+  session::PreflightContext context;
+  context.library = library_;
+  context.enginePath = enginePath_;
+  context.device = device_->currentData().toString();
+  checks_ = session::preflight(form_->spec(), context);
+  while (QLayoutItem* item = checkColumn_->takeAt(0)) {
+    delete item->widget();
+    delete item;
+  }
+  using Level = session::PreflightItem::Level;
+  for (const session::PreflightItem& check : std::as_const(checks_)) {
+    auto* line = new QWidget;
+    auto* row = new QHBoxLayout(line);
+    row->setContentsMargins(0, 0, 0, 0);
+    auto* sign = new QLabel(line);
+    const QIcon mark = check.level == Level::kOk ? icon(QStringLiteral("check"), IconTint::kGood)
+                       : check.level == Level::kWarning
+                           ? icon(QStringLiteral("warning"), IconTint::kWarn)
+                           : icon(QStringLiteral("error"), IconTint::kBad);
+    sign->setPixmap(mark.pixmap(QSize(18, 18)));
+    auto* text = new QLabel(QStringLiteral("<b>%1</b><br>%2")
+                                .arg(check.title.toHtmlEscaped(), check.text.toHtmlEscaped()),
+                            line);
+    text->setWordWrap(true);
+    row->addWidget(sign, 0, Qt::AlignTop);
+    row->addWidget(text, 1);
+    checkColumn_->addWidget(line);
+  }
+  checkColumn_->addStretch(1);
+  const bool textOk = tomlFault_->text().isEmpty();
+  start_->setEnabled(form_->isValid() && textOk && session::canStart(checks_));
+}
+
+}  // namespace batchscope::views

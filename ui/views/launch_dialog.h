@@ -1,0 +1,67 @@
+#pragma once
+
+#include "ui/session/launcher.h"
+#include "ui/session/preflight.h"
+#include "ui/session/spec_form.h"
+
+#include <QDialog>
+#include <QTimer>
+
+class QComboBox;
+class QLabel;
+class QPlainTextEdit;
+class QPushButton;
+class QTabWidget;
+class QVBoxLayout;
+
+namespace batchscope::views {
+
+class SpecFormView;
+
+/// Chooses what to train: presets, the main keys as a form, every key, or TOML text; beside it the
+/// effective batch as a formula and the checks before a start. GUI thread.
+class LaunchDialog : public QDialog {
+  Q_OBJECT
+ public:
+  /// `enginePath` empty: no engine was found; viewing works, Start does not.
+  LaunchDialog(const QString& library, const QString& enginePath, QWidget* parent = nullptr);
+
+  session::SpecForm* form() const { return form_; }
+  SpecFormView* mainForm() const { return main_; }
+  QPlainTextEdit* tomlEdit() const { return toml_; }
+  QPushButton* startButton() const { return start_; }
+  /// False, with the fault shown, if the file is not a spec.
+  bool loadFile(const QString& path);
+  bool loadToml(const QString& toml);
+  bool loadPreset(const QString& name);
+  /// What Start would run.
+  session::LaunchRequest request() const;
+  /// The formula of the effective batch as it is shown.
+  QString formulaText() const;
+  QList<session::PreflightItem> checks() const { return checks_; }
+
+ private:
+  QWidget* buildTop();
+  QWidget* buildTabs();
+  QWidget* buildSide();
+  QWidget* buildButtons();
+  void refresh();
+  void runChecks();
+  void tomlEdited();
+  void showTomlFault(const QString& fault);
+
+  QString library_, enginePath_;
+  session::SpecForm* form_;
+  SpecFormView *main_, *all_;
+  QTabWidget* tabs_;
+  QComboBox *preset_, *device_;
+  QPlainTextEdit* toml_;
+  QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_;
+  QVBoxLayout* checkColumn_;
+  QPushButton* start_;
+  QTimer checkTimer_;
+  QList<session::PreflightItem> checks_;
+  bool fromToml_ = false;
+};
+
+}  // namespace batchscope::views

@@ -1,0 +1,353 @@
+#include "ui/views/optimizer_panel.h"
+
+#include "ui/session/command_log.h"
+#include "ui/session/engine_client.h"
+#include "ui/views/axis_ticks.h"
+#include "ui/views/widgets.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QFormLayout>
+#include <QLabel>
+#include <QLineEdit>
+#include <QLocale>
+#include <QMessageBox>
+#include <QPushButton>
+
+namespace batchscope::views {
+
+namespace {
+
+using session::CommandLog;
+
+/// Parameters that a method shows; a person sees the keys' own names.
+QStringList parameterKeys(const QString& method, bool agvm) {
+  QStringList keys;
+  if (method == QLatin1String("sgd") || method == QLatin1String("lars")) {
+    keys += {QStringLiteral("optim.momentum")};
+  } else {
+    keys += {QStringLiteral("optim.betas"), QStringLiteral("optim.eps")};
+  }
+  keys += {QStringLiteral("optim.weight_decay"), QStringLiteral("optim.clip_norm")};
+  if (method == QLatin1String("lars")) {
+    keys += {QStringLiteral("optim.lars.trust_coefficient")};
+  }
+  if (method == QLatin1String("lamb") || method == QLatin1String("pmd_lamb")) {
+    keys += {QStringLiteral("optim.lamb.trust_max")};
+  }
+  if (method == QLatin1String("pmd_lamb")) {
+    keys += {QStringLiteral("optim.pmd.period"),
+             QStringLiteral("optim.pmd.curve"),
+             QStringLiteral("optim.pmd.variant")};
+  }
+  if (agvm) {
+    keys += {QStringLiteral("optim.agvm.interval"), QStringLiteral("optim.agvm.alpha")};
+  }
+  return keys;
+}
+
+template <typename Enum>
+Enum enumOf(const QComboBox* box) {
+  return static_cast<Enum>(box->currentData().toInt());
+}
+
+/// The method without modifiers: "pmd_lamb" of "pmd_lamb + agvm".
+QString methodOf(const QString& optimizer) {
+  return optimizer.section(QLatin1Char('+'), 0, 0).trimmed();
+}
+
+QString withModifier(const QString& method, bool agvm) {
+  return optimizerTitle(agvm ? method + QStringLiteral(" + agvm") : method);
+}
+
+}  // namespace
+
+void OptimizerPanel::setRun(session::RunSession* run) {
+  if (run_ == run) {
+    return;
+  }
+  if (run_) {
+    disconnect(run_, nullptr, this, nullptr);
+    disconnect(run_->client(), nullptr, this, nullptr);
+    disconnect(run_->commandLog(), nullptr, this, nullptr);
+    log_->setModel(nullptr);
+  }
+  run_ = run;
+  touched_ = false;
+  if (run_) {
+    using session::RunSession;
+    connect(run_, &RunSession::statusChanged, this, &OptimizerPanel::refresh);
+    connect(run_, &RunSession::stateChanged, this, &OptimizerPanel::refresh);
+    connect(run_, &RunSession::infoChanged, this, &OptimizerPanel::refresh);
+    connect(run_, &RunSession::eventsChanged, this, &OptimizerPanel::refresh);
+    connect(run_, &RunSession::pendingChanged, this, &OptimizerPanel::refresh);
+    connect(run_->client(), &session::EngineClient::stateChanged, this, &OptimizerPanel::refresh);
+    connect(run_->commandLog(), &CommandLog::entryChanged, this, [this](qint64 id) {
+      showDetail(id);
+      refresh();
+    });
+    log_->setModel(run_->commandLog());
+    log_->setColumnHidden(CommandLog::kTimeColumn, true);
+  }
+  refresh();
+}
+
+bool OptimizerPanel::busy() const {
+  return run_ && run_->commandLog()->pendingCount() > 0;
+}
+
+void OptimizerPanel::chooseMethod(const QString& name) {
+  const int at = method_->findData(name);
+  if (at >= 0) {
+    method_->setCurrentIndex(at);
+    touched_ = true;
+    refresh();
+  }
+}
+
+contract::OptimizerCommand OptimizerPanel::command() const {
+  contract::OptimizerCommand command;
+  const session::StatusItem status = run_ ? run_->status() : session::StatusItem{};
+  const QString method = method_->currentData().toString();
+  if (method != methodOf(status.optimizer)) {
+    command.name = method.toStdString();
+  }
+  if (agvm_->isChecked() != status.agvm) {
+    command.agvm = agvm_->isChecked();
+  }
+  bool ok = false;
+  const double lr = QLocale().toDouble(lr_->text().trimmed(), &ok);
+  const double plain = QLocale::c().toDouble(lr_->text().trimmed(), &ok);
+  if (!lr_->text().trimmed().isEmpty()) {
+    command.lr = ok ? plain : lr;
+  }
+  command.state = enumOf<contract::StatePolicy>(policy_);
+  command.lr_mapping = enumOf<contract::LrMapping>(mapping_);
+  command.decay_mapping = enumOf<contract::DecayMapping>(decay_);
+  for (auto it = inputs_.cbegin(); it != inputs_.cend(); ++it) {
+    const QString text = it.value()->text().trimmed();
+    if (!text.isEmpty()) {
+      command.set[it.key().toStdString()] = text.toStdString();
+    }
+  }
+  return command;
+}
+
+bool OptimizerPanel::differs() const {
+  const contract::OptimizerCommand asked = command();
+  return asked.name || asked.agvm || asked.lr || !asked.set.empty();
+}
+
+QString OptimizerPanel::changeText() const {
+  return change_->text();
+}
+
+QString OptimizerPanel::stateText() const {
+  return state_->text();
+}
+
+void OptimizerPanel::apply() {
+  if (run_ && apply_->isEnabled()) {
+    run_->sendCommand(command());
+    touched_ = false;
+  }
+}
+
+void OptimizerPanel::preview() {
+  if (run_ && preview_->isEnabled()) {
+    contract::OptimizerCommand asked = command();
+    asked.dry_run = true;
+    previewId_ = run_->sendCommand(asked);
+  }
+}
+
+void OptimizerPanel::undo() {
+  if (!run_ || !run_->canControl()) {
+    return;
+  }
+  const session::EventItem target = run_->undoTarget();
+  const auto answer =
+      QMessageBox::question(this,
+                            tr("Undo the last change"),
+                            tr("Take back “%1” and go on from step %2?\n\nThe steps since then "
+                               "stay in the record as an abandoned branch.")
+                                .arg(target.text, formatCount(target.step)),
+                            QMessageBox::Yes | QMessageBox::Cancel,
+                            QMessageBox::Yes);
+  if (answer == QMessageBox::Yes && run_) {
+    run_->sendCommand(contract::UndoCommand{});
+  }
+}
+
+void OptimizerPanel::scaleLr(double factor) {
+  if (run_ && run_->canControl() && run_->status().lr > 0) {
+    run_->sendCommand(contract::LrCommand{run_->status().lr * factor});
+  }
+}
+
+void OptimizerPanel::setLr() {
+  bool ok = false;
+  double value = QLocale::c().toDouble(newLr_->text().trimmed(), &ok);
+  if (!ok) {
+    value = QLocale().toDouble(newLr_->text().trimmed(), &ok);
+  }
+  setStyleProperty(newLr_, "invalid", !ok || value <= 0);
+  if (!ok || value <= 0) {
+    newLr_->setToolTip(tr("Expected a number above 0."));
+    return;
+  }
+  if (run_ && run_->canControl()) {
+    run_->sendCommand(contract::LrCommand{value});
+    newLr_->clear();
+  }
+}
+
+void OptimizerPanel::showParameters() {
+  while (parameters_->rowCount() > 0) {
+    parameters_->removeRow(0);
+  }
+  inputs_.clear();
+  for (const QString& key : parameterKeys(method_->currentData().toString(), agvm_->isChecked())) {
+    const session::SpecField field = spec_.field(key);
+    auto* input = new QLineEdit(parameterBox_);
+    const QString now = spec_.value(key);
+    input->setPlaceholderText(now.isEmpty() ? tr("derived") : now);
+    input->setToolTip(QStringLiteral("%1\n%2 %3").arg(field.help, key, field.range).trimmed());
+    input->setAccessibleName(key);
+    connect(input, &QLineEdit::textEdited, this, [this, input] {
+      setStyleProperty(input, "invalid", false);
+      touched_ = true;
+      refresh();
+    });
+    inputs_.insert(key, input);
+    parameters_->addRow(key.section(QLatin1Char('.'), 1), input);
+  }
+}
+
+void OptimizerPanel::showDetail(qint64 id) {
+  const CommandLog::Entry entry = run_->commandLog()->latest();
+  if (entry.id != id) {
+    return;
+  }
+  const bool bad = entry.state == CommandLog::State::kRefused;
+  QWidget* culprit = inputs_.value(entry.field);
+  if (entry.field == QLatin1String("lr") || entry.field == QLatin1String("optim.lr")) {
+    culprit = lr_;
+  } else if (entry.field == QLatin1String("name")) {
+    culprit = method_;
+  }
+  if (culprit != nullptr) {
+    setStyleProperty(culprit, "invalid", bad);
+  }
+  if (entry.state == CommandLog::State::kApplied && id != previewId_) {
+    lr_->clear();
+    for (QLineEdit* input : std::as_const(inputs_)) {
+      input->clear();
+    }
+  }
+  if (id == previewId_ && entry.state == CommandLog::State::kApplied) {
+    QMessageBox box(QMessageBox::Information,
+                    tr("What the switch would do"),
+                    entry.detail,
+                    QMessageBox::Ok,
+                    this);
+    box.setTextInteractionFlags(Qt::TextSelectableByMouse);
+    previewId_ = -1;
+    box.exec();
+  }
+}
+
+void OptimizerPanel::refresh() {
+  const bool open = run_ != nullptr;
+  const session::StatusItem status = open ? run_->status() : session::StatusItem{};
+  const bool can = open && run_->canControl();
+  if (open && run_->info().specToml != specText_) {
+    specText_ = run_->info().specToml;
+    spec_.loadToml(specText_);
+    showParameters();
+  }
+  if (!touched_ && open && !status.optimizer.isEmpty() && !busy()) {
+    const QSignalBlocker one(method_);
+    const QSignalBlocker two(agvm_);
+    const int at = method_->findData(methodOf(status.optimizer));
+    if (at >= 0 && (at != method_->currentIndex() || agvm_->isChecked() != status.agvm)) {
+      method_->setCurrentIndex(at);
+      agvm_->setChecked(status.agvm);
+      showParameters();
+    }
+  }
+  now_->setText(open && !status.optimizer.isEmpty()
+                    ? withModifier(methodOf(status.optimizer), status.agvm)
+                    : tr("No run"));
+  nowFacts_->setText(
+      open ? tr("lr %1 · batch %2")
+                 .arg(formatNumber(status.lr),
+                      session::effectiveBatchText(status.micro, status.accumulation, status.ranks))
+           : tr("Open a live run to control it."));
+  control_->setVisible(open && !can);
+  control_->setText(!open             ? QString()
+                    : !run_->isLive() ? tr("This run has ended: viewing only.")
+                                      : run_->client()->reason());
+  const bool changes = differs();
+  const QString from = withModifier(methodOf(status.optimizer), status.agvm);
+  const QString to = withModifier(method_->currentData().toString(), agvm_->isChecked());
+  const QString lr =
+      lr_->text().trimmed().isEmpty() ? formatNumber(status.lr) : lr_->text().trimmed();
+  change_->setText(
+      !changes ? tr("Nothing is changed yet.")
+               : tr("%1 → %2, lr %3 → %4, at the next step. A restore point is written first.")
+                     .arg(from, to, formatNumber(status.lr), lr));
+  apply_->setEnabled(can && changes && !busy());
+  preview_->setEnabled(can && changes && !busy());
+  const session::EventItem target = open ? run_->undoTarget() : session::EventItem{};
+  undo_->setEnabled(can && target.id != 0 && !busy());
+  undoText_->setText(target.id != 0
+                         ? tr("Back to step %1: %2").arg(formatCount(target.step), target.text)
+                         : tr("Nothing to undo."));
+  for (QPushButton* button : {half_, twice_, setLr_}) {
+    button->setEnabled(can && !busy());
+  }
+  lrNow_->setText(open ? tr("now %1").arg(formatNumber(status.lr)) : QString());
+  showLog();
+}
+
+void OptimizerPanel::showLog() {
+  const CommandLog::Entry entry = run_ ? run_->commandLog()->latest() : CommandLog::Entry{};
+  if (entry.command.isEmpty()) {
+    state_->clear();
+    state_->hide();
+    return;
+  }
+  QString text;
+  const char* tone = "muted";
+  switch (entry.state) {
+    case CommandLog::State::kPending:
+    case CommandLog::State::kTaken:
+      text = tr("Pending: %1").arg(entry.command);
+      tone = "warn";
+      break;
+    case CommandLog::State::kApplied:
+      text = entry.step >= 0
+                 ? tr("Applied at step %1: %2").arg(formatCount(entry.step), entry.command)
+                 : tr("Done: %1").arg(entry.command);
+      tone = "good";
+      break;
+    case CommandLog::State::kRefused:
+      text = tr("Refused: %1").arg(entry.reason);
+      tone = "bad";
+      break;
+    case CommandLog::State::kNoAnswer:
+    case CommandLog::State::kLost:
+      text = entry.reason;
+      tone = "warn";
+      break;
+  }
+  for (const char* each : {"muted", "good", "warn", "bad"}) {
+    setStyleProperty(state_, each, each == tone);
+  }
+  state_->setText(text);
+  state_->setToolTip(entry.detail);
+  state_->show();
+}
+
+}  // namespace batchscope::views

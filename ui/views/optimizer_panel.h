@@ -1,0 +1,80 @@
+#pragma once
+
+#include "ui/session/run_session.h"
+#include "ui/session/spec_form.h"
+
+#include <QHash>
+#include <QPointer>
+#include <QScrollArea>
+
+class QCheckBox;
+class QComboBox;
+class QFormLayout;
+class QLabel;
+class QLineEdit;
+class QPushButton;
+class QTableView;
+
+namespace batchscope::views {
+
+/// Switches the optimizer of a running training: what is in force, what is asked for, pending,
+/// "applied at step N" or the refusal at its field; undo; learning rate × ½ and × 2. Buttons follow
+/// the engine's state only: a command shows as done when the engine says so. GUI thread.
+class OptimizerPanel : public QScrollArea {
+  Q_OBJECT
+ public:
+  explicit OptimizerPanel(QWidget* parent = nullptr);
+  void setRun(session::RunSession* run);
+  /// Fills the form as if a person had chosen the method.
+  void chooseMethod(const QString& name);
+  /// The command that Apply sends, from the form.
+  contract::OptimizerCommand command() const;
+  /// What the line above Apply says: the change, or why there is none.
+  QString changeText() const;
+  /// State line of the last command: "Pending…", "Applied at step 412", "Refused: …".
+  QString stateText() const;
+  QPushButton* applyButton() const { return apply_; }
+  QPushButton* undoButton() const { return undo_; }
+
+ public Q_SLOTS:
+  void apply();
+  void preview();
+  /// Asks first.
+  void undo();
+  /// New base learning rate = factor × the one in force.
+  void scaleLr(double factor);
+  void setLr();
+
+ Q_SIGNALS:
+  void message(const QString& text);
+
+ private:
+  void build();
+  QWidget* buildNow();
+  QWidget* buildForm();
+  QWidget* buildLr();
+  QWidget* buildLog();
+  void showParameters();
+  void refresh();
+  void showLog();
+  void showDetail(qint64 id);
+  bool differs() const;
+  bool busy() const;
+
+  QPointer<session::RunSession> run_;
+  session::SpecForm spec_;
+  QString specText_;
+  QLabel *now_, *nowFacts_, *change_, *state_, *control_, *undoText_, *lrNow_;
+  QComboBox *method_, *policy_, *mapping_, *decay_;
+  QCheckBox* agvm_;
+  QLineEdit *lr_, *newLr_;
+  QFormLayout* parameters_;
+  QWidget* parameterBox_;
+  QHash<QString, QLineEdit*> inputs_;
+  QPushButton *apply_, *preview_, *undo_, *half_, *twice_, *setLr_;
+  QTableView* log_;
+  bool touched_ = false;
+  qint64 previewId_ = -1;
+};
+
+}  // namespace batchscope::views

@@ -1,0 +1,226 @@
+// The part of OptimizerPanel that makes its widgets.
+#include "ui/session/command_log.h"
+#include "ui/views/optimizer_panel.h"
+#include "ui/views/widgets.h"
+
+#include <QCheckBox>
+#include <QComboBox>
+#include <QFormLayout>
+#include <QGroupBox>
+#include <QHeaderView>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
+#include <QTableView>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+namespace {
+
+QFormLayout* compactForm(QWidget* parent) {
+  auto* form = new QFormLayout(parent);
+  form->setContentsMargins(0, 0, 0, 0);
+  form->setHorizontalSpacing(10);
+  form->setVerticalSpacing(5);
+  form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+  return form;
+}
+
+template <typename Enum>
+QComboBox* enumBox(QWidget* parent,
+                   const QString& name,
+                   const QString& tip,
+                   const QList<std::pair<QString, Enum>>& items) {
+  auto* box = new QComboBox(parent);
+  for (const auto& [text, value] : items) {
+    box->addItem(text, static_cast<int>(value));
+  }
+  box->setAccessibleName(name);
+  box->setToolTip(tip);
+  return box;
+}
+
+QLabel* wrapped(const QString& text, QWidget* parent) {
+  QLabel* label = mutedLabel(text, parent);
+  label->setWordWrap(true);
+  return label;
+}
+
+}  // namespace
+
+OptimizerPanel::OptimizerPanel(QWidget* parent) : QScrollArea(parent) {
+  setWidgetResizable(true);
+  setFrameShape(QFrame::NoFrame);
+  setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  setAccessibleName(tr("Optimizer"));
+  build();
+  refresh();
+}
+
+void OptimizerPanel::build() {
+  auto* body = new QWidget(this);
+  auto* column = new QVBoxLayout(body);
+  column->setContentsMargins(10, 8, 10, 10);
+  column->setSpacing(8);
+  column->addWidget(buildNow());
+  column->addWidget(buildForm());
+  column->addWidget(buildLr());
+  column->addWidget(buildLog(), 1);
+  setWidget(body);
+}
+
+QWidget* OptimizerPanel::buildNow() {
+  auto* card = new QFrame(this);
+  card->setProperty("card", true);
+  auto* column = new QVBoxLayout(card);
+  column->setContentsMargins(12, 8, 12, 10);
+  column->setSpacing(2);
+  column->addWidget(mutedLabel(tr("In force"), card));
+  now_ = titleLabel({}, card, 1.25);
+  now_->setWordWrap(true);
+  nowFacts_ = wrapped({}, card);
+  control_ = wrapped({}, card);
+  column->addWidget(now_);
+  column->addWidget(nowFacts_);
+  column->addWidget(control_);
+  return card;
+}
+
+QWidget* OptimizerPanel::buildForm() {
+  auto* group = new QGroupBox(tr("Switch to"), this);
+  auto* column = new QVBoxLayout(group);
+  column->setSpacing(7);
+  auto* top = new QWidget(group);
+  QFormLayout* form = compactForm(top);
+  method_ = new QComboBox(top);
+  for (const char* name : {"sgd", "adamw", "lars", "lamb", "pmd_lamb"}) {
+    method_->addItem(optimizerTitle(QLatin1String(name)), QLatin1String(name));
+  }
+  method_->setAccessibleName(tr("Method"));
+  method_->setToolTip(tr("The update rule from the next step on"));
+  agvm_ = new QCheckBox(tr("&AGVM: balance the modules' noise"), top);
+  agvm_->setToolTip(
+      tr("Adaptive gradient variance modulator: a learning-rate factor for each module"));
+  lr_ = new QLineEdit(top);
+  lr_->setPlaceholderText(tr("as it is"));
+  lr_->setAccessibleName(tr("Learning rate after the switch"));
+  lr_->setToolTip(tr("Base learning rate of the new method; empty keeps the number"));
+  using contract::DecayMapping;
+  using contract::LrMapping;
+  using contract::StatePolicy;
+  policy_ = enumBox<StatePolicy>(top,
+                                 tr("State"),
+                                 tr("What becomes of momentum and moments"),
+                                 {{tr("Carry over"), StatePolicy::kCarry},
+                                  {tr("Convert"), StatePolicy::kConvert},
+                                  {tr("Reset"), StatePolicy::kReset}});
+  mapping_ = enumBox<LrMapping>(top,
+                                tr("Learning-rate mapping"),
+                                tr("How the step size goes from the old method to the new one"),
+                                {{tr("Match update norm"), LrMapping::kMatchUpdate},
+                                 {tr("Target at once"), LrMapping::kTargetNow},
+                                 {tr("Warm up again"), LrMapping::kRewarmup}});
+  decay_ = enumBox<DecayMapping>(
+      top,
+      tr("Weight-decay mapping"),
+      tr("Weight decay means different things; match keeps the shrink per step"),
+      {{tr("Match shrink"), DecayMapping::kMatch},
+       {tr("Keep the number"), DecayMapping::kKeep},
+       {tr("Target value"), DecayMapping::kTarget}});
+  form->addRow(tr("&Method"), method_);
+  form->addRow(QString(), agvm_);
+  form->addRow(tr("&Learning rate"), lr_);
+  form->addRow(tr("S&tate"), policy_);
+  form->addRow(tr("L&R mapping"), mapping_);
+  form->addRow(tr("&Decay mapping"), decay_);
+  column->addWidget(top);
+  parameterBox_ = new QWidget(group);
+  parameters_ = compactForm(parameterBox_);
+  column->addWidget(parameterBox_);
+  change_ = wrapped({}, group);
+  column->addWidget(change_);
+  apply_ = new QPushButton(icon(QStringLiteral("check")), tr("Apply"), group);
+  apply_->setProperty("primary", true);
+  apply_->setIcon(QIcon());
+  preview_ = new QPushButton(tr("Preview"), group);
+  preview_->setToolTip(tr("Asks the engine what the switch would do, without doing it"));
+  auto* buttons = new QHBoxLayout;
+  buttons->addWidget(apply_, 1);
+  buttons->addWidget(preview_);
+  column->addLayout(buttons);
+  state_ = new QLabel(group);
+  state_->setWordWrap(true);
+  state_->setAccessibleName(tr("State of the last command"));
+  column->addWidget(state_);
+
+  const auto changed = [this] {
+    touched_ = true;
+    setStyleProperty(method_, "invalid", false);
+    showParameters();
+    refresh();
+  };
+  connect(method_, &QComboBox::currentIndexChanged, this, changed);
+  connect(agvm_, &QCheckBox::toggled, this, changed);
+  connect(lr_, &QLineEdit::textEdited, this, [this] {
+    setStyleProperty(lr_, "invalid", false);
+    touched_ = true;
+    refresh();
+  });
+  connect(apply_, &QPushButton::clicked, this, &OptimizerPanel::apply);
+  connect(preview_, &QPushButton::clicked, this, &OptimizerPanel::preview);
+  showParameters();
+  return group;
+}
+
+QWidget* OptimizerPanel::buildLr() {
+  auto* group = new QGroupBox(tr("Learning rate"), this);
+  auto* column = new QVBoxLayout(group);
+  auto* row = new QHBoxLayout;
+  half_ = new QPushButton(tr("× ½"), group);
+  half_->setAccessibleName(tr("Halve the learning rate"));
+  half_->setToolTip(tr("Halve the learning rate at the next step"));
+  twice_ = new QPushButton(tr("× 2"), group);
+  twice_->setAccessibleName(tr("Double the learning rate"));
+  twice_->setToolTip(tr("Double the learning rate at the next step"));
+  newLr_ = new QLineEdit(group);
+  newLr_->setPlaceholderText(tr("value"));
+  newLr_->setAccessibleName(tr("New learning rate"));
+  newLr_->setMaximumWidth(90);
+  setLr_ = new QPushButton(tr("Set"), group);
+  row->addWidget(half_);
+  row->addWidget(twice_);
+  row->addWidget(newLr_, 1);
+  row->addWidget(setLr_);
+  lrNow_ = mutedLabel({}, group);
+  column->addLayout(row);
+  column->addWidget(lrNow_);
+  connect(half_, &QPushButton::clicked, this, [this] { scaleLr(0.5); });
+  connect(twice_, &QPushButton::clicked, this, [this] { scaleLr(2); });
+  connect(setLr_, &QPushButton::clicked, this, &OptimizerPanel::setLr);
+  connect(newLr_, &QLineEdit::returnPressed, this, &OptimizerPanel::setLr);
+  return group;
+}
+
+QWidget* OptimizerPanel::buildLog() {
+  auto* group = new QGroupBox(tr("Changes"), this);
+  auto* column = new QVBoxLayout(group);
+  undo_ = new QPushButton(icon(QStringLiteral("undo")), tr("Undo last change"), group);
+  undoText_ = wrapped({}, group);
+  log_ = new QTableView(group);
+  log_->setAccessibleName(tr("Commands and their answers"));
+  log_->verticalHeader()->hide();
+  log_->horizontalHeader()->setStretchLastSection(true);
+  log_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
+  log_->setSelectionBehavior(QAbstractItemView::SelectRows);
+  log_->setShowGrid(false);
+  log_->setWordWrap(false);
+  log_->setMinimumHeight(110);
+  column->addWidget(undo_);
+  column->addWidget(undoText_);
+  column->addWidget(log_, 1);
+  connect(undo_, &QPushButton::clicked, this, &OptimizerPanel::undo);
+  return group;
+}
+
+}  // namespace batchscope::views

@@ -1,0 +1,205 @@
+#include "ui/views/variance_page.h"
+
+#include "ui/views/heatmap_view.h"
+#include "ui/views/widgets.h"
+
+#include <QComboBox>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QSpinBox>
+#include <QSplitter>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr double kSaturated = 0.9;
+// The noise scale is an average over measurements already; this only calms the drawn curve.
+constexpr double kForecastSmoothing = 0.8;
+
+}  // namespace
+
+double expectedNoiseFraction(double noiseScale, double batch) {
+  return 2 * noiseScale / (batch + 2 * noiseScale);
+}
+
+VariancePage::VariancePage(ChartLink* link, QWidget* parent) : RunPage(link, parent) {
+  fraction_ = new CurveChart(tr("Noise fraction d (1 − cos)"), link, this);
+  fraction_->setHelp(tr(
+      "One minus the cosine between the mean gradients of the two halves of a batch, per module.\n"
+      "Expected value d(B) = 2·Bn / (B + 2·Bn), dotted, from the noise scale Bn.\n"
+      "Grey, above 0.9: saturated, the batch is far below the noise scale and AGVM's factor near "
+      "1."));
+  fraction_->setSaturatedFrom(kSaturated);
+  scale_ = new CurveChart(tr("Noise scale Bn"), link, this);
+  scale_->setHelp(
+      tr("Simple noise scale tr(Σ)/|G|² in pictures, averaged over measurements (weight 0.9).\n"
+         "A batch well below it is dominated by noise. Unknown values are gaps."));
+  scale_->setLogValues(true);
+  factors_ = new CurveChart(tr("AGVM factors μ"), link, this);
+  factors_->setHelp(tr("AGVM's factor on the learning rate of each module; the anchor's is 1."));
+  map_ = new HeatmapView(this);
+
+  auto* bottom = new QSplitter(Qt::Horizontal, this);
+  bottom->setObjectName(QStringLiteral("varianceBottom"));
+  bottom->addWidget(scale_);
+  bottom->addWidget(factors_);
+  auto* column = new QSplitter(Qt::Vertical, this);
+  column->setObjectName(QStringLiteral("varianceColumn"));
+  column->addWidget(fraction_);
+  column->addWidget(bottom);
+  column->addWidget(map_);
+  column->setStretchFactor(0, 4);
+  column->setStretchFactor(1, 3);
+  column->setStretchFactor(2, 2);
+  for (QSplitter* splitter : {bottom, column}) {
+    splitter->setChildrenCollapsible(false);
+    splitter->setHandleWidth(6);
+  }
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(8, 6, 8, 8);
+  layout->setSpacing(6);
+  layout->addWidget(makeBar());
+  layout->addWidget(column, 1);
+  connect(map_, &HeatmapView::rowChosen, this, &VariancePage::chooseModule);
+}
+
+QWidget* VariancePage::makeBar() {
+  auto* bar = new QWidget(this);
+  auto* row = new QHBoxLayout(bar);
+  row->setContentsMargins(2, 0, 2, 0);
+  batch_ = new QSpinBox(bar);
+  batch_->setRange(0, 1'000'000);
+  batch_->setSpecialValueText(tr("the run's own"));
+  batch_->setAccessibleName(tr("Batch of the expected noise fraction"));
+  batch_->setToolTip(tr("Effective batch for which the expected noise fraction is drawn"));
+  auto* batchLabel = mutedLabel(tr("Expected d at &batch"), bar);
+  batchLabel->setBuddy(batch_);
+  quantity_ = new QComboBox(bar);
+  quantity_->setAccessibleName(tr("Quantity of the heat map"));
+  quantity_->addItem(tr("Noise fraction d"), QStringLiteral("d/"));
+  quantity_->addItem(tr("Noise scale Bn"), QStringLiteral("noise/"));
+  quantity_->addItem(tr("AGVM factor μ"), QStringLiteral("mu/"));
+  quantity_->addItem(tr("Gradient norm"), QStringLiteral("grad_norm/"));
+  quantity_->addItem(tr("Update norm"), QStringLiteral("update_norm/"));
+  quantity_->addItem(tr("Trust ratio"), QStringLiteral("trust/"));
+  auto* quantityLabel = mutedLabel(tr("&Heat map"), bar);
+  quantityLabel->setBuddy(quantity_);
+  row->addWidget(batchLabel);
+  row->addWidget(batch_);
+  row->addStretch(1);
+  row->addWidget(quantityLabel);
+  row->addWidget(quantity_);
+  connect(batch_, &QSpinBox::valueChanged, fraction_, &CurveChart::refresh);
+  connect(quantity_, &QComboBox::currentIndexChanged, this, &VariancePage::dataChanged);
+  return bar;
+}
+
+double VariancePage::batchForForecast() const {
+  if (batch_->value() > 0) {
+    return batch_->value();
+  }
+  return run() ? static_cast<double>(run()->status().effectiveBatch()) : 0;
+}
+
+ChartSource VariancePage::fractionSource() const {
+  session::RunSession* current = run();
+  const auto choices = moduleChoices(current, QStringLiteral("d/"));
+  return [this, current, choices](const ChartRequest& request) {
+    ChartContent content = runSource(current, choices)(request);
+    const double batch = batchForForecast();
+    if (batch <= 0) {
+      return content;
+    }
+    for (const SeriesChoice& choice : choices()) {
+      const QString noise = QStringLiteral("noise/") + choice.label;
+      const session::SeriesView view = current->view(noise,
+                                                     request.kind,
+                                                     content.range.low,
+                                                     content.range.high,
+                                                     request.pixels,
+                                                     kForecastSmoothing);
+      const SeriesChoice forecast{noise, tr("%1 expected").arg(choice.label), choice.colour, true};
+      for (Curve curve : curvesOf(view, forecast)) {
+        if (curve.abandoned) {
+          continue;
+        }
+        for (QPointF& point : curve.points) {
+          point.setY(point.y() > 0 ? expectedNoiseFraction(point.y(), batch)
+                                   : std::numeric_limits<double>::quiet_NaN());
+        }
+        curve.nonfinite.clear();
+        curve.nonfiniteSamples = 0;
+        curve.thinned = false;
+        curve.help =
+            tr("d(B) = 2·Bn / (B + 2·Bn) at B = %1").arg(formatCount(static_cast<qint64>(batch)));
+        content.curves.append(curve);
+      }
+    }
+    content.notes.append(
+        tr("dotted: expected at batch %1").arg(formatCount(static_cast<qint64>(batch))));
+    return content;
+  };
+}
+
+void VariancePage::runChanged() {
+  session::RunSession* current = run();
+  if (current == nullptr) {
+    return;
+  }
+  const auto use = [&](CurveChart* chart, const QString& prefix) {
+    const auto choices = moduleChoices(current, prefix);
+    chart->setSource(runSource(current, choices), runSamples(current, choices));
+  };
+  use(scale_, QStringLiteral("noise/"));
+  use(factors_, QStringLiteral("mu/"));
+  fraction_->setSource(fractionSource(),
+                       runSamples(current, moduleChoices(current, QStringLiteral("d/"))));
+}
+
+void VariancePage::chooseModule(int row) {
+  map_->setCurrentRow(row);
+  if (run() == nullptr) {
+    return;
+  }
+  const QStringList rows = run()->seriesWithPrefix(quantity_->currentData().toString());
+  const QString module =
+      row >= 0 && row < rows.size() ? rows[row].section(QLatin1Char('/'), 1) : QString();
+  const QList<std::pair<CurveChart*, QString>> targets = {{fraction_, QStringLiteral("d/")},
+                                                          {scale_, QStringLiteral("noise/")},
+                                                          {factors_, QStringLiteral("mu/")}};
+  for (const auto& [chart, prefix] : targets) {
+    chart->plot()->setCurrent(module.isEmpty() ? QString() : prefix + module);
+  }
+}
+
+void VariancePage::dataChanged() {
+  const QString waiting = waitingText();
+  const QString none = tr(
+      "This run recorded no per-module statistics: neither agvm.observe nor agvm.enabled was set, "
+      "or no step has been measured yet.");
+  for (CurveChart* chart : {fraction_, scale_}) {
+    chart->setEmptyText(waiting.isEmpty() ? none : waiting);
+  }
+  factors_->setEmptyText(waiting.isEmpty() ? tr("AGVM has not been on yet: every factor is 1.")
+                                           : waiting);
+  map_->setTitle(
+      tr("%1 by module").arg(quantity_->currentText()),
+      tr("Colours on a logarithmic scale; a click on a row marks its module in the charts."));
+  map_->setEmptyText(waiting.isEmpty() ? none : waiting);
+  if (run() == nullptr) {
+    return;
+  }
+  const QPointF full = run()->xRange(link()->kind());
+  const AxisRange x = link()->range().value_or(AxisRange{full.x(), full.y()});
+  map_->setData(run()->heatmap(quantity_->currentData().toString(),
+                               link()->kind(),
+                               x.low,
+                               x.high,
+                               map_->columnsWanted()),
+                session::xKindTitle(link()->kind()),
+                true);
+}
+
+}  // namespace batchscope::views

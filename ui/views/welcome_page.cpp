@@ -1,0 +1,213 @@
+#include "ui/views/welcome_page.h"
+
+#include "ui/views/axis_ticks.h"
+#include "ui/views/widgets.h"
+
+#include <QCoreApplication>
+#include <QDir>
+#include <QFile>
+#include <QFileInfo>
+#include <QGridLayout>
+#include <QLabel>
+#include <QPushButton>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr int kRecentRuns = 6;
+
+/// A large button: icon, title, and a line that says what it does.
+QPushButton* card(QWidget* parent, const QString& sign, const QString& title, const QString& text) {
+  auto* button = new QPushButton(parent);
+  button->setProperty("cardButton", true);
+  button->setAccessibleName(title);
+  button->setAccessibleDescription(text);
+  button->setMinimumSize(230, 132);
+  button->setCursor(Qt::PointingHandCursor);
+  auto* column = new QVBoxLayout(button);
+  column->setContentsMargins(18, 16, 18, 16);
+  auto* picture = new QLabel(button);
+  picture->setPixmap(icon(sign, IconTint::kAccent).pixmap(QSize(30, 30)));
+  QLabel* head = titleLabel(title, button, 1.15);
+  QLabel* body = mutedLabel(text, button);
+  body->setObjectName(QStringLiteral("cardText"));
+  body->setWordWrap(true);
+  for (QLabel* label : {picture, head, body}) {
+    label->setAttribute(Qt::WA_TransparentForMouseEvents);
+    column->addWidget(label);
+  }
+  column->addStretch(1);
+  QObject::connect(&Theme::instance(), &Theme::changed, picture, [picture, sign] {
+    picture->setPixmap(icon(sign, IconTint::kAccent).pixmap(QSize(30, 30)));
+  });
+  return button;
+}
+
+}  // namespace
+
+QString findDemoRun() {
+  const QString here = QCoreApplication::applicationDirPath();
+  for (const QString& place : {here + QStringLiteral("/demo.bscope"),
+                               here + QStringLiteral("/../share/batchscope/demo.bscope"),
+                               here + QStringLiteral("/../../../resources/demo.bscope"),
+                               here + QStringLiteral("/../resources/demo.bscope")}) {
+    if (QFileInfo::exists(place)) {
+      return QDir::cleanPath(place);
+    }
+  }
+  return {};
+}
+
+QStringList gpuNames() {
+  QStringList names;
+  const QDir folder(QStringLiteral("/proc/driver/nvidia/gpus"));
+  for (const QString& entry : folder.entryList(QDir::Dirs | QDir::NoDotAndDotDot)) {
+    QFile file(folder.filePath(entry) + QStringLiteral("/information"));
+    if (!file.open(QIODevice::ReadOnly)) {
+      continue;
+    }
+    for (const QString& line : QString::fromUtf8(file.readAll()).split(QLatin1Char('\n'))) {
+      if (line.startsWith(QLatin1String("Model:"))) {
+        names.append(line.section(QLatin1Char(':'), 1).trimmed());
+      }
+    }
+  }
+  return names;
+}
+
+WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
+    : QWidget(parent), model_(model) {
+  auto* body = new QWidget(this);
+  body->setMaximumWidth(860);
+  auto* column = new QVBoxLayout(body);
+  column->setSpacing(10);
+  auto* head = new QHBoxLayout;
+  auto* logo = new QLabel(body);
+  logo->setPixmap(programIcon().pixmap(QSize(56, 56)));
+  head->addWidget(logo);
+  head->addSpacing(10);
+  auto* words = new QVBoxLayout;
+  words->setSpacing(1);
+  words->addWidget(titleLabel(QStringLiteral("Batchscope"), body, 1.9));
+  words->addWidget(mutedLabel(
+      tr("Large-batch detection training: launch it, watch it, switch the optimizer, replay it."),
+      body));
+  head->addLayout(words, 1);
+  column->addStretch(2);
+  column->addLayout(head);
+  column->addSpacing(14);
+  column->addWidget(buildCards());
+  column->addSpacing(12);
+  recentBox_ = new QWidget(body);
+  auto* recentColumn = new QVBoxLayout(recentBox_);
+  recentColumn->setContentsMargins(0, 0, 0, 0);
+  recentColumn->setSpacing(2);
+  recentColumn->addWidget(headingLabel(tr("Recent runs"), recentBox_));
+  recent_ = new QVBoxLayout;
+  recent_->setSpacing(0);
+  recentColumn->addLayout(recent_);
+  column->addWidget(recentBox_);
+  column->addStretch(3);
+  auto* foot = new QHBoxLayout;
+  machine_ = mutedLabel({}, body);
+  machine_->setWordWrap(true);
+  chooseEngine_ = new QPushButton(tr("Choose the engine…"), body);
+  foot->addWidget(machine_, 1);
+  foot->addWidget(chooseEngine_);
+  column->addLayout(foot);
+  auto* row = new QHBoxLayout(this);
+  row->setContentsMargins(24, 12, 24, 14);
+  row->addStretch(1);
+  row->addWidget(body, 20);
+  row->addStretch(1);
+  connect(chooseEngine_, &QPushButton::clicked, this, &WelcomePage::engineWanted);
+  connect(model_, &session::RunListModel::refreshed, this, &WelcomePage::fillRecent);
+  fillRecent();
+  showMachine();
+}
+
+QWidget* WelcomePage::buildCards() {
+  auto* box = new QWidget(this);
+  auto* grid = new QHBoxLayout(box);
+  grid->setContentsMargins(0, 0, 0, 0);
+  grid->setSpacing(12);
+  demo_ = card(box,
+               QStringLiteral("demo"),
+               tr("Open demo run"),
+               tr("A recorded training with a live optimizer switch, in replay."));
+  start_ = card(box,
+                QStringLiteral("new_run"),
+                tr("Start a run"),
+                tr("The demo trains in a minute on any machine; large batches can be simulated."));
+  open_ = card(box,
+               QStringLiteral("open"),
+               tr("Open…"),
+               tr("A run folder or a .bscope file, yours or somebody else's."));
+  grid->addWidget(demo_, 1);
+  grid->addWidget(start_, 1);
+  grid->addWidget(open_, 1);
+  connect(demo_, &QPushButton::clicked, this, &WelcomePage::demoWanted);
+  connect(start_, &QPushButton::clicked, this, &WelcomePage::newRunWanted);
+  connect(open_, &QPushButton::clicked, this, &WelcomePage::openWanted);
+  return box;
+}
+
+void WelcomePage::setDemo(const QString& path) {
+  demo_->setEnabled(!path.isEmpty());
+  demo_->setToolTip(path.isEmpty() ? tr("The recorded run (demo.bscope) is not installed.") : path);
+  if (path.isEmpty()) {
+    demo_->findChild<QLabel*>(QStringLiteral("cardText"))
+        ->setText(tr("The recorded run (demo.bscope) is not installed."));
+  }
+}
+
+void WelcomePage::setEngine(const QString& path) {
+  engine_ = path;
+  showMachine();
+}
+
+void WelcomePage::showMachine() {
+  const QStringList gpus = gpuNames();
+  const QString device = gpus.isEmpty()
+                             ? tr("No CUDA device: runs use the CPU; simulated batches work.")
+                             : tr("GPU: %1").arg(gpus.join(QStringLiteral(", ")));
+  const QString engine =
+      engine_.isEmpty()
+          ? tr("Engine not found: viewing works; to train, set the engine's location.")
+          : tr("Engine: %1").arg(engine_);
+  machine_->setText(QStringLiteral("%1   ·   %2   ·   %3")
+                        .arg(device, engine, tr("Library: %1").arg(model_->library())));
+  chooseEngine_->setVisible(engine_.isEmpty());
+}
+
+void WelcomePage::fillRecent() {
+  while (QLayoutItem* item = recent_->takeAt(0)) {
+    delete item->widget();
+    delete item;
+  }
+  const QList<session::RunListItem> runs = model_->runs().mid(0, kRecentRuns);
+  for (const session::RunListItem& run : runs) {
+    auto* line = new QPushButton(recentBox_);
+    line->setProperty("flat", true);
+    line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
+    QStringList facts{run.name, run.status.word, optimizerTitle(run.status.optimizer)};
+    if (run.metrics.contains(QStringLiteral("AP"))) {
+      facts.append(
+          QStringLiteral("AP %1").arg(formatNumber(run.metrics.value(QStringLiteral("AP")), 3)));
+    }
+    facts.append(timeAgo(run.started));
+    facts.removeAll(QString());
+    line->setText(facts.join(QStringLiteral("   ·   ")));
+    line->setToolTip(run.status.evidence);
+    line->setStyleSheet(QStringLiteral("text-align: left;"));
+    const QString folder = run.folder;
+    connect(line, &QPushButton::clicked, this, [this, folder] { Q_EMIT runWanted(folder); });
+    recent_->addWidget(line);
+  }
+  recentBox_->setVisible(!runs.isEmpty());
+  showMachine();
+}
+
+}  // namespace batchscope::views
