@@ -4,6 +4,12 @@
 
 namespace batchscope::views {
 
+namespace {
+
+constexpr int kMostZooms = 100;
+
+}  // namespace
+
 void ChartLink::setKind(session::XKind kind) {
   if (kind == kind_) {
     return;
@@ -11,6 +17,8 @@ void ChartLink::setKind(session::XKind kind) {
   kind_ = kind;
   range_.reset();
   cursor_.reset();
+  before_.clear();
+  after_.clear();
   Q_EMIT kindChanged();
   Q_EMIT rangeChanged();
 }
@@ -24,7 +32,28 @@ void ChartLink::cycleKind() {
 
 void ChartLink::setRange(std::optional<AxisRange> range) {
   if (range != range_) {
+    before_.append(range_);
+    if (before_.size() > kMostZooms) {
+      before_.removeFirst();
+    }
+    after_.clear();
     range_ = range;
+    Q_EMIT rangeChanged();
+  }
+}
+
+void ChartLink::undoRange() {
+  if (!before_.isEmpty()) {
+    after_.append(range_);
+    range_ = before_.takeLast();
+    Q_EMIT rangeChanged();
+  }
+}
+
+void ChartLink::redoRange() {
+  if (!after_.isEmpty()) {
+    before_.append(range_);
+    range_ = after_.takeLast();
     Q_EMIT rangeChanged();
   }
 }

@@ -31,6 +31,9 @@ class ChartLink : public QObject {
   void setCursor(std::optional<double> x, QObject* origin);
   QObject* cursorOrigin() const { return cursorOrigin_; }
   void setSmoothing(double weight);
+  /// Back and forward through the zooms of this axis.
+  void undoRange();
+  void redoRange();
 
  Q_SIGNALS:
   void kindChanged();
@@ -44,6 +47,7 @@ class ChartLink : public QObject {
   std::optional<double> cursor_;
   QObject* cursorOrigin_ = nullptr;
   double smoothing_ = 0;
+  QList<std::optional<AxisRange>> before_, after_;
 };
 
 }  // namespace batchscope::views

@@ -43,6 +43,8 @@ class CurveChart : public QFrame {
   ChartLegend* legend() const { return legend_; }
   bool isTableShown() const;
   bool isEmpty() const { return empty_; }
+  /// More is being read for it, or it has not asked yet.
+  bool isLoading() const { return loading_ || dirty_; }
   /// The chart as it is drawn on `size`, twice as fine as the screen; table and buttons left out.
   QImage image(const QSize& size) const;
   /// The samples in view, RFC 4180.

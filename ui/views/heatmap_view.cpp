@@ -31,8 +31,8 @@ void HeatmapView::setEmptyText(const QString& text) {
   update();
 }
 
-void HeatmapView::setData(const session::HeatmapView& data, const QString& xTitle, bool log) {
-  data_ = data;
+void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTitle, bool log) {
+  data_ = cells;
   xTitle_ = xTitle;
   log_ = log;
   rebuild();

@@ -12,7 +12,7 @@ class HeatmapView : public QFrame {
   Q_OBJECT
  public:
   explicit HeatmapView(QWidget* parent = nullptr);
-  void setData(const session::HeatmapView& data, const QString& xTitle, bool log);
+  void setData(const session::HeatmapView& cells, const QString& xTitle, bool log);
   void setTitle(const QString& title, const QString& help);
   void setEmptyText(const QString& text);
   /// Row that is marked; -1: none.

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <QAction>
+#include <QHash>
+#include <QObject>
+
+namespace batchscope::views {
+
+/// Every command of the window as one QAction with text, tip and (where it has one) shortcut. The
+/// single table in actions.cpp is what menus, toolbar, command palette and shortcut sheet show.
+class Actions : public QObject {
+  Q_OBJECT
+ public:
+  /// Makes all actions with `window` as parent, so that their shortcuts work there.
+  explicit Actions(QWidget* window);
+  /// The action of an id; asserts that it exists.
+  QAction* get(const QString& id) const;
+  QAction* operator[](const char* id) const { return get(QLatin1String(id)); }
+  const QList<QAction*>& all() const { return all_; }
+  /// Single keys work only while a chart has the focus: elsewhere they would be taken from lists
+  /// and buttons. Actions that need a chart are disabled without one; the others only lose their
+  /// key.
+  void setChartFocused(bool focused);
+
+ private:
+  QList<QAction*> all_;
+  QHash<QString, QAction*> byId_;
+};
+
+}  // namespace batchscope::views

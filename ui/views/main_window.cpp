@@ -1,0 +1,344 @@
+#include "ui/views/main_window.h"
+
+#include "ui/session/command_log.h"
+#include "ui/session/engine_client.h"
+#include "ui/views/event_panel.h"
+#include "ui/views/launch_dialog.h"
+#include "ui/views/optimizer_panel.h"
+#include "ui/views/overview_page.h"
+#include "ui/views/replay_bar.h"
+#include "ui/views/run_list_panel.h"
+#include "ui/views/run_status_line.h"
+#include "ui/views/run_view.h"
+#include "ui/views/welcome_page.h"
+#include "ui/views/widgets.h"
+
+#include <QApplication>
+#include <QCheckBox>
+#include <QCloseEvent>
+#include <QDir>
+#include <QDockWidget>
+#include <QEventLoop>
+#include <QFileInfo>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSettings>
+#include <QSplitter>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QTimer>
+
+#include <algorithm>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr int kStopWaitMs = 5000;
+
+QString canonical(const QString& path) {
+  const QFileInfo info(path);
+  // A run folder and the run.sqlite in it are one run.
+  const QFileInfo folder(info.fileName() == QLatin1String("run.sqlite") ? info.absolutePath()
+                                                                        : path);
+  const QString real = folder.canonicalFilePath();
+  return real.isEmpty() ? QDir::cleanPath(folder.absoluteFilePath()) : real;
+}
+
+}  // namespace
+
+MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
+    : QMainWindow(parent), options_(options), firstFont_(QApplication::font()) {
+  setWindowTitle(QStringLiteral("Batchscope"));
+  setWindowIcon(programIcon());
+  resize(1440, 900);
+  setDockNestingEnabled(true);
+  actions_ = new Actions(this);
+  model_ = new session::RunListModel(this);
+  compare_ = new session::RunCompare(this);
+  launcher_ = new session::Launcher(this);
+  model_->setLibrary(options.library);
+  const auto settings = openSettings();
+  const QString setting = options.enginePath.isEmpty()
+                              ? settings->value(QStringLiteral("engine")).toString()
+                              : options.enginePath;
+
+  welcome_ = new WelcomePage(model_, this);
+  runView_ = new RunView(compare_, this);
+  centre_ = new QStackedWidget(this);
+  centre_->addWidget(welcome_);
+  centre_->addWidget(runView_);
+  setCentralWidget(centre_);
+  buildDocks();
+  buildMenus();
+  buildToolBar();
+  buildStatusBar();
+  welcome_->setDemo(findDemoRun());
+  setEngine(session::Launcher::findEngine(setting));
+  connectFileCommands();
+  connectRunCommands();
+  connectViewCommands();
+  connectChartCommands();
+  connectCompareAndHelp();
+  firstLayout_ = QMainWindow::saveState();
+  restoreState();
+  setRun(nullptr);
+  connect(model_, &session::RunListModel::refreshed, this, &MainWindow::attachToLive);
+  connect(model_, &session::RunListModel::failed, this, &MainWindow::note);
+  connect(optimizer_, &OptimizerPanel::message, this, &MainWindow::note);
+  connect(launcher_,
+          &session::Launcher::started,
+          this,
+          [this](const QString& id, const QString& folder) {
+            note(tr("Run %1 has started.").arg(id));
+            model_->refresh();
+            openRun(folder);
+            runs_->select(folder);
+          });
+  connect(
+      launcher_,
+      &session::Launcher::failed,
+      this,
+      [this](const QString& sentence, const QString& details) {
+        QMessageBox box(
+            QMessageBox::Critical, tr("The run did not start"), sentence, QMessageBox::Ok, this);
+        box.setDetailedText(details);
+        box.exec();
+      });
+}
+
+MainWindow::~MainWindow() {
+  disconnect(qApp, nullptr, this, nullptr);
+  QApplication::setFont(firstFont_);
+}
+
+void MainWindow::setEngine(const QString& path) {
+  launcher_->setEnginePath(path);
+  welcome_->setEngine(path);
+}
+
+session::RunSession* MainWindow::sessionFor(const QString& path) {
+  const QString key = canonical(path);
+  session::RunSession*& run = sessions_[key];
+  if (run == nullptr) {
+    run = new session::RunSession(this);
+    connect(run, &session::RunSession::statusChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::stateChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::eventsChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::pendingChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::infoChanged, this, &MainWindow::refreshActions);
+    connect(run->client(), &session::EngineClient::stateChanged, this, &MainWindow::refreshActions);
+    run->open(key);
+  }
+  return run;
+}
+
+session::RunSession* MainWindow::openRun(const QString& path) {
+  session::RunSession* run = sessionFor(path);
+  setRun(run);
+  return run;
+}
+
+void MainWindow::setRun(session::RunSession* run) {
+  run_ = run;
+  const bool open = run != nullptr;
+  centre_->setCurrentWidget(open ? static_cast<QWidget*>(runView_) : welcome_);
+  runView_->setRun(run);
+  optimizer_->setRun(run);
+  events_->setRun(run);
+  log_->setRun(run);
+  status_->setRun(run);
+  for (QDockWidget* dock : {optimizerDock_, eventsDock_, logDock_}) {
+    // Without a run they have nothing to say; the user's choice comes back with it.
+    if (open && dock->property("wanted").isValid()) {
+      dock->setVisible(dock->property("wanted").toBool());
+      dock->setProperty("wanted", QVariant());
+    } else if (!open) {
+      if (!dock->property("wanted").isValid()) {
+        dock->setProperty("wanted", !dock->isHidden());
+      }
+      dock->hide();
+    }
+  }
+  refreshActions();
+}
+
+void MainWindow::closeRun() {
+  session::RunSession* run = run_;
+  setRun(nullptr);
+  if (run != nullptr && !compare_->sessions().contains(run)) {
+    sessions_.remove(sessions_.key(run));
+    run->deleteLater();
+  }
+}
+
+void MainWindow::attachToLive() {
+  if (reattached_ || !options_.reattach || run_) {
+    reattached_ = true;
+    return;
+  }
+  reattached_ = true;
+  for (const session::RunListItem& item : model_->runs()) {
+    if (item.status.isLive()) {
+      openRun(item.folder);
+      runs_->select(item.folder);
+      note(tr("Attached to “%1”, which is still training.").arg(item.name));
+      return;
+    }
+  }
+}
+
+bool MainWindow::addToCompare(const QString& path) {
+  if (path.isEmpty()) {
+    return false;
+  }
+  const bool added = compare_->add(sessionFor(path));
+  if (added) {
+    if (!run_) {
+      openRun(path);
+    }
+    showPage(QStringLiteral("compare"));
+  } else {
+    note(tr("That run is in the comparison already, or four runs are."));
+  }
+  return added;
+}
+
+bool MainWindow::showPage(const QString& name) {
+  return runView_->showPage(name);
+}
+
+bool MainWindow::isSettled() const {
+  using State = session::RunSession::State;
+  QList<session::RunSession*> runs = compare_->sessions();
+  if (run_) {
+    runs.append(run_);
+  }
+  const bool read = std::all_of(runs.cbegin(), runs.cend(), [](const session::RunSession* run) {
+    return run->state() != State::kOpening && run->state() != State::kClosed;
+  });
+  const QList<CurveChart*> charts = findChildren<CurveChart*>();
+  return model_->isLoaded() && read &&
+         std::none_of(charts.cbegin(), charts.cend(), [](const CurveChart* chart) {
+           return chart->isVisible() && chart->isLoading();
+         });
+}
+
+void MainWindow::start(const session::LaunchRequest& request) {
+  if (!launcher_->start(request)) {
+    note(tr("Another run is being started."));
+  } else {
+    note(tr("Starting the engine…"));
+  }
+}
+
+void MainWindow::note(const QString& text) {
+  statusBar()->showMessage(text, 8000);
+}
+
+QList<session::RunSession*> MainWindow::liveRuns() const {
+  QList<session::RunSession*> live;
+  for (session::RunSession* run : sessions_) {
+    if (run->isLive()) {
+      live.append(run);
+    }
+  }
+  return live;
+}
+
+bool MainWindow::confirmClose() {
+  const QList<session::RunSession*> live = liveRuns();
+  if (live.isEmpty()) {
+    return true;
+  }
+  const auto settings = openSettings();
+  QString answer = settings->value(QStringLiteral("close")).toString();
+  if (answer.isEmpty()) {
+    QMessageBox box(
+        QMessageBox::Question,
+        tr("Training goes on"),
+        live.size() == 1
+            ? tr("“%1” keeps training without this window.").arg(live.first()->info().name)
+            : tr("%1 runs keep training without this window.").arg(live.size()),
+        QMessageBox::NoButton,
+        this);
+    box.setInformativeText(tr("Starting Batchscope again attaches to it."));
+    QPushButton* keep = box.addButton(tr("&Keep running"), QMessageBox::AcceptRole);
+    QPushButton* stop = box.addButton(tr("&Stop and save"), QMessageBox::DestructiveRole);
+    box.addButton(QMessageBox::Cancel);
+    box.setDefaultButton(keep);
+    auto* remember = new QCheckBox(tr("&Remember this answer"), &box);
+    box.setCheckBox(remember);
+    box.exec();
+    if (box.clickedButton() != keep && box.clickedButton() != stop) {
+      return false;
+    }
+    answer = box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
+    if (remember->isChecked()) {
+      settings->setValue(QStringLiteral("close"), answer);
+    }
+  }
+  if (answer == QLatin1String("stop")) {
+    for (session::RunSession* run : live) {
+      run->sendCommand(contract::StopCommand{contract::StopMode::kSave});
+    }
+    // Only until the engines have the word; saving is their business.
+    QEventLoop loop;
+    QTimer::singleShot(kStopWaitMs, &loop, &QEventLoop::quit);
+    QTimer poll;
+    connect(&poll, &QTimer::timeout, &loop, [&] {
+      const bool waiting =
+          std::any_of(live.cbegin(), live.cend(), [](const session::RunSession* run) {
+            return run->commandLog()->pendingCount() > 0;
+          });
+      if (!waiting) {
+        loop.quit();
+      }
+    });
+    poll.start(50);
+    loop.exec();
+  }
+  return true;
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+  if (!confirmClose()) {
+    event->ignore();
+    return;
+  }
+  saveState();
+  QMainWindow::closeEvent(event);
+}
+
+void MainWindow::restoreState() {
+  const auto settings = openSettings();
+  restoreGeometry(settings->value(QStringLiteral("geometry")).toByteArray());
+  QMainWindow::restoreState(settings->value(QStringLiteral("docks")).toByteArray());
+  for (QSplitter* splitter : findChildren<QSplitter*>()) {
+    if (!splitter->objectName().isEmpty()) {
+      splitter->restoreState(
+          settings->value(QStringLiteral("splitters/") + splitter->objectName()).toByteArray());
+    }
+  }
+  scaleText(settings->value(QStringLiteral("text"), 0).toInt());
+}
+
+void MainWindow::saveState() {
+  const auto settings = openSettings();
+  for (QDockWidget* dock : {optimizerDock_, eventsDock_, logDock_}) {
+    if (dock->property("wanted").isValid()) {
+      dock->setVisible(dock->property("wanted").toBool());
+    }
+  }
+  settings->setValue(QStringLiteral("geometry"), saveGeometry());
+  settings->setValue(QStringLiteral("docks"), QMainWindow::saveState());
+  for (const QSplitter* splitter : findChildren<QSplitter*>()) {
+    if (!splitter->objectName().isEmpty()) {
+      settings->setValue(QStringLiteral("splitters/") + splitter->objectName(),
+                         splitter->saveState());
+    }
+  }
+  settings->setValue(QStringLiteral("text"), textSteps_);
+}
+
+}  // namespace batchscope::views

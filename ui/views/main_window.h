@@ -1,0 +1,132 @@
+#pragma once
+
+#include "ui/session/launcher.h"
+#include "ui/session/run_compare.h"
+#include "ui/session/run_list_model.h"
+#include "ui/session/run_session.h"
+#include "ui/views/actions.h"
+
+#include <QHash>
+#include <QMainWindow>
+#include <QPointer>
+
+class QComboBox;
+class QSlider;
+class QStackedWidget;
+
+namespace batchscope::views {
+
+class CurveChart;
+class EventPanel;
+class LogPanel;
+class OptimizerPanel;
+class RunListPanel;
+class RunStatusLine;
+class RunView;
+class WelcomePage;
+
+/// Where a window looks. Empty members: the user's defaults.
+struct WindowOptions {
+  QString library;
+  QString enginePath;
+  bool reattach = true;  // open the newest live run once the library is read
+};
+
+/// Docks, menus and pages, and which run is open. A training is never this window's child: closing
+/// asks and leaves it going. GUI thread.
+class MainWindow : public QMainWindow {
+  Q_OBJECT
+ public:
+  explicit MainWindow(const WindowOptions& options, QWidget* parent = nullptr);
+  ~MainWindow() override;
+
+  /// Opens a run folder, run.sqlite or *.bscope in the pages; one that is open already is shown.
+  session::RunSession* openRun(const QString& path);
+  /// Opens the launch dialog with a spec file.
+  void openSpec(const QString& path);
+  bool showPage(const QString& name);
+  /// Adds a run to the comparison, opening it if needed. False if it is there or four are.
+  bool addToCompare(const QString& path);
+  session::RunSession* currentRun() const { return run_; }
+  /// True when the shown page has nothing more to read.
+  bool isSettled() const;
+
+  const Actions& actions() const { return *actions_; }
+  RunView* runView() const { return runView_; }
+  WelcomePage* welcomePage() const { return welcome_; }
+  OptimizerPanel* optimizerPanel() const { return optimizer_; }
+  RunListPanel* runListPanel() const { return runs_; }
+  session::RunListModel* runListModel() const { return model_; }
+  session::Launcher* launcher() const { return launcher_; }
+  session::RunCompare* compare() const { return compare_; }
+
+ public Q_SLOTS:
+  void newRun();
+  void start(const batchscope::session::LaunchRequest& request);
+
+ protected:
+  void closeEvent(QCloseEvent* event) override;
+
+ private:
+  void buildDocks();
+  void buildMenus();
+  void buildToolBar();
+  void buildStatusBar();
+  void connectFileCommands();
+  void connectRunCommands();
+  void connectViewCommands();
+  void connectChartCommands();
+  void connectCompareAndHelp();
+  void on(const char* id, const std::function<void()>& slot);
+  void onChart(const char* id, const std::function<void(CurveChart*)>& slot);
+
+  session::RunSession* sessionFor(const QString& path);
+  void setRun(session::RunSession* run);
+  void closeRun();
+  void refreshActions();
+  void attachToLive();
+  void newFromThisRun();
+  void continueRun(const QString& folder);
+  void openWithDialog();
+  void chooseEngine();
+  void setEngine(const QString& path);
+  void exportPage();
+  void changeAccumulation();
+  void changeEnd();
+  void showPalette();
+  void showDiagnosis();
+  void movePane(int direction);
+  void scaleText(int steps);
+  void setTheme(int mode);
+  void restoreState();
+  void saveState();
+  void note(const QString& text);
+  QList<session::RunSession*> liveRuns() const;
+  bool confirmClose();
+
+  WindowOptions options_;
+  Actions* actions_;
+  session::RunListModel* model_;
+  session::RunCompare* compare_;
+  session::Launcher* launcher_;
+  QHash<QString, session::RunSession*> sessions_;
+  QPointer<session::RunSession> run_;
+  QPointer<CurveChart> chart_;
+  QStackedWidget* centre_;
+  WelcomePage* welcome_;
+  RunView* runView_;
+  RunListPanel* runs_;
+  OptimizerPanel* optimizer_;
+  EventPanel* events_;
+  LogPanel* log_;
+  RunStatusLine* status_;
+  QDockWidget *runsDock_, *optimizerDock_, *eventsDock_, *logDock_;
+  QComboBox* axis_;
+  QSlider* smoothing_;
+  QByteArray firstLayout_;
+  QFont firstFont_;
+  int textSteps_ = 0;
+  bool reattached_ = false;
+};
+
+}  // namespace batchscope::views

@@ -1,0 +1,175 @@
+// The part of MainWindow that asks and tells: dialogs, files, theme and text size.
+#include "ui/views/command_palette.h"
+#include "ui/views/launch_dialog.h"
+#include "ui/views/main_window.h"
+#include "ui/views/optimizer_panel.h"
+#include "ui/views/run_list_panel.h"
+#include "ui/views/run_view.h"
+#include "ui/views/welcome_page.h"
+#include "ui/views/widgets.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QDockWidget>
+#include <QFileDialog>
+#include <QFileInfo>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSettings>
+#include <QStackedWidget>
+#include <QSysInfo>
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::views {
+
+namespace {
+
+constexpr int kLeastText = -2;  // 80 %
+constexpr int kMostText = 10;   // 200 %
+
+}  // namespace
+
+void MainWindow::newRun() {
+  LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
+  if (dialog.exec() == QDialog::Accepted) {
+    start(dialog.request());
+  }
+}
+
+void MainWindow::newFromThisRun() {
+  if (!run_) {
+    return;
+  }
+  LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
+  dialog.loadToml(run_->info().specToml);
+  if (dialog.exec() == QDialog::Accepted) {
+    start(dialog.request());
+  }
+}
+
+void MainWindow::openSpec(const QString& path) {
+  auto* dialog = new LaunchDialog(model_->library(), launcher_->enginePath(), this);
+  dialog->setAttribute(Qt::WA_DeleteOnClose);
+  dialog->loadFile(path);
+  connect(dialog, &QDialog::accepted, this, [this, dialog] { start(dialog->request()); });
+  dialog->open();
+}
+
+void MainWindow::continueRun(const QString& folder) {
+  session::LaunchRequest request;
+  request.resumePath = folder;
+  request.library = model_->library();
+  start(request);
+}
+
+void MainWindow::openWithDialog() {
+  const QString path =
+      QFileDialog::getOpenFileName(this,
+                                   tr("Open a run or a spec"),
+                                   {},
+                                   tr("Runs and specs (*.bscope *.sqlite *.toml);;All files (*)"));
+  if (path.endsWith(QLatin1String(".toml"))) {
+    openSpec(path);
+  } else if (!path.isEmpty()) {
+    openRun(path);
+  }
+}
+
+void MainWindow::chooseEngine() {
+  const QString path = QFileDialog::getOpenFileName(this, tr("The batchscope-engine program"));
+  if (path.isEmpty()) {
+    return;
+  }
+  const QString found = session::Launcher::findEngine(path);
+  if (found != path) {
+    QMessageBox::warning(
+        this, tr("Not an engine"), tr("%1 is not an executable program.").arg(path));
+    return;
+  }
+  openSettings()->setValue(QStringLiteral("engine"), path);
+  setEngine(path);
+}
+
+void MainWindow::exportPage() {
+  const QString path = QFileDialog::getSaveFileName(this,
+                                                    tr("Save the page"),
+                                                    runView_->pageName() + QStringLiteral(".png"),
+                                                    tr("Pictures (*.png)"));
+  if (!path.isEmpty() && !runView_->page()->grab().save(path)) {
+    QMessageBox::warning(this, tr("Not saved"), tr("%1 could not be written.").arg(path));
+  }
+}
+
+void MainWindow::showPalette() {
+  CommandPalette palette(*actions_, this);
+  if (palette.exec() == QDialog::Accepted && palette.chosen() != nullptr) {
+    palette.chosen()->trigger();
+  }
+}
+
+void MainWindow::showDiagnosis() {
+  const QStringList gpus = gpuNames();
+  const QString engine = launcher_->enginePath();
+  const QString text =
+      tr("Batchscope %1\nQt %2\n%3, %4\nprotocol %5\nengine: %6\nlibrary: %7\nGPU: %8")
+          .arg(QApplication::applicationVersion(),
+               QLatin1String(qVersion()),
+               QSysInfo::prettyProductName(),
+               QSysInfo::currentCpuArchitecture())
+          .arg(contract::kProtocolVersion)
+          .arg(engine.isEmpty() ? tr("not found") : engine,
+               model_->library(),
+               gpus.isEmpty() ? tr("no CUDA device") : gpus.join(QStringLiteral(", ")));
+  QMessageBox box(QMessageBox::Information, tr("Diagnose"), text, QMessageBox::Ok, this);
+  box.setTextInteractionFlags(Qt::TextSelectableByMouse);
+  QPushButton* copy = box.addButton(tr("&Copy"), QMessageBox::ActionRole);
+  box.exec();
+  if (box.clickedButton() == copy) {
+    QApplication::clipboard()->setText(text);
+  }
+}
+
+void MainWindow::movePane(int direction) {
+  QList<QWidget*> panes = {
+      runs_->filter(),
+      centre_->currentWidget() == runView_ ? runView_->page() : welcome_->startButton()};
+  if (optimizerDock_->isVisible()) {
+    panes.append(optimizer_);
+  }
+  if (eventsDock_->isVisible()) {
+    panes.append(eventsDock_->widget());
+  }
+  qsizetype at = 0;
+  for (qsizetype i = 0; i < panes.size(); ++i) {
+    const QWidget* focus = QApplication::focusWidget();
+    if (focus != nullptr && (focus == panes[i] || panes[i]->isAncestorOf(focus))) {
+      at = i;
+    }
+  }
+  QWidget* target = panes[(at + direction + panes.size()) % panes.size()];
+  if (target->focusPolicy() == Qt::NoFocus) {
+    for (QWidget* child : target->findChildren<QWidget*>()) {
+      if (child->isVisible() && child->isEnabled() && child->focusPolicy() & Qt::TabFocus) {
+        target = child;
+        break;
+      }
+    }
+  }
+  target->setFocus(Qt::ShortcutFocusReason);
+}
+
+void MainWindow::scaleText(int steps) {
+  textSteps_ = std::clamp(steps, kLeastText, kMostText);
+  QFont font = firstFont_;
+  font.setPointSizeF(firstFont_.pointSizeF() * (1.0 + 0.1 * textSteps_));
+  QApplication::setFont(font);
+}
+
+void MainWindow::setTheme(int mode) {
+  Theme::instance().apply(static_cast<ThemeMode>(mode));
+  openSettings()->setValue(QStringLiteral("theme"), mode);
+}
+
+}  // namespace batchscope::views

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "ui/session/run_session.h"
+#include "ui/views/widgets.h"
+
+#include <QPointer>
+#include <QSet>
+#include <QWidget>
+
+namespace batchscope::views {
+
+/// One message about the state of a run.
+struct RunNotice {
+  QString id;  // stable; a notice that was closed does not come back
+  Banner::Kind kind = Banner::Kind::kInfo;
+  QString text, details;
+  std::int64_t eventId = 0;  // "Go there" when not 0
+  bool canContinue = false;  // "Continue this run"
+};
+
+/// What a person should know about the run as it is now, worst first.
+QList<RunNotice> noticesOf(const session::RunSession& run);
+
+/// The notices of the open run as banners above the pages. GUI thread.
+class RunBanners : public QWidget {
+  Q_OBJECT
+ public:
+  explicit RunBanners(QWidget* parent = nullptr);
+  void setRun(session::RunSession* run);
+
+ Q_SIGNALS:
+  void continueWanted();
+
+ private:
+  void refresh();
+  QPointer<session::RunSession> run_;
+  QSet<QString> closed_;
+  QStringList shown_;
+};
+
+}  // namespace batchscope::views

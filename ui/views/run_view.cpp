@@ -1,0 +1,89 @@
+#include "ui/views/run_view.h"
+
+#include "ui/views/compare_page.h"
+#include "ui/views/moments_page.h"
+#include "ui/views/overview_page.h"
+#include "ui/views/replay_bar.h"
+#include "ui/views/run_banners.h"
+#include "ui/views/samples_page.h"
+#include "ui/views/theme.h"
+#include "ui/views/variance_page.h"
+
+#include <QTabBar>
+#include <QTabWidget>
+#include <QVBoxLayout>
+
+namespace batchscope::views {
+
+RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent) {
+  banners_ = new RunBanners(this);
+  tabs_ = new QTabWidget(this);
+  tabs_->setDocumentMode(true);
+  tabs_->setAccessibleName(tr("Pages"));
+  tabs_->tabBar()->setAccessibleName(tr("Pages"));
+  auto* overview = new OverviewPage(&link_, tabs_);
+  auto* variance = new VariancePage(&link_, tabs_);
+  auto* moments = new MomentsPage(&link_, tabs_);
+  auto* samples = new SamplesPage(&link_, tabs_);
+  comparePage_ = new ComparePage(compare, &link_, tabs_);
+  pages_ = {overview, variance, moments, samples};
+  tabs_->addTab(overview, icon(QStringLiteral("overview")), tr("Overview"));
+  tabs_->addTab(variance, icon(QStringLiteral("variance")), tr("Variance"));
+  tabs_->addTab(moments, icon(QStringLiteral("moments")), tr("Moments"));
+  tabs_->addTab(samples, icon(QStringLiteral("samples")), tr("Samples"));
+  tabs_->addTab(comparePage_, icon(QStringLiteral("compare")), tr("Compare"));
+  replay_ = new ReplayBar(this);
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(0);
+  column->addWidget(banners_);
+  column->addWidget(tabs_, 1);
+  column->addWidget(replay_);
+  connect(banners_, &RunBanners::continueWanted, this, &RunView::continueWanted);
+  connect(overview, &OverviewPage::samplesWanted, this, [this] {
+    showPage(QStringLiteral("samples"));
+  });
+  connect(comparePage_, &ComparePage::addWanted, this, &RunView::compareAddWanted);
+  // The comparison has an x range of its own: another run's zoom is no place in it.
+  connect(tabs_, &QTabWidget::currentChanged, this, [this] {
+    link_.setRange(std::nullopt);
+    link_.setCursor(std::nullopt, nullptr);
+    replay_->setVisible(page() != comparePage_);
+  });
+}
+
+void RunView::setRun(session::RunSession* run) {
+  link_.setRange(std::nullopt);
+  link_.setCursor(std::nullopt, nullptr);
+  banners_->setRun(run);
+  for (RunPage* page : std::as_const(pages_)) {
+    page->setRun(run);
+  }
+  replay_->setRun(run);
+}
+
+QStringList RunView::pageNames() {
+  return {QStringLiteral("overview"),
+          QStringLiteral("variance"),
+          QStringLiteral("moments"),
+          QStringLiteral("samples"),
+          QStringLiteral("compare")};
+}
+
+bool RunView::showPage(const QString& name) {
+  const auto at = pageNames().indexOf(name.toLower());
+  if (at >= 0) {
+    tabs_->setCurrentIndex(static_cast<int>(at));
+  }
+  return at >= 0;
+}
+
+QString RunView::pageName() const {
+  return pageNames().value(tabs_->currentIndex());
+}
+
+QWidget* RunView::page() const {
+  return tabs_->currentWidget();
+}
+
+}  // namespace batchscope::views

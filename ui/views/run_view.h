@@ -1,0 +1,47 @@
+#pragma once
+
+#include "ui/session/run_compare.h"
+#include "ui/views/chart_link.h"
+
+#include <QWidget>
+
+class QTabWidget;
+
+namespace batchscope::views {
+
+class ComparePage;
+class ReplayBar;
+class RunBanners;
+class RunPage;
+
+/// The middle of the window with an open run: banners, the pages as tabs, the replay bar. GUI
+/// thread.
+class RunView : public QWidget {
+  Q_OBJECT
+ public:
+  explicit RunView(session::RunCompare* compare, QWidget* parent = nullptr);
+  void setRun(session::RunSession* run);
+  /// "overview", "variance", "moments", "samples" or "compare"; false for another name.
+  bool showPage(const QString& name);
+  QString pageName() const;
+  QWidget* page() const;
+  static QStringList pageNames();
+  ChartLink* link() { return &link_; }
+  ReplayBar* replayBar() const { return replay_; }
+  ComparePage* comparePage() const { return comparePage_; }
+  QTabWidget* tabs() const { return tabs_; }
+
+ Q_SIGNALS:
+  void continueWanted();
+  void compareAddWanted();
+
+ private:
+  ChartLink link_;
+  RunBanners* banners_;
+  QTabWidget* tabs_;
+  ReplayBar* replay_;
+  ComparePage* comparePage_;
+  QList<RunPage*> pages_;
+};
+
+}  // namespace batchscope::views
