@@ -9,6 +9,8 @@ namespace {
 
 constexpr auto kWatchedFor = std::chrono::seconds(10);
 constexpr std::size_t kSmoothingsKept = 3;
+// Rows appended under one hold of the lock: about a millisecond.
+constexpr std::size_t kRowSlice = 16384;
 
 }  // namespace
 
@@ -274,22 +276,28 @@ void RunStore::setSegments(std::vector<SegmentRows> segments) {
 }
 
 void RunStore::appendAxis(const AxisColumns& block) {
-  const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < block.seq.size(); ++i) {
-    const auto row = axis_.rows();
-    const auto advance = axis_.seconds.empty() ? 0 : block.seconds[i] - axis_.seconds.back();
-    axis_.play.push_back(axis_.play.empty() ? 0 : axis_.play.back() + std::max(0.0, advance));
-    axis_.seq.push_back(block.seq[i]);
-    axis_.segment.push_back(block.segment[i]);
-    axis_.step.push_back(block.step[i]);
-    axis_.images.push_back(block.images[i]);
-    axis_.seconds.push_back(block.seconds[i]);
-    for (auto& segment : segments_)
-      if (segment.segment == block.segment[i]) {
-        segment.firstRow = segment.firstRow < 0 ? row : segment.firstRow;
-        segment.endRow = row + 1;
-      }
+  for (std::size_t from = 0; from < block.seq.size(); from += kRowSlice) {
+    const std::lock_guard lock(mutex_);
+    const auto to = std::min(block.seq.size(), from + kRowSlice);
+    for (auto i = from; i < to; ++i)
+      appendRowLocked(block, i);
   }
+}
+
+void RunStore::appendRowLocked(const AxisColumns& block, std::size_t i) {
+  const auto row = axis_.rows();
+  const auto advance = axis_.seconds.empty() ? 0 : block.seconds[i] - axis_.seconds.back();
+  axis_.play.push_back(axis_.play.empty() ? 0 : axis_.play.back() + std::max(0.0, advance));
+  axis_.seq.push_back(block.seq[i]);
+  axis_.segment.push_back(block.segment[i]);
+  axis_.step.push_back(block.step[i]);
+  axis_.images.push_back(block.images[i]);
+  axis_.seconds.push_back(block.seconds[i]);
+  for (auto& segment : segments_)
+    if (segment.segment == block.segment[i]) {
+      segment.firstRow = segment.firstRow < 0 ? row : segment.firstRow;
+      segment.endRow = row + 1;
+    }
 }
 
 std::vector<CurveWant> RunStore::takeWants() {
@@ -313,9 +321,10 @@ Curve* RunStore::curve(const CurveKey& key) {
 }
 
 void RunStore::publish(const CurveKey& key, std::unique_ptr<Curve> curve) {
+  std::unique_ptr<Curve> forgotten;  // freed after the lock: a long curve takes a while
   const std::lock_guard lock(mutex_);
   auto& entry = curves_[key];
-  entry.curve = std::move(curve);
+  std::swap(entry.curve, curve);
   entry.viewed = std::chrono::steady_clock::now();
   if (key.thousandths == 0)
     return;
@@ -324,13 +333,14 @@ void RunStore::publish(const CurveKey& key, std::unique_ptr<Curve> curve) {
   for (const auto& other : curves_)
     if (other.first.series == key.series && other.first.thousandths > 0)
       smoothings.push_back(other.first);
-  if (smoothings.size() > kSmoothingsKept) {
-    const auto oldest = std::min_element(
-        smoothings.begin(), smoothings.end(), [&](const CurveKey& a, const CurveKey& b) {
-          return curves_[a].viewed < curves_[b].viewed;
-        });
-    curves_.erase(*oldest);
-  }
+  if (smoothings.size() <= kSmoothingsKept)
+    return;
+  const auto oldest = std::min_element(
+      smoothings.begin(), smoothings.end(), [&](const CurveKey& a, const CurveKey& b) {
+        return curves_[a].viewed < curves_[b].viewed;
+      });
+  forgotten = std::move(curves_[*oldest].curve);
+  curves_.erase(*oldest);
 }
 
 }  // namespace batchscope::session

@@ -87,6 +87,7 @@ class RunStore {
   std::vector<RowSpan> spansLocked(std::int64_t limit) const;
   SampleItem itemLocked(std::int64_t row, XKind kind) const;
   const Curve* find(const CurveKey& key) const;
+  void appendRowLocked(const AxisColumns& block, std::size_t i);
   void wantLocked(const CurveWant& want);
 
   mutable std::mutex mutex_;
