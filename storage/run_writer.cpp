@@ -190,7 +190,11 @@ struct RunWriter::Impl {
     std::error_code error;
     const auto size = fs::file_size(beside(database.path(), "-wal"), error);
     if (!error && size > kWalLimit) {
+      // No reader of ours stays in a transaction for longer than 200 ms; another's is not waited
+      // for.
+      database.query_integer("PRAGMA busy_timeout = 250");
       database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+      database.query_integer("PRAGMA busy_timeout = 5000");
     }
   }
 

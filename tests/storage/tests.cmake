@@ -1,0 +1,6 @@
+batchscope_test(tst_run_file storage LIBS batchscope_storage LABELS unit)
+    batchscope_test(tst_pyramid storage LIBS batchscope_storage LABELS unit)
+batchscope_test(tst_migrations storage LIBS batchscope_storage LABELS unit)
+batchscope_test(tst_run_processes storage LIBS batchscope_storage LABELS process)
+batchscope_test(tst_catalogue storage LIBS batchscope_storage LABELS process)
+batchscope_test(tst_exports storage LIBS batchscope_storage LABELS unit)

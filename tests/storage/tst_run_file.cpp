@@ -1,0 +1,437 @@
+#include "storage/run_check.h"
+#include "storage/sqlite.h"
+#include "tests/storage/run_maker.h"
+
+#include <QtTest>
+
+#include <cmath>
+#include <limits>
+
+using namespace batchscope;
+using namespace batchscope::test;
+using storage::RunReader;
+using storage::RunWriter;
+
+namespace {
+
+std::int64_t count(const std::filesystem::path& folder, const std::string& what) {
+  return storage::Database::open_for_reading(folder / storage::kRunFile)
+      .query_integer("SELECT count(*) FROM " + what);
+}
+
+const double kInf = std::numeric_limits<double>::infinity();
+const double kNan = std::numeric_limits<double>::quiet_NaN();
+
+}  // namespace
+
+class TestRunFile : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void infoComesBack() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    const contract::RunInfo given = make_info();
+    RunWriter writer(folder, given, false);
+    const contract::RunInfo read = RunReader(folder).info();  // before the first commit()
+    QCOMPARE(read.id, given.id);
+    QCOMPARE(read.name, given.name);
+    QCOMPARE(read.spec_toml, given.spec_toml);
+    QCOMPARE(read.engine_version, given.engine_version);
+    QCOMPARE(read.host, given.host);
+    QCOMPARE(read.device, given.device);
+    QCOMPARE(read.threads, given.threads);
+    QCOMPARE(read.data_checksum, given.data_checksum);
+    QVERIFY(read.modules == given.modules);
+    QVERIFY(read.classes == given.classes);
+    QCOMPARE(read.steps, given.steps);
+    QCOMPARE(read.total_images, given.total_images);
+    QCOMPARE(read.parent_run, given.parent_run);
+    QCOMPARE(read.parent_step, given.parent_step);
+    QCOMPARE(read.started, given.started);
+    QVERIFY_EXCEPTION_THROWN(RunWriter(folder, given, false), contract::StorageError);
+  }
+
+  void recordsComeBack() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    contract::EventRecord event{0,
+                                12,
+                                999,
+                                "2026-11-20T22:31:00.000Z",
+                                "optimizer",
+                                "user",
+                                "SGD → LAMB",
+                                {{"name", "lamb"}, {"path", "a\"b"}}};
+    contract::EvalRecord eval{
+        0, 12, 1536, 3.25, 512, 0.75, {{"AP", 0.25}, {"APs", kNan}, {"x", -kInf}}};
+    contract::ProbeRecord probe{3,
+                                "p.png",
+                                32,
+                                24,
+                                std::string("\x89PNG\0\x01", 6),
+                                {{1, 2, 3, 4, 1, 1}, {5, 6, 7, 8, 2, 1}}};
+    writer.segment({0, -1, 0, -1, "start"});
+    writer.step(make_step(1, {}));
+    writer.event(event);
+    writer.eval(eval);
+    writer.probe(probe);
+    writer.prediction({3, 0, 12, {{1.5F, 2, 3, 4, 1, 0.875F}}});
+    writer.checkpoint({0, 10, "checkpoints/10.pt", "checkpoint", 1234});
+    writer.checkpoint({0, 12, "checkpoints/12.pt", "restore_point", 99});
+    writer.checkpoint_removed("checkpoints/10.pt");
+    writer.commit();
+
+    RunReader reader(folder);
+    const auto events = reader.events(0);
+    QCOMPARE(events.size(), std::size_t{1});
+    QCOMPARE(events[0].record.seq, std::int64_t{1});  // the newest row, not what was claimed
+    QCOMPARE(events[0].record.text, event.text);
+    QCOMPARE(events[0].record.kind, event.kind);
+    QCOMPARE(events[0].record.source, event.source);
+    QVERIFY(events[0].record.args == event.args);
+    QVERIFY(reader.events(events[0].id).empty());
+    const auto evals = reader.evals(0);
+    QCOMPARE(evals.size(), std::size_t{1});
+    QCOMPARE(evals[0].record.pictures, std::int64_t{512});
+    QCOMPARE(evals[0].record.eval_seconds, 0.75);
+    QCOMPARE(evals[0].record.metrics.at("AP"), 0.25);
+    QVERIFY(std::isnan(evals[0].record.metrics.at("APs")));
+    QVERIFY(evals[0].record.metrics.at("x") == -kInf);
+    const auto probes = reader.probes();
+    QCOMPARE(probes.size(), std::size_t{1});
+    QCOMPARE(probes[0].png, probe.png);
+    QCOMPARE(probes[0].truth.size(), std::size_t{2});
+    QCOMPARE(probes[0].truth[1].label, 2);
+    QCOMPARE(probes[0].height, 24);
+    const auto checkpoints = reader.checkpoints();
+    QCOMPARE(checkpoints.size(), std::size_t{1});
+    QCOMPARE(checkpoints[0].kind, std::string("restore_point"));
+    const auto predictions = reader.predictions(0, 100);
+    QCOMPARE(predictions.size(), std::size_t{1});
+    QCOMPARE(predictions[0].boxes[0].score, 0.875F);
+    QVERIFY(reader.predictions(0, 11).empty());
+  }
+
+  void stateComesBack() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    QVERIFY(RunReader(folder).state().report.state == contract::RunState::kStarting);
+    contract::StatusReport report{"",
+                                  contract::RunState::kPaused,
+                                  7,
+                                  300,
+                                  896,
+                                  0,
+                                  "pmd_lamb",
+                                  true,
+                                  kInf,
+                                  2,
+                                  32,
+                                  4,
+                                  "evaluating"};
+    writer.status(report);
+    writer.step(make_step(7, {}));
+    writer.commit();
+    storage::StoredState stored = RunReader(folder).state();
+    QVERIFY(stored.report.state == contract::RunState::kPaused);
+    QCOMPARE(stored.report.run_id, make_info().id);
+    QCOMPARE(stored.report.step, std::int64_t{7});
+    QCOMPARE(stored.report.optimizer, std::string("pmd_lamb"));
+    QVERIFY(stored.report.agvm);
+    QVERIFY(stored.report.lr == kInf);
+    QCOMPARE(stored.report.accumulation, std::int64_t{32});
+    QCOMPARE(stored.report.phase, std::string("evaluating"));
+    QCOMPARE(stored.report.committed_seq, std::int64_t{7});
+    QCOMPARE(stored.pid, std::int64_t{QCoreApplication::applicationPid()});
+    QVERIFY(!stored.exit_code.has_value());
+    writer.finish(contract::RunState::kFailed, 6);
+    stored = RunReader(folder).state();
+    QVERIFY(stored.report.state == contract::RunState::kFailed);
+    QCOMPARE(stored.exit_code.value(), 6);
+    QVERIFY(!stored.finished.empty());
+    QCOMPARE(stored.report.step, std::int64_t{7});
+  }
+
+  void nonFiniteValuesAreExact_data() {
+    QTest::addColumn<int>("rows");
+    QTest::newRow("live") << 8;
+    QTest::newRow("folded") << 2048;
+  }
+  void nonFiniteValuesAreExact() {
+    QFETCH(int, rows);
+    const std::vector<double> cycle = {kNan, kInf, -kInf, 0.0, -0.0, 5e-324, 1e300, 0.1};
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.add_series({make_series("loss")});
+    for (int i = 1; i <= rows; ++i) {
+      auto record = make_step(i, {{0, cycle[static_cast<std::size_t>(i) % cycle.size()]}});
+      record.seconds = cycle[static_cast<std::size_t>(i + 1) % cycle.size()];
+      writer.step(record);
+    }
+    writer.commit();
+    RunReader reader(folder);
+    storage::SeriesSamples samples;
+    storage::RowAxis axis;
+    reader.read_series(0, 0, samples);
+    reader.read_axis(0, axis);
+    QCOMPARE(samples.value.size(), static_cast<std::size_t>(rows));
+    QCOMPARE(axis.seconds.size(), static_cast<std::size_t>(rows));
+    for (std::size_t i = 0; i < samples.value.size(); ++i) {
+      QVERIFY(same_bits(samples.value[i], cycle[(i + 1) % cycle.size()]));
+    }
+    const std::size_t nan_row = 6;  // seconds of row 7 are cycle[0]
+    QVERIFY(std::isnan(axis.seconds[nan_row]));
+    QVERIFY(axis.seconds[nan_row + 1] == kInf);
+    const storage::SeriesSummary summary = reader.summary(0);
+    QCOMPARE(summary.count, std::int64_t{rows});
+    QCOMPARE(summary.nonfinite, std::int64_t{rows} * 3 / 8);
+    QCOMPARE(summary.max, 1e300);
+    QCOMPARE(summary.min, 0.0);
+    QVERIFY(summary.first == kInf);
+    QVERIFY(std::isnan(summary.last));
+  }
+
+  void foldingBoundaries_data() {
+    QTest::addColumn<int>("rows");
+    QTest::addColumn<int>("chunks");
+    QTest::addColumn<int>("live");
+    QTest::newRow("1") << 1 << 0 << 1;
+    QTest::newRow("1023") << 1023 << 0 << 1023;
+    QTest::newRow("1024") << 1024 << 1 << 0;
+    QTest::newRow("1025") << 1025 << 1 << 1;
+    QTest::newRow("3000") << 3000 << 2 << 952;
+  }
+  void foldingBoundaries() {
+    QFETCH(int, rows);
+    QFETCH(int, chunks);
+    QFETCH(int, live);
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.add_series({make_series("dense"), make_series("sparse"), make_series("never")});
+    for (int i = 1; i <= rows; ++i) {
+      std::vector<std::pair<std::int32_t, double>> values = {{0, i * 0.25}};
+      if (i % 10 == 0) {
+        values.emplace_back(1, -i);
+      }
+      writer.step(make_step(i, values));
+      if (i % 100 == 0) {
+        writer.commit();
+      }
+    }
+    QCOMPARE(writer.commit(), std::int64_t{rows});
+    QCOMPARE(count(folder, "series_chunk WHERE series = 0"), std::int64_t{chunks});
+    QCOMPARE(count(folder, "axis_chunk"), std::int64_t{chunks});
+    QCOMPARE(count(folder, "live_row"), std::int64_t{live});
+    verifyRows(folder, rows);
+    writer.finish(contract::RunState::kFinished, 0);
+    QCOMPARE(count(folder, "live_row"), std::int64_t{0});
+    // A series that is measured seldom fills its chunk: 300 samples of 3000 rows are one chunk.
+    QCOMPARE(count(folder, "series_chunk WHERE series = 1"), std::int64_t{rows >= 10});
+    QCOMPARE(count(folder, "series_chunk WHERE series = 2"), std::int64_t{0});
+    verifyRows(folder, rows);
+    QVERIFY(storage::check_run(folder).problems.empty());
+  }
+
+  void incrementalReadsJoinUp() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.add_series({make_series("a")});
+    RunReader reader(folder);
+    storage::SeriesSamples samples;
+    storage::RowAxis axis;
+    std::int64_t seen_series = 0, seen_axis = 0;
+    for (int i = 1; i <= 2500; ++i) {
+      writer.step(make_step(i, {{0, i * 1.5}}));
+      if (i % 37 == 0) {
+        writer.commit();
+        seen_series = reader.read_series(0, seen_series, samples);
+        seen_axis = reader.read_axis(seen_axis, axis);
+      }
+    }
+    writer.commit();
+    QCOMPARE(reader.read_series(0, seen_series, samples), std::int64_t{2500});
+    QCOMPARE(reader.read_axis(seen_axis, axis), std::int64_t{2500});
+    QCOMPARE(samples.seq.size(), std::size_t{2500});
+    QCOMPARE(axis.seq.size(), std::size_t{2500});
+    for (std::size_t i = 0; i < samples.seq.size(); ++i) {
+      QCOMPARE(samples.seq[i], static_cast<std::int64_t>(i + 1));
+      QCOMPARE(samples.value[i], static_cast<double>(i + 1) * 1.5);
+      QCOMPARE(axis.step[i], static_cast<std::int64_t>(i + 1));
+    }
+    QCOMPARE(reader.read_series(0, 2500, samples), std::int64_t{2500});
+    QCOMPARE(samples.seq.size(), std::size_t{2500});
+    storage::SeriesSamples part;
+    QCOMPARE(reader.read_series(0, 1000, part, 1100), std::int64_t{1100});
+    QCOMPARE(part.seq.size(), std::size_t{100});
+    QCOMPARE(part.seq.front(), std::int64_t{1001});
+  }
+
+  void seriesKeepTheirIndex() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    {
+      RunWriter writer(folder, make_info(), false);
+      const auto first = writer.add_series({make_series("a"), make_series("b")});
+      QVERIFY((first == std::vector<std::int32_t>{0, 1}));
+      const auto again = writer.add_series({make_series("b"), make_series("c")});
+      QVERIFY((again == std::vector<std::int32_t>{1, 2}));
+      writer.commit();
+    }
+    RunWriter writer(folder, make_info(), true);
+    QCOMPARE(writer.series().size(), std::size_t{3});
+    QVERIFY((writer.add_series({make_series("d"), make_series("a")}) ==
+             std::vector<std::int32_t>{3, 0}));
+    QCOMPARE(RunReader(folder).series()[1].name, std::string("b"));
+  }
+
+  void rollbackForgets() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.add_series({make_series("a")});
+    writer.step(make_step(1, {{0, 1.0}}));
+    writer.commit();
+    writer.add_series({make_series("b")});
+    writer.step(make_step(2, {{1, 2.0}}));
+    writer.rollback();
+    QCOMPARE(writer.last_seq(), std::int64_t{1});
+    QVERIFY((writer.add_series({make_series("c")}) == std::vector<std::int32_t>{1}));
+    writer.step(make_step(2, {{1, 3.0}}));
+    QCOMPARE(writer.commit(), std::int64_t{2});
+    storage::SeriesSamples samples;
+    RunReader reader(folder);
+    reader.read_series(1, 0, samples);
+    QVERIFY(samples.value == std::vector<double>{3.0});
+    QCOMPARE(reader.series()[1].name, std::string("c"));
+  }
+
+  // A run that crashed at row 1500 goes on from the checkpoint of row 1200, whose counter says
+  // 1200.
+  void resumedRowsNeverCollide() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    {
+      RunWriter writer(folder, make_info(), false);
+      writer.segment({0, -1, 0, -1, "start"});
+      writer.add_series({make_series("loss")});
+      for (int i = 1; i <= 1500; ++i) {
+        writer.step(make_step(i, {{0, 1.0}}));
+      }
+      writer.commit();
+    }
+    RunWriter writer(folder, make_info(), true);
+    writer.segment({0, -1, 0, 1200, "start"});
+    writer.segment({1, 0, 1200, -1, "resume"});
+    for (int step = 1201; step <= 1600; ++step) {
+      writer.step(make_step(step, {{0, 2.0}}, 1, step));
+    }
+    QCOMPARE(writer.commit(), std::int64_t{1900});
+    RunReader reader(folder);
+    const auto spans = storage::lineage(reader.segments());
+    storage::RowAxis axis;
+    storage::SeriesSamples loss;
+    reader.read_axis(0, axis);
+    reader.read_series(0, 0, loss);
+    QCOMPARE(axis.seq.size(), std::size_t{1900});
+    std::int64_t expected = 1;
+    for (std::size_t i = 0; i < axis.seq.size(); ++i) {
+      QCOMPARE(axis.seq[i], static_cast<std::int64_t>(i + 1));
+      if (storage::on_lineage(spans, axis.segment[i], axis.step[i])) {
+        QCOMPARE(axis.step[i], expected++);
+        QCOMPARE(loss.value[i], axis.step[i] <= 1200 ? 1.0 : 2.0);
+      }
+    }
+    QCOMPARE(expected, std::int64_t{1601});
+    QVERIFY(storage::check_run(folder).problems.empty());
+    contract::RunInfo other = make_info("ffffffffffff");
+    QVERIFY_EXCEPTION_THROWN(RunWriter(folder, other, true), contract::StorageError);
+  }
+
+  void lineageOfUndo() {
+    using storage::LineageSpan;
+    const auto check = [](const std::vector<contract::SegmentRecord>& segments,
+                          const std::vector<std::vector<std::int64_t>>& expected) {
+      const auto spans = storage::lineage(segments);
+      QCOMPARE(spans.size(), expected.size());
+      for (std::size_t i = 0; i < spans.size(); ++i) {
+        QCOMPARE(spans[i].segment, expected[i][0]);
+        QCOMPARE(spans[i].first_step, expected[i][1]);
+        QCOMPARE(spans[i].last_step, expected[i][2]);
+      }
+    };
+    const std::int64_t open = LineageSpan::kNoEnd;
+    check({}, {});
+    check({{0, -1, 0, -1, "start"}}, {{0, 1, open}});
+    check({{0, -1, 0, 10, "start"}, {1, 0, 10, -1, "undo"}}, {{0, 1, 10}, {1, 11, open}});
+    // Undone twice, the second time to behind the start of segment 1: it has no part in the line.
+    check({{0, -1, 0, 5, "start"}, {1, 0, 10, 10, "undo"}, {2, 1, 5, -1, "undo"}},
+          {{0, 1, 5}, {2, 6, open}});
+    // The newest segment itself abandoned after a step (undo is under way).
+    check({{0, -1, 0, 7, "start"}}, {{0, 1, 7}});
+    // A ring of parents ends.
+    QVERIFY(storage::lineage({{0, 1, 0, -1, ""}, {1, 0, 10, -1, ""}}).size() <= 2);
+    const auto of_zero = storage::lineage({{0, -1, 0, 10, "start"}, {1, 0, 10, -1, "undo"}}, 0);
+    QCOMPARE(of_zero.size(), std::size_t{1});
+    QVERIFY(storage::on_lineage(of_zero, 0, 10));
+    QVERIFY(!storage::on_lineage(of_zero, 0, 11));
+    QVERIFY(!storage::on_lineage(of_zero, 1, 11));
+  }
+
+  void predictionsFollowTheLine() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.segment({0, -1, 0, 100, "start"});
+    writer.segment({1, 0, 100, -1, "undo"});
+    writer.prediction({0, 0, 0, {{0, 0, 1, 1, 1, 0.1F}}});
+    writer.prediction({0, 0, 100, {{0, 0, 1, 1, 1, 0.2F}}});
+    writer.prediction({0, 0, 150, {{0, 0, 1, 1, 1, 0.3F}}});  // abandoned
+    writer.prediction({0, 1, 200, {{0, 0, 1, 1, 1, 0.4F}}});
+    writer.commit();
+    RunReader reader(folder);
+    const auto score = [&reader](std::int64_t segment, std::int64_t step) {
+      const auto found = reader.predictions(segment, step);
+      return found.empty() ? -1.0F : found[0].boxes[0].score;
+    };
+    QCOMPARE(score(1, 50), 0.1F);
+    QCOMPARE(score(1, 180), 0.2F);
+    QCOMPARE(score(1, 200), 0.4F);
+    QCOMPARE(score(0, 100), 0.2F);
+  }
+
+ private:
+  static void verifyRows(const std::filesystem::path& folder, int rows) {
+    RunReader reader(folder);
+    QCOMPARE(reader.last_seq(), std::int64_t{rows});
+    storage::RowAxis axis;
+    storage::SeriesSamples dense, sparse, never;
+    reader.read_axis(0, axis);
+    reader.read_series(0, 0, dense);
+    reader.read_series(1, 0, sparse);
+    QCOMPARE(reader.read_series(2, 0, never), std::int64_t{0});
+    QCOMPARE(axis.seq.size(), static_cast<std::size_t>(rows));
+    QCOMPARE(dense.seq.size(), static_cast<std::size_t>(rows));
+    QCOMPARE(sparse.seq.size(), static_cast<std::size_t>(rows / 10));
+    for (int i = 1; i <= rows; ++i) {
+      const auto at = static_cast<std::size_t>(i - 1);
+      QCOMPARE(axis.seq[at], std::int64_t{i});
+      QCOMPARE(axis.images[at], std::int64_t{i} * 128);
+      QCOMPARE(axis.seconds[at], 0.5 * i);
+      QCOMPARE(dense.seq[at], std::int64_t{i});
+      QCOMPARE(dense.value[at], i * 0.25);
+    }
+    for (std::size_t at = 0; at < sparse.seq.size(); ++at) {
+      QCOMPARE(sparse.seq[at], static_cast<std::int64_t>(at + 1) * 10);
+      QCOMPARE(sparse.value[at], -static_cast<double>(at + 1) * 10);
+    }
+  }
+};
+
+QTEST_GUILESS_MAIN(TestRunFile)
+#include "tst_run_file.moc"

@@ -1,0 +1,411 @@
+#include "storage/run_check.h"
+#include "storage/sqlite.h"
+#include "tests/storage/run_maker.h"
+
+#include <QCryptographicHash>
+#include <QFile>
+#include <QtTest>
+
+#include <chrono>
+#include <functional>
+#include <random>
+#include <signal.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace batchscope;
+using namespace batchscope::test;
+using storage::RunReader;
+using storage::RunWriter;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A child process; its end of the pipe takes numbers. Killed by the destructor.
+class Child {
+ public:
+  explicit Child(const std::function<void(int)>& body) {
+    int ends[2];
+    if (::pipe(ends) != 0) {
+      qFatal("pipe");
+    }
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::close(ends[0]);
+      try {
+        body(ends[1]);
+      } catch (const std::exception& error) {
+        fprintf(stderr, "child: %s\n", error.what());
+        ::_exit(1);
+      }
+      ::_exit(0);
+    }
+    ::close(ends[1]);
+    read_end_ = ends[0];
+  }
+  ~Child() {
+    end(SIGKILL);
+    ::close(read_end_);
+  }
+  /// Ends it by a signal (0: waits for its own end); returns its exit status.
+  int end(int signal) {
+    if (pid_ > 0) {
+      if (signal != 0) {
+        ::kill(pid_, signal);
+      }
+      ::waitpid(pid_, &status_, 0);
+      pid_ = -1;
+    }
+    return status_;
+  }
+  /// Waits for the next number; false at the child's end.
+  bool next(std::int64_t& number) {
+    return ::read(read_end_, &number, sizeof number) == sizeof number;
+  }
+  /// The last number the child said, after its end.
+  std::int64_t last() {
+    std::int64_t number = 0, newest = 0;
+    while (next(number)) {
+      newest = number;
+    }
+    return newest;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int read_end_ = -1, status_ = 0;
+};
+
+void tell(int pipe_end, std::int64_t number) {
+  if (::write(pipe_end, &number, sizeof number) != sizeof number) {
+    ::_exit(2);
+  }
+}
+
+void sleep_ms(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+}
+
+double value_of(std::int64_t seq) {
+  return static_cast<double>(seq) * 0.5 + 1;
+}
+
+/// Every row up to the newest is there with its values. Empty: yes.
+QString broken_rows(RunReader& reader, std::int64_t at_least) {
+  storage::RowAxis axis;
+  storage::SeriesSamples dense, sparse;
+  const std::int64_t newest = reader.read_axis(0, axis);
+  reader.read_series(0, 0, dense, newest);
+  reader.read_series(1, 0, sparse, newest);
+  if (newest < at_least) {
+    return QStringLiteral("lost: %1 of %2").arg(newest).arg(at_least);
+  }
+  if (axis.seq.size() != static_cast<std::size_t>(newest) || dense.seq != axis.seq ||
+      sparse.seq.size() != static_cast<std::size_t>(newest / 7)) {
+    return QStringLiteral("%1 rows, %2 and %3 samples up to %4")
+        .arg(axis.seq.size())
+        .arg(dense.seq.size())
+        .arg(sparse.seq.size())
+        .arg(newest);
+  }
+  for (std::size_t i = 0; i < axis.seq.size(); ++i) {
+    if (axis.seq[i] != static_cast<std::int64_t>(i + 1) ||
+        dense.value[i] != value_of(axis.seq[i])) {
+      return QStringLiteral("row %1").arg(i + 1);
+    }
+  }
+  for (std::size_t i = 0; i < sparse.seq.size(); ++i) {
+    if (sparse.seq[i] != static_cast<std::int64_t>(i + 1) * 7) {
+      return QStringLiteral("sparse sample %1").arg(i);
+    }
+  }
+  return {};
+}
+
+void write_rows(RunWriter& writer, std::int64_t rows, int pipe_end, int commit_every) {
+  const std::int64_t end = writer.last_seq() + rows;
+  while (writer.last_seq() < end) {
+    const std::int64_t seq = writer.last_seq() + 1;
+    std::vector<std::pair<std::int32_t, double>> values = {{0, value_of(seq)}};
+    if (seq % 7 == 0) {
+      values.emplace_back(1, 0.0);
+    }
+    writer.step(make_step(seq, values));
+    if (seq % commit_every == 0 || seq == end) {
+      const std::int64_t committed = writer.commit();
+      if (pipe_end >= 0) {
+        tell(pipe_end, committed);
+      }
+    }
+  }
+}
+
+void start_run(const fs::path& folder) {
+  RunWriter writer(folder, make_info(), false);
+  writer.segment({0, -1, 0, -1, "start"});
+  writer.add_series({make_series("loss"), make_series("sparse")});
+  writer.commit();
+}
+
+QByteArray digest(const fs::path& file) {
+  QFile in(QString::fromStdString(file.string()));
+  if (!in.open(QIODevice::ReadOnly)) {
+    return {};
+  }
+  return QCryptographicHash::hash(in.readAll(), QCryptographicHash::Sha256);
+}
+
+bool side_files_exist(const fs::path& folder) {
+  return fs::exists(folder / "run.sqlite-wal") || fs::exists(folder / "run.sqlite-shm") ||
+         fs::exists(folder / "run.sqlite-journal") || fs::exists(folder / "run.sqlite.part");
+}
+
+}  // namespace
+
+class TestRunProcesses : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void killedWriterLosesNothingCommitted() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    std::mt19937 random(7);
+    std::int64_t known = 0;
+    for (int kill = 0; kill < 24; ++kill) {
+      Child child([&folder, kill](int pipe_end) {
+        RunWriter writer(folder, {}, true);
+        tell(pipe_end, writer.last_seq());
+        write_rows(writer, 1'000'000'000, pipe_end, kill % 2 == 0 ? 1 : 64);
+      });
+      std::int64_t started = 0;
+      QVERIFY(child.next(started));
+      QVERIFY(started >= known);
+      sleep_ms(static_cast<int>(random() % 40));
+      child.end(SIGKILL);
+      known = std::max(started, child.last());
+      RunReader reader(folder);
+      QCOMPARE(broken_rows(reader, known), QString());
+      QCOMPARE(reader.last_seq() < known, false);
+    }
+    const storage::CheckResult check = storage::check_run(folder);
+    QVERIFY2(check.problems.empty(), check.problems.empty() ? "" : check.problems.front().c_str());
+    QVERIFY(known > 2048);  // folding was under fire too
+  }
+
+  void killedFinishLosesNothing() {
+    std::mt19937 random(11);
+    int whole = 0;
+    for (int kill = 0; kill < 12; ++kill) {
+      const TempFolder temp;
+      const fs::path folder = temp.run("r");
+      start_run(folder);
+      Child child([&folder](int pipe_end) {
+        RunWriter writer(folder, {}, true);
+        write_rows(writer, 3000, -1, 500);
+        tell(pipe_end, writer.last_seq());
+        writer.finish(contract::RunState::kFinished, 0);
+      });
+      std::int64_t known = 0;
+      QVERIFY(child.next(known));
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
+      child.end(SIGKILL);
+      QCOMPARE(known, std::int64_t{3000});
+      RunReader reader(folder);
+      QCOMPARE(broken_rows(reader, known), QString());
+      QVERIFY(storage::check_run(folder).problems.empty());
+      whole += reader.state().report.state == contract::RunState::kFinished;
+      // Whatever was left can be closed.
+      RunWriter(folder, {}, true).finish(contract::RunState::kFailed, 4);
+      QCOMPARE(broken_rows(reader, known), QString());
+      QVERIFY(!side_files_exist(folder));
+    }
+    qInfo("%d of 12 were finished when killed", whole);
+  }
+
+  void twoReadersFollowAWriter() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    Child child([&folder](int pipe_end) {
+      RunWriter writer(folder, {}, true);
+      write_rows(writer, 20000, pipe_end, 100);
+      writer.finish(contract::RunState::kFinished, 0);
+    });
+    RunReader first(folder), second(folder);
+    storage::RowAxis axis;
+    storage::SeriesSamples samples;
+    std::int64_t seen = 0, committed = 0;
+    while (child.next(committed)) {
+      QVERIFY(second.last_seq() >= committed);
+      const std::int64_t newest = first.read_axis(seen, axis);
+      QCOMPARE(first.read_series(0, seen, samples, newest), newest);
+      QVERIFY(newest >= committed);
+      seen = newest;
+    }
+    QCOMPARE(child.end(0), 0);
+    QCOMPARE(seen, std::int64_t{20000});
+    QVERIFY(samples.seq == axis.seq);
+    // The file under both was replaced by its compact copy, and says that the run is over.
+    QVERIFY(second.state().report.state == contract::RunState::kFinished);
+    QCOMPARE(broken_rows(first, 20000), QString());
+    QVERIFY(!side_files_exist(folder));
+  }
+
+  void readersSeeAResumedRun() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    RunReader reader(folder);
+    {
+      RunWriter writer(folder, {}, true);
+      write_rows(writer, 100, -1, 10);
+      QCOMPARE(reader.last_seq(), std::int64_t{100});
+      writer.finish(contract::RunState::kStopped, 0);
+    }
+    QCOMPARE(reader.last_seq(), std::int64_t{100});
+    RunWriter writer(folder, {}, true);
+    write_rows(writer, 100, -1, 10);
+    QCOMPARE(reader.last_seq(), std::int64_t{200});
+    QCOMPARE(broken_rows(reader, 200), QString());
+  }
+
+  void finishedFileIsSelfContained() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    {
+      RunWriter writer(folder, {}, true);
+      write_rows(writer, 1500, -1, 10);
+      QVERIFY(side_files_exist(folder));
+      writer.finish(contract::RunState::kFinished, 0);
+    }
+    QVERIFY(!side_files_exist(folder));
+    const fs::path alone = temp.path() / "alone.bscope";
+    fs::copy_file(folder / storage::kRunFile, alone);
+    RunReader reader(alone);
+    QCOMPARE(broken_rows(reader, 1500), QString());
+    QCOMPARE(storage::Database::open_for_reading(alone).query_text("PRAGMA journal_mode"),
+             std::string("delete"));
+  }
+
+  void readingChangesNothing() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    {
+      Child child([&folder](int pipe_end) {
+        RunWriter writer(folder, {}, true);
+        write_rows(writer, 3000, -1, 10);
+        tell(pipe_end, writer.last_seq());
+        sleep_ms(60000);
+      });
+      std::int64_t rows = 0;
+      QVERIFY(child.next(rows));
+    }  // killed: the log stays beside the file
+    const fs::path file = folder / storage::kRunFile, wal = folder / "run.sqlite-wal";
+    const QByteArray before = digest(file), log_before = digest(wal);
+    QVERIFY(!log_before.isEmpty());
+    for (int i = 0; i < 2; ++i) {
+      RunReader reader(folder);
+      QCOMPARE(broken_rows(reader, 3000), QString());
+      storage::check_run(folder);
+    }
+    QCOMPARE(digest(file), before);
+    QCOMPARE(digest(wal), log_before);
+    {
+      RunWriter writer(folder, {}, true);
+      writer.finish(contract::RunState::kFailed, 1);
+    }
+    const QByteArray finished = digest(file);
+    RunReader reader(folder);
+    QCOMPARE(broken_rows(reader, 3000), QString());
+    QCOMPARE(digest(file), finished);
+    QVERIFY(!side_files_exist(folder));
+  }
+
+  /// Another user without a right to write: a killed run with its log, and a finished one.
+  void readOnlyFolders_data() {
+    QTest::addColumn<bool>("finished");
+    QTest::newRow("killed") << false;
+    QTest::newRow("finished") << true;
+  }
+  void readOnlyFolders() {
+    QFETCH(bool, finished);
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    Child writing([&folder, finished](int pipe_end) {
+      RunWriter writer(folder, {}, true);
+      write_rows(writer, 1200, -1, 10);
+      if (finished) {
+        writer.finish(contract::RunState::kFinished, 0);
+      }
+      tell(pipe_end, 1);
+      sleep_ms(60000);
+    });
+    std::int64_t ready = 0;
+    QVERIFY(writing.next(ready));
+    writing.end(SIGKILL);
+    std::error_code ignored;
+    fs::remove(folder / "run.sqlite-shm", ignored);
+    const auto everyone = fs::perms::owner_read | fs::perms::owner_exec | fs::perms::group_read |
+                          fs::perms::group_exec | fs::perms::others_read | fs::perms::others_exec;
+    for (fs::path path = folder; path != path.root_path() && path != fs::temp_directory_path();
+         path = path.parent_path()) {
+      fs::permissions(path, everyone);
+    }
+    Child reading([&folder](int pipe_end) {
+      constexpr uid_t kNobody = 65534;  // the super-user may write anywhere
+      if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) {
+        ::_exit(3);
+      }
+      const bool writable = ::access(folder.c_str(), W_OK) == 0;
+      RunReader reader(folder);
+      tell(pipe_end, writable ? -1 : broken_rows(reader, 1200).isEmpty() ? 1200 : -2);
+    });
+    std::int64_t rows = 0;
+    QVERIFY(reading.next(rows));
+    QCOMPARE(rows, std::int64_t{1200});
+    QCOMPARE(reading.end(0), 0);
+    fs::permissions(folder, fs::perms::owner_all);
+    fs::permissions(temp.path(), fs::perms::owner_all);
+  }
+
+  // A reader that sits in one transaction keeps the log from being reset; once it lets go, the log
+  // shrinks again.
+  void logIsTruncated() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    start_run(folder);
+    RunWriter writer(folder, {}, true);
+    storage::Database holder = storage::Database::open_for_reading(folder / storage::kRunFile);
+    const fs::path wal = folder / "run.sqlite-wal";
+    constexpr std::uintmax_t kLimit = 64U << 20;
+    contract::ProbeRecord probe;
+    {
+      const storage::Transaction reading(holder, storage::Transaction::Kind::kRead);
+      holder.query_integer("SELECT count(*) FROM run");
+      for (int i = 0; i < 33; ++i) {
+        probe.probe = i;
+        probe.png.assign(2U << 20, static_cast<char>('a' + i));
+        writer.probe(probe);
+        writer.commit();
+      }
+      QVERIFY(fs::file_size(wal) > kLimit);
+    }
+    writer.commit();
+    for (int i = 0; i < 3; ++i) {
+      probe.probe = 100 + i;
+      writer.probe(probe);
+      writer.commit();
+    }
+    QVERIFY2(fs::file_size(wal) <= kLimit, std::to_string(fs::file_size(wal)).c_str());
+    QCOMPARE(RunReader(folder).probes().size(), std::size_t{36});
+  }
+};
+
+QTEST_GUILESS_MAIN(TestRunProcesses)
+#include "tst_run_processes.moc"
