@@ -1,1 +1,5 @@
 batchscope_test(tst_layers app LABELS unit)
+batchscope_test(tst_sqlite_sink app LIBS batchscope_wiring LABELS process)
+if(BATCHSCOPE_ENGINE)
+  batchscope_test(tst_runs_commands app LIBS batchscope_runs_cli LABELS unit)
+endif()

@@ -1,0 +1,292 @@
+#include "app/run_report.h"
+#include "app/run_watch.h"
+#include "app/runs_commands.h"
+#include "engine/contract/error.h"
+#include "storage/run_lock.h"
+#include "tests/storage/run_maker.h"
+
+#include <QFile>
+#include <QtTest>
+
+#include <cmath>
+#include <sstream>
+#include <thread>
+
+using namespace batchscope;
+using namespace batchscope::test;
+using contract::RunState;
+using nlohmann::json;
+using storage::RunWriter;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Output of `batchscope-engine ARGS…`.
+std::string output(const std::vector<std::string>& arguments) {
+  CLI::App program("batchscope-engine");
+  std::ostringstream out;
+  app::add_runs_commands(program, out);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  program.parse(reversed);
+  return out.str();
+}
+
+/// The sentence and exit code of a refusal.
+std::string refusal(const std::vector<std::string>& arguments) {
+  try {
+    return "0 " + output(arguments);
+  } catch (const contract::Error& error) {
+    return std::to_string(static_cast<int>(error.code())) + " " + error.what();
+  }
+}
+
+contract::StatusReport running(std::int64_t step) {
+  contract::StatusReport report;
+  report.state = RunState::kRunning;
+  report.step = step;
+  report.steps = 300;
+  report.images = step * 128;
+  report.optimizer = "lamb";
+  report.agvm = true;
+  report.micro = 2;
+  report.accumulation = 32;
+  report.ranks = 2;
+  report.phase = "training";
+  return report;
+}
+
+/// A run of 40 rows, an undo at 30 from 35, an evaluation and an event; not finished.
+std::unique_ptr<RunWriter> make_run(const fs::path& library,
+                                    const std::string& id,
+                                    const std::string& name) {
+  contract::RunInfo info = make_info(id);
+  info.name = name;
+  info.spec_toml = "[run]\nname = \"" + name + "\"\nseed = 3\n";
+  fs::create_directories(library / id);
+  auto writer = std::make_unique<RunWriter>(library / id, info, false);
+  writer->add_series({make_series("loss"),
+                      make_series("lr"),
+                      make_series("images_per_s"),
+                      make_series("d/backbone"),
+                      make_series("mu/backbone")});
+  writer->segment({0, -1, 0, 30, "start"});
+  for (int i = 1; i <= 35; ++i) {
+    writer->step(make_step(i, {{0, 4.0 / i}, {1, 0.5}, {2, 128.0}}));
+  }
+  writer->segment({1, 0, 30, -1, "undo"});
+  for (int i = 31; i <= 40; ++i) {
+    writer->step(
+        make_step(5 + i, {{0, 4.0 / i}, {1, 0.25}, {2, 64.0}, {3, 0.001}, {4, 1.5}}, 1, i));
+  }
+  writer->event({1, 30, 0, "2026-11-20T22:40:00.000Z", "undo", "user", "back to step 30", {}});
+  writer->eval({1, 40, 5120, 20, 512, 1, {{"AP", 0.25}, {"AP50", 0.5}, {"APs", std::nan("")}}});
+  writer->status(running(40));
+  writer->commit();
+  return writer;
+}
+
+}  // namespace
+
+class TestRunsCommands : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void listGivesThePromisedKeys() {
+    const TempFolder temp;
+    make_run(temp.path(), "aaaa00000001", "one")->finish(RunState::kFinished, 0);
+    make_run(temp.path(), "bbbb00000002", "two").reset();
+    const json runs = json::parse(output({"runs", "list", "--json", "--library", temp.path()}));
+    QVERIFY(runs.is_array());
+    QCOMPARE(runs.size(), std::size_t{2});
+    for (const json& run : runs) {
+      for (const char* key : {"id",
+                              "name",
+                              "status",
+                              "step",
+                              "steps",
+                              "images",
+                              "optimizer",
+                              "effective_batch",
+                              "started",
+                              "metrics",
+                              "evidence"}) {
+        QVERIFY2(run.contains(key), key);
+      }
+      QCOMPARE(run["step"].get<int>(), 40);
+      QCOMPARE(run["steps"].get<int>(), 300);
+      QCOMPARE(run["images"].get<int>(), 5120);
+      QVERIFY(run["optimizer"] == "lamb + agvm");
+      QCOMPARE(run["effective_batch"].get<int>(), 128);
+      QVERIFY(run["started"] == "2026-11-20T22:30:00.123Z");
+      QCOMPARE(run["metrics"]["AP"].get<double>(), 0.25);
+      QVERIFY(run["metrics"]["APs"] == "nan");
+    }
+    const json& finished = runs[0]["id"] == "aaaa00000001" ? runs[0] : runs[1];
+    QVERIFY(finished["status"] == "finished");
+    const std::string table = output({"runs", "list", "--library", temp.path()});
+    QVERIFY2(table.find("aaaa00000001  one ") != std::string::npos, table.c_str());
+    QVERIFY(table.find("AP 0.25") != std::string::npos);
+    QVERIFY(json::parse(output({"runs", "list", "--json", "--library", temp.path() / "none"})) ==
+            json::array());
+  }
+
+  void showGivesOneObject() {
+    const TempFolder temp;
+    const auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    const storage::RunLock lock(temp.path() / "aaaa00000001");
+    const json run =
+        json::parse(output({"runs", "show", "one", "--json", "--library", temp.path()}));
+    QVERIFY(run["status"] == "running");
+    QVERIFY(run["modules"] == json({"backbone", "neck"}));
+    QCOMPARE(run["rows"].get<int>(), 45);
+    QCOMPARE(run["series"].size(), std::size_t{5});
+    QVERIFY(run["events"][0]["kind"] == "undo");
+    QVERIFY(run["evaluations"][0]["metrics"]["AP50"] == 0.5);
+    QVERIFY(run["exit_code"].is_null());
+    const std::string text = output({"runs", "show", "aaaa", "--library", temp.path()});
+    QVERIFY2(text.find("running (lock held, heartbeat") != std::string::npos, text.c_str());
+    QVERIFY(text.find("back to step 30") != std::string::npos);
+  }
+
+  void badReferencesAreUsageErrors() {
+    const TempFolder temp;
+    make_run(temp.path(), "aaaa00000001", "same").reset();
+    make_run(temp.path(), "aaaa00000002", "same").reset();
+    const std::string both = refusal({"runs", "show", "same", "--library", temp.path()});
+    QVERIFY2(both.starts_with("2 ") && both.find("aaaa00000001") != std::string::npos &&
+                 both.find("aaaa00000002") != std::string::npos,
+             both.c_str());
+    QVERIFY(refusal({"runs", "check", "zz", "--library", temp.path()}).starts_with("2 "));
+    QVERIFY_EXCEPTION_THROWN(output({"runs", "export", "same"}), CLI::ParseError);
+    QVERIFY_EXCEPTION_THROWN(output({"runs"}), CLI::ParseError);
+  }
+
+  void exportImportCheckRemove() {
+    const TempFolder temp;
+    const fs::path library = temp.path() / "library", other = temp.path() / "other";
+    auto writer = make_run(library, "aaaa00000001", "one");
+    const std::string csv = temp.path() / "one.csv", bundle = temp.path() / "one.bscope";
+    QCOMPARE(output({"runs", "export", "one", "--library", library, "--out", csv}),
+             csv + ": 40 rows\n");
+    QFile file(QString::fromStdString(csv));
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    const QList<QByteArray> lines = file.readAll().split('\n');
+    QCOMPARE(lines[0],
+             QByteArray("step,images,seconds,lr,loss,images_per_s,d/backbone,mu/backbone"));
+    QCOMPARE(lines[31], QByteArray("31,3968,18,0.25,0.12903225806451613,64,0.001,1.5"));
+    QCOMPARE(lines.size(), 42);
+    {
+      const storage::RunLock lock(library / "aaaa00000001");
+      QVERIFY(refusal({"runs", "rm", "one", "--library", library}).starts_with("4 "));
+      QVERIFY(refusal({"runs",
+                       "export",
+                       "one",
+                       "--format",
+                       "bscope",
+                       "--library",
+                       library,
+                       "--out",
+                       bundle})
+                  .starts_with("4 "));
+    }
+    writer->finish(RunState::kFinished, 0);
+    output({"runs", "export", "one", "--format", "bscope", "--library", library, "--out", bundle});
+    QCOMPARE(output({"runs", "import", bundle, "--library", other}),
+             (other / "aaaa00000001").string() + "\n");
+    QVERIFY(output({"runs", "check", "one", "--library", other}).starts_with("whole: 45 rows"));
+    output({"runs", "rm", "one", "--library", other});
+    QVERIFY(json::parse(output({"runs", "list", "--json", "--library", other})).empty());
+    fs::resize_file(library / "aaaa00000001" / "run.sqlite", 30000);
+    QVERIFY(refusal({"runs", "check", "one", "--library", library}).starts_with("2 ") ||
+            refusal({"runs", "check", "aaaa00000001", "--library", library}).starts_with("4 "));
+  }
+
+  void diffShowsTheSettings() {
+    const TempFolder temp;
+    make_run(temp.path(), "aaaa00000001", "one").reset();
+    make_run(temp.path(), "bbbb00000002", "two").reset();
+    const json same =
+        json::parse(output({"runs", "diff", "one", "two", "--json", "--library", temp.path()}));
+    QCOMPARE(same.size(), std::size_t{1});
+    QVERIFY(same[0]["key"] == "run.name");
+    QVERIFY(same[0]["b"].get<std::string>().find("two") != std::string::npos);
+  }
+
+  void watchDrawsAFrame() {
+    const TempFolder temp;
+    const auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    const storage::RunLock lock(temp.path() / "aaaa00000001");
+    app::WatchedRun run(temp.path() / "aaaa00000001");
+    const std::string frame = run.frame(80, false);
+    for (const char* part : {"one (aaaa00000001)",
+                             "running: training, lock held",
+                             " 13 %  step 40/300",
+                             "64 images/s",
+                             "lamb + agvm  lr 0.25  batch 2 x 32 x 2 = 128",
+                             "loss  0.1 ",
+                             "backbone         0.001         1.5",
+                             "AP 0.25  AP50 0.5",
+                             "22:40:00  step 30  undo (user)  back to step 30"}) {
+      QVERIFY2(frame.find(part) != std::string::npos,
+               (std::string(part) + "\nin\n" + frame).c_str());
+    }
+    for (const QString& line :
+         QString::fromStdString(run.frame(60, true)).split(QLatin1Char('\n'))) {
+      QVERIFY2(line.size() <= 60, qPrintable(line));
+    }
+    QVERIFY(!run.over());
+    writer->step(make_step(46, {{0, std::nan("")}}, 1, 41));
+    writer->status(running(41));
+    writer->commit();
+    run.update();
+    QVERIFY(run.frame(80, false).find("loss  nan ") != std::string::npos);
+    QVERIFY(run.line().find("step 41/300") != std::string::npos);
+  }
+
+  void watchEndsWithTheRun() {
+    const TempFolder temp;
+    auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    auto lock = std::make_unique<storage::RunLock>(temp.path() / "aaaa00000001");
+    const std::string once = output({"runs", "watch", "one", "--once", "--library", temp.path()});
+    QVERIFY(once.find("step 40/300") != std::string::npos);
+    QVERIFY(once.find('\x1b') == std::string::npos);
+    std::thread training([&writer] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      writer->event({1, 40, 0, "2026-11-20T22:50:00.000Z", "finish", "engine", "the end", {}});
+      writer->finish(RunState::kFinished, 0);
+    });
+    std::ostringstream out;
+    app::WatchOptions options;
+    options.plain_seconds = 0.05;
+    app::watch_run(temp.path() / "aaaa00000001", options, false, out);
+    training.join();
+    const QStringList lines =
+        QString::fromStdString(out.str()).split(QLatin1Char('\n'), Qt::SkipEmptyParts);
+    QVERIFY2(lines.size() >= 5, out.str().c_str());
+    QVERIFY(lines[1].startsWith(QStringLiteral("running  step 40/300  images 5120  loss 0.1")));
+    QVERIFY(out.str().find("finish (engine)  the end\nfinished  step 40/300") != std::string::npos);
+    QCOMPARE(lines.last(), QStringLiteral("ended with exit code 0, lock still held"));
+    QCOMPARE(out.str().find("back to step 30"), out.str().rfind("back to step 30"));
+  }
+
+  void sparklines() {
+    QCOMPARE(app::sparkline({}, 10, true), std::string());
+    QCOMPARE(app::sparkline({0, 1, 2, 3, 4, 5, 6, 7}, 8, true), std::string("▁▂▃▄▅▆▇█"));
+    QCOMPARE(app::sparkline({7, 0}, 8, false), std::string("#_"));
+    QCOMPARE(app::sparkline({1, 1, 1}, 8, false), std::string("==="));
+    QCOMPARE(app::sparkline({1, std::nan(""), 3}, 3, false), std::string("_!#"));
+    QCOMPARE(app::sparkline(std::vector<double>(1000, 2.0), 20, false).size(), std::size_t{20});
+  }
+
+  void textsFit() {
+    QCOMPARE(app::fitted("ab", 4), std::string("ab  "));
+    QCOMPARE(app::fitted("abcdef", 4), std::string("ab… "));
+    QCOMPARE(app::fitted("größer", 4), std::string("gr… "));
+    QCOMPARE(app::short_number(1.0 / 3), std::string("0.333333"));
+    QCOMPARE(app::short_number(-std::numeric_limits<double>::infinity()), std::string("-inf"));
+  }
+};
+
+QTEST_GUILESS_MAIN(TestRunsCommands)
+#include "tst_runs_commands.moc"
