@@ -1,4 +1,5 @@
 #include "models/detector.h"
+#include "models/faster_rcnn.h"
 #include "models/lab_faster_rcnn.h"
 
 #include <stdexcept>
@@ -11,12 +12,12 @@ struct Entry {
   std::shared_ptr<Detector> (*build)(const ModelOptions&);
 };
 
-template <typename Model>
-std::shared_ptr<Detector> build(const ModelOptions& options) {
-  return std::make_shared<Model>(options);
+std::shared_ptr<Detector> make_lab_faster_rcnn(const ModelOptions& options) {
+  return std::make_shared<LabFasterRcnn>(options);
 }
 
-constexpr Entry kModels[] = {{"lab_faster_rcnn", build<LabFasterRcnn>}};
+constexpr Entry kModels[] = {{"lab_faster_rcnn", make_lab_faster_rcnn},
+                             {"tiny_faster_rcnn", make_tiny_faster_rcnn}};
 
 }  // namespace
 
