@@ -1,6 +1,7 @@
 #include "engine/data/make_dataset.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/coco_dataset.h"
 #include "engine/data/synthetic_dataset.h"
 
 #include <algorithm>
@@ -26,6 +27,30 @@ std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, boo
   return std::make_shared<SyntheticDataset>(options);
 }
 
+/// The folder or file of a key that has to be given.
+const std::string& given(const std::string& value, const char* field) {
+  if (value.empty()) {
+    throw contract::SpecError(field, std::string(field) + ": expected a path for coco data");
+  }
+  return value;
+}
+
+void require_boxes_only(const contract::RunSpec& spec) {
+  if (spec.data.masks) {
+    throw contract::SpecError("data.masks",
+                              "data.masks: instance masks are given for synthetic-shapes only");
+  }
+}
+
+std::vector<CocoCategory> categories_of(const Dataset& dataset) {
+  std::vector<CocoCategory> categories;
+  for (std::size_t i = 0; i < dataset.classes().size(); ++i) {
+    const auto label = static_cast<std::int64_t>(i) + 1;
+    categories.push_back({dataset.category_id(label), dataset.classes()[i]});
+  }
+  return categories;
+}
+
 [[noreturn]] void unknown_kind(const std::string& kind) {
   throw contract::SpecError("data.kind",
                             "data.kind: expected synthetic-shapes or coco, found \"" + kind + "\"");
@@ -34,17 +59,44 @@ std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, boo
 }  // namespace
 
 std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) {
-  if (spec.data.kind == "synthetic-shapes") {
+  const contract::DataSection& data = spec.data;
+  if (data.kind == "synthetic-shapes") {
     return make_synthetic(spec, true);
   }
-  unknown_kind(spec.data.kind);
+  if (data.kind != "coco") {
+    unknown_kind(data.kind);
+  }
+  require_boxes_only(spec);
+  CocoOptions options;
+  options.annotations = given(data.annotations, "data.annotations");
+  options.images = given(data.images, "data.images");
+  options.max_pictures = data.max_pictures;
+  return std::make_shared<CocoDataset>(options);
 }
 
-std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec) {
-  if (spec.data.kind == "synthetic-shapes") {
-    return spec.data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
+std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec,
+                                                   const std::shared_ptr<const Dataset>& training) {
+  const contract::DataSection& data = spec.data;
+  if (data.kind == "synthetic-shapes") {
+    return data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
   }
-  unknown_kind(spec.data.kind);
+  if (data.kind != "coco") {
+    unknown_kind(data.kind);
+  }
+  require_boxes_only(spec);
+  if (data.val_annotations.empty()) {
+    return nullptr;
+  }
+  CocoOptions options;
+  options.annotations = data.val_annotations;
+  options.images =
+      data.val_images.empty() ? given(data.images, "data.val_images") : data.val_images;
+  if (training) {
+    options.categories = categories_of(*training);
+  } else if (!data.annotations.empty() && data.annotations != data.val_annotations) {
+    options.categories = read_coco_annotations(data.annotations).categories;
+  }
+  return std::make_shared<CocoDataset>(options);
 }
 
 }  // namespace batchscope::train

@@ -1,6 +1,8 @@
 # data and metrics
 batchscope_test(tst_data_synthetic engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_loader engine TORCH LIBS batchscope_train LABELS unit)
+batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_data_coco engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_coco_box engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 
 # control and ranks

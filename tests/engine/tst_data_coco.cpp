@@ -1,0 +1,378 @@
+#include "engine/contract/error.h"
+#include "engine/data/coco_annotations.h"
+#include "engine/data/coco_dataset.h"
+#include "engine/data/loader.h"
+#include "engine/data/make_dataset.h"
+
+#include <torch/torch.h>
+
+#include <QtTest>
+
+#include <fstream>
+#include <set>
+
+using namespace batchscope;
+using train::CocoDataset;
+using train::CocoOptions;
+
+namespace {
+
+const std::string kPictures = BATCHSCOPE_FIXTURES "/engine/pictures";
+
+// Three pictures of 21x14 px; ids with gaps, out of order; image 30: a box without area, one that
+// is too thin for float32, one wholly outside, a crowd, a box over the border; image 10: nothing;
+// image 20: two classes.
+const char* const kSmall = R"({"info": {"note": [1, {"images": 3}]}, "licenses": [],
+ "images": [
+  {"id": 30, "file_name": "rgb.jpg", "width": 21, "height": 14, "license": 1},
+  {"id": 10, "file_name": "grey.jpg", "height": 14, "width": 21},
+  {"id": 20, "file_name": "rgb.png"}],
+ "annotations": [
+  {"id": 1, "image_id": 30, "category_id": 90, "bbox": [2, 3, 5, 6], "area": 21.5, "iscrowd": 0,
+   "segmentation": [[2, 3, 7, 3, 7, 9]]},
+  {"id": 2, "image_id": 30, "category_id": 7, "bbox": [4, 4, 0, 5], "area": 0, "iscrowd": 0},
+  {"id": 3, "image_id": 20, "category_id": 18, "bbox": [0.5, 1.5, 10.25, 4]},
+  {"id": 4, "image_id": 30, "category_id": 7, "bbox": [1, 1, 12, 12], "area": 100, "iscrowd": 1,
+   "segmentation": {"size": [14, 21], "counts": [3, 2]}},
+  {"id": 5, "image_id": 30, "category_id": 18, "bbox": [15, 10, 9, 9], "area": 81},
+  {"id": 6, "image_id": 20, "category_id": 7, "bbox": [3, 3, 4, 4], "iscrowd": false, "area": null},
+  {"id": 7, "image_id": 30, "category_id": 18, "bbox": [3, 3, 1e-9, 4], "area": 1},
+  {"id": 8, "image_id": 30, "category_id": 18, "bbox": [40, 3, 5, 4], "area": 20},
+  {"id": 9, "image_id": 99, "category_id": 18, "bbox": [3, 3, 5, 4], "area": 20},
+  {"id": 10, "image_id": 20, "category_id": 55, "bbox": [3, 3, 5, 4], "area": 20}],
+ "categories": [{"id": 90, "name": "toothbrush"}, {"id": 7, "name": "train", "supercategory": "x"},
+  {"id": 18, "name": "dog"}]})";
+
+class TemporaryJson {
+ public:
+  explicit TemporaryJson(const std::string& text) {
+    std::ofstream(path(), std::ios::binary) << text;
+  }
+  std::string path() const { return (folder_.path() + QLatin1String("/a.json")).toStdString(); }
+
+ private:
+  QTemporaryDir folder_;
+};
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) {
+    throw std::logic_error("test: '" + from + "' is not in the text");
+  }
+  return text.replace(at, from.size(), to);
+}
+
+std::string error_of(const std::string& json, const CocoOptions& options = {}) {
+  const TemporaryJson file(json);
+  CocoOptions all = options;
+  all.annotations = file.path();
+  all.images = options.images.empty() ? kPictures : options.images;
+  try {
+    const CocoDataset set(all);
+  } catch (const contract::DataError& e) {
+    return e.what();
+  }
+  return {};
+}
+
+torch::Tensor corners(std::vector<float> v) {
+  const auto rows = static_cast<std::int64_t>(v.size()) / 4;
+  return torch::tensor(v).view({rows, 4});
+}
+
+std::string shared_data() {
+  const QByteArray given = qgetenv("BATCHSCOPE_SHARED_DATA");
+  return given.isEmpty() ? BATCHSCOPE_SOURCE_DIR "/../shared/data" : given.toStdString();
+}
+
+contract::RunSpec spec_of(const std::string& train, const std::string& val) {
+  contract::RunSpec spec;
+  spec.data.kind = "coco";
+  spec.data.annotations = train;
+  spec.data.images = kPictures;
+  spec.data.val_annotations = val;
+  return spec;
+}
+
+}  // namespace
+
+class TestDataCoco : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void gapped_ids_become_labels() {
+    const TemporaryJson file(kSmall);
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    QCOMPARE(set.size(), 3);
+    QVERIFY((set.classes() == std::vector<std::string>{"train", "dog", "toothbrush"}));
+    QCOMPARE(set.category_id(1), 7);
+    QCOMPARE(set.category_id(2), 18);
+    QCOMPARE(set.category_id(3), 90);
+    QCOMPARE(set.image_id(0), 30);
+    QCOMPARE(set.image_id(1), 10);
+    QCOMPARE(set.image_id(2), 20);
+  }
+
+  void boxes_to_train_on() {
+    const TemporaryJson file(kSmall);
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    const train::Sample first = set.get(0), empty = set.get(1), third = set.get(2);
+    QCOMPARE(first.name, std::string("rgb.jpg"));
+    QCOMPARE(first.id, 30);
+    QCOMPARE(first.image.sizes(), (std::vector<std::int64_t>{3, 14, 21}));
+    QVERIFY(torch::equal(first.boxes, corners({2, 3, 7, 9, 15, 10, 21, 14})));
+    QVERIFY(torch::equal(first.labels, torch::tensor(std::vector<std::int64_t>{3, 2})));
+    QCOMPARE(empty.boxes.sizes(), (std::vector<std::int64_t>{0, 4}));
+    QCOMPARE(empty.labels.sizes(), (std::vector<std::int64_t>{0}));
+    QCOMPARE(empty.labels.scalar_type(), torch::kInt64);
+    QVERIFY(torch::equal(third.boxes, corners({0.5, 1.5, 10.75, 5.5, 3, 3, 7, 7})));
+  }
+
+  void truth_is_everything_the_evaluator_needs() {
+    const TemporaryJson file(kSmall);
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    const auto truth = set.truth(0);
+    QCOMPARE(truth.size(), std::size_t{6});
+    QCOMPARE(truth[0].area, 21.5);
+    QCOMPARE(truth[0].label, 3);
+    QVERIFY(truth[2].crowd && !truth[0].crowd);
+    QCOMPARE(truth[3].w, 9.0);
+    QVERIFY(set.truth(1).empty());
+    QCOMPARE(set.truth(2)[0].area, 41.0);
+    QCOMPARE(set.truth(2)[1].area, 16.0);
+    QVERIFY(!set.truth(2)[1].crowd);
+  }
+
+  void warnings_say_what_was_left_out() {
+    const TemporaryJson file(kSmall);
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    QStringList found;
+    for (const std::string& warning : set.warnings()) {
+      found << QString::fromStdString(warning);
+    }
+    const QString all = found.join(QLatin1Char('\n'));
+    QVERIFY2(all.contains(QLatin1String("3 boxes without area left out of training, the first in "
+                                        "'rgb.jpg'.")),
+             qPrintable(all));
+    QVERIFY(all.contains(QLatin1String("1 picture has no box to train on.")));
+    QVERIFY(all.contains(QLatin1String("1 annotation names an image id")));
+    QVERIFY(all.contains(QLatin1String("1 annotation names a category id")));
+    QCOMPARE(found.size(), 4);
+  }
+
+  void pictures_can_be_left_out() {
+    const TemporaryJson file(kSmall);
+    const CocoDataset two({.annotations = file.path(), .images = kPictures, .max_pictures = 2});
+    QCOMPARE(two.size(), 2);
+    const CocoDataset filled({.annotations = file.path(), .images = kPictures, .skip_empty = true});
+    QCOMPARE(filled.size(), 2);
+    QCOMPARE(filled.image_id(1), 20);
+    QVERIFY(two.checksum() != filled.checksum());
+  }
+
+  // FNV-1a of the bytes "{…}" followed by each file name and its zero, done in Python.
+  void checksum_covers_annotations_and_pictures() {
+    const TemporaryJson file(kSmall), longer(std::string(kSmall) + "\n");
+    const CocoDataset a({.annotations = file.path(), .images = kPictures});
+    const CocoDataset b({.annotations = longer.path(), .images = kPictures});
+    const std::string names("rgb.jpg\0grey.jpg\0rgb.png\0", 25);
+    std::uint64_t hash = 14695981039346656037ULL;
+    for (const char c : std::string(kSmall) + names) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    }
+    QCOMPARE(QString::fromStdString(a.checksum()),
+             QStringLiteral("%1").arg(hash, 16, 16, QLatin1Char('0')));
+    QVERIFY(a.checksum() != b.checksum());
+  }
+
+  void errors_name_file_entry_and_place_data() {
+    QTest::addColumn<QString>("from");
+    QTest::addColumn<QString>("to");
+    QTest::addColumn<QString>("said");
+    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
+      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
+                          << QString::fromLatin1(said);
+    };
+    row("comma missing",
+        "\"images\": [\n",
+        "\"images\" [\n",
+        "not valid JSON at line 2, column 11");
+    row("cut off", ",\n  {\"id\": 18, \"name\": \"dog\"}]}", "", "unexpected end of input");
+    row("three numbers", "[2, 3, 5, 6]", "[2, 3, 5]", "annotations[0].bbox: expected four numbers");
+    row("five numbers", "[2, 3, 5, 6]", "[2, 3, 5, 6, 7]", "annotations[0].bbox: expected four");
+    row("text in a box", "[4, 4, 0, 5]", "[4, \"4\", 0, 5]", "annotations[1].bbox: expected four");
+    row("no box", "\"bbox\": [4, 4, 0, 5], ", "", "annotations[1] has no bbox");
+    row("box is null", "[4, 4, 0, 5]", "null", "annotations[1].bbox: expected four numbers");
+    row("id is text",
+        "\"image_id\": 20",
+        "\"image_id\": \"20\"",
+        "line 10, column 28 (byte 531): annotations[2].image_id: expected a whole number");
+    row("id is broken",
+        "\"category_id\": 90",
+        "\"category_id\": 9.5",
+        "annotations[0].category_id: expected a whole number");
+    row("name is a number", "\"rgb.png\"", "5", "images[2].file_name: expected a text");
+    row("no name", ", \"name\": \"dog\"", "", "categories[2] has no name");
+    row("list is an object",
+        "\"licenses\": [],",
+        "\"licenses\": [], \"images\": {},",
+        "'images' is an object; expected a list");
+    row("entry is a number",
+        "{\"id\": 18, \"name\": \"dog\"}",
+        "18",
+        "categories[2] is a single value; expected an object");
+    row("image twice",
+        "\"id\": 10, \"file_name\"",
+        "\"id\": 30, \"file_name\"",
+        "image id 30 twice");
+    row("category twice", "\"id\": 18, \"name\"", "\"id\": 7, \"name\"", "category id 7 twice");
+    row("no annotations", "\"annotations\"", "\"others\"", "no list 'annotations'");
+    row("picture missing", "\"grey.jpg\"", "\"gone.jpg\"", "the first is 'gone.jpg'");
+  }
+  void errors_name_file_entry_and_place() {
+    QFETCH(QString, from);
+    QFETCH(QString, to);
+    QFETCH(QString, said);
+    const auto error =
+        QString::fromStdString(error_of(replaced(kSmall, from.toStdString(), to.toStdString())));
+    QVERIFY2(error.contains(said), qPrintable(error));
+    QVERIFY2(error.contains(QLatin1String("a.json'")), qPrintable(error));
+  }
+
+  void whole_file_errors() {
+    QVERIFY(error_of("").find("not valid JSON") != std::string::npos);
+    QVERIFY(error_of("[]").find("is a list; expected an object") != std::string::npos);
+    QVERIFY(error_of("7").find("expected an object") != std::string::npos);
+    QVERIFY(error_of("{}").find("no list 'images'") != std::string::npos);
+    QVERIFY(error_of(R"({"images":[],"annotations":[],"categories":[{"id":1,"name":"a"}]})")
+                .find("no pictures") != std::string::npos);
+    QVERIFY(
+        error_of(R"({"images":[{"id":1,"file_name":"rgb.jpg"}],"annotations":[],"categories":[]})")
+            .find("no categories") != std::string::npos);
+    QVERIFY(error_of(kSmall, {.images = "/nowhere"}).find("'/nowhere' cannot be read") !=
+            std::string::npos);
+    QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/nowhere/a.json"), contract::DataError);
+    QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/"), contract::DataError);
+  }
+
+  void picture_of_another_size_is_an_error() {
+    const TemporaryJson file(replaced(kSmall, "\"width\": 21", "\"width\": 22"));
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    try {
+      set.get(0);
+      QFAIL("accepted");
+    } catch (const contract::DataError& e) {
+      QVERIFY(std::string(e.what()).find("rgb.jpg' has 21x14 pixels") != std::string::npos);
+      QVERIFY(std::string(e.what()).find("22x14") != std::string::npos);
+    }
+    QVERIFY(set.get(2).image.defined());
+  }
+
+  void corrupt_picture_comes_out_of_the_loader() {
+    QTemporaryDir folder;
+    for (const char* name : {"rgb.jpg", "grey.jpg", "rgb.png"}) {
+      QFile source(QString::fromStdString(kPictures + "/" + name));
+      QVERIFY(source.open(QIODevice::ReadOnly));
+      QByteArray bytes = source.readAll();
+      QFile copy(folder.filePath(QString::fromLatin1(name)));
+      QVERIFY(copy.open(QIODevice::WriteOnly));
+      copy.write(std::string(name) == "grey.jpg" ? bytes.left(bytes.size() / 2) : bytes);
+    }
+    const TemporaryJson file(kSmall);
+    const auto set = std::make_shared<CocoDataset>(
+        CocoOptions{.annotations = file.path(), .images = folder.path().toStdString()});
+    train::TransformOptions transform;
+    transform.input.mean = transform.input.std = {0.5, 0.5, 0.5};
+    train::Loader loader(set, 1, transform, 1);
+    loader.announce(train::plan_step(0, 3, 1, 3, 0, 1));
+    int errors = 0;
+    for (int i = 0; i < 3; ++i) {
+      try {
+        loader.next();
+      } catch (const contract::DataError& e) {
+        ++errors;
+        QVERIFY(std::string(e.what()).find("grey.jpg' is a damaged JPEG") != std::string::npos);
+      }
+    }
+    QCOMPARE(errors, 1);
+  }
+
+  void validation_labels_are_the_training_sets() {
+    const TemporaryJson training(kSmall);
+    const TemporaryJson validation(
+        R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+            "annotations": [{"image_id": 1, "category_id": 18, "bbox": [1, 1, 5, 5]}],
+            "categories": [{"id": 18, "name": "dog"}]})");
+    const contract::RunSpec spec = spec_of(training.path(), validation.path());
+    const auto train_set = train::make_training_set(spec);
+    for (const auto& given : {train_set, std::shared_ptr<const train::Dataset>()}) {
+      const auto set = train::make_validation_set(spec, given);
+      QCOMPARE(set->classes().size(), std::size_t{3});
+      QCOMPARE(set->truth(0)[0].label, 2);
+      QCOMPARE(set->category_id(2), 18);
+    }
+    contract::RunSpec alone = spec;
+    alone.data.annotations.clear();
+    QCOMPARE(train::make_validation_set(alone)->truth(0)[0].label, 1);
+    alone.data.val_annotations.clear();
+    QVERIFY(train::make_validation_set(alone) == nullptr);
+    const TemporaryJson other(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+            "annotations": [], "categories": [{"id": 18, "name": "cat"}]})");
+    QVERIFY_EXCEPTION_THROWN(train::make_validation_set(spec_of(training.path(), other.path())),
+                             contract::DataError);
+  }
+
+  void spec_keys_are_named() {
+    const auto field_of = [](const contract::RunSpec& spec) -> std::string {
+      try {
+        train::make_training_set(spec);
+      } catch (const contract::SpecError& e) {
+        return e.field();
+      }
+      return {};
+    };
+    contract::RunSpec spec = spec_of("", "");
+    QCOMPARE(field_of(spec), std::string("data.annotations"));
+    spec.data.masks = true;
+    QCOMPARE(field_of(spec), std::string("data.masks"));
+    spec.data.kind = "voc";
+    QCOMPARE(field_of(spec), std::string("data.kind"));
+  }
+
+  // Counts of the files, taken with Python's json module.
+  void real_sets() {
+    const std::string folder = shared_data();
+    if (!QFileInfo::exists(QString::fromStdString(folder))) {
+      QSKIP("the shared data (bccd, coco64) is not here");
+    }
+    const CocoDataset bccd(
+        {.annotations = folder + "/bccd/instances_train.json", .images = folder + "/bccd/images"});
+    QCOMPARE(bccd.size(), 205);
+    QVERIFY((bccd.classes() == std::vector<std::string>{"RBC", "WBC", "Platelets"}));
+    std::size_t boxes = 0;
+    for (std::int64_t i = 0; i < bccd.size(); ++i) {
+      boxes += bccd.truth(i).size();
+    }
+    QCOMPARE(boxes, std::size_t{2804});
+    const CocoDataset coco({.annotations = folder + "/coco64/instances_val.json",
+                            .images = folder + "/coco64/images_val"});
+    QCOMPARE(coco.size(), 64);
+    QCOMPARE(coco.classes().size(), std::size_t{80});
+    QCOMPARE(coco.category_id(12), 13);
+    std::int64_t crowds = 0, kept = 0;
+    for (std::int64_t i = 0; i < coco.size(); ++i) {
+      for (const auto& t : coco.truth(i)) {
+        crowds += t.crowd ? 1 : 0;
+      }
+      const train::Sample sample = coco.get(i);
+      kept += sample.boxes.size(0);
+      QVERIFY((sample.boxes.numel() == 0 ||
+               (sample.boxes.slice(1, 2) - sample.boxes.slice(1, 0, 2)).min().item<float>() > 0));
+    }
+    QCOMPARE(crowds, 4);
+    QCOMPARE(kept, 439);
+  }
+};
+
+QTEST_GUILESS_MAIN(TestDataCoco)
+#include "tst_data_coco.moc"

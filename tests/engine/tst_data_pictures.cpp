@@ -1,0 +1,150 @@
+#include "engine/contract/error.h"
+#include "engine/data/image_file.h"
+
+#include <torch/torch.h>
+
+#include <QtTest>
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <iterator>
+
+using namespace batchscope;
+using nlohmann::json;
+
+namespace {
+
+const std::string kFolder = BATCHSCOPE_FIXTURES "/engine/pictures/";
+
+json read_json(const std::string& name) {
+  std::ifstream file(kFolder + name);
+  return json::parse(file);
+}
+
+std::vector<std::uint8_t> bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// The sentence of the DataError, or empty when the picture was decoded.
+std::string error_of(std::span<const std::uint8_t> bytes) {
+  try {
+    train::decode_picture(bytes, "some/picture.x");
+  } catch (const contract::DataError& e) {
+    return e.what();
+  }
+  return {};
+}
+
+std::string shared_data() {
+  const QByteArray given = qgetenv("BATCHSCOPE_SHARED_DATA");
+  return given.isEmpty() ? BATCHSCOPE_SOURCE_DIR "/../shared/data" : given.toStdString();
+}
+
+}  // namespace
+
+class TestDataPictures : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  // Values made by PIL; see make_pictures.py.
+  void decodes_as_pil_data() {
+    QTest::addColumn<QByteArray>("rgb");
+    QTest::addColumn<int>("width");
+    QTest::addColumn<int>("height");
+    const json all = read_json("pictures.json");
+    QCOMPARE(all.size(), std::size_t{15});
+    for (const auto& [name, p] : all.items()) {
+      QTest::newRow(name.c_str()) << QByteArray::fromHex(QByteArray::fromStdString(p["rgb"]))
+                                  << p["width"].get<int>() << p["height"].get<int>();
+    }
+  }
+  void decodes_as_pil() {
+    QFETCH(QByteArray, rgb);
+    QFETCH(int, width);
+    QFETCH(int, height);
+    const torch::Tensor image = train::read_picture(kFolder + QTest::currentDataTag());
+    QCOMPARE(image.sizes(), (std::vector<std::int64_t>{3, height, width}));
+    const torch::Tensor expected =
+        torch::from_blob(rgb.data(), {height, width, 3}, torch::kUInt8).permute({2, 0, 1});
+    QVERIFY(torch::equal(image, expected));
+  }
+
+  void cut_and_damaged_files_are_errors_data() {
+    QTest::addColumn<QString>("file");
+    for (const char* name :
+         {"rgb.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "rgb.png", "interlaced.png"}) {
+      QTest::newRow(name) << QString::fromLatin1(name);
+    }
+  }
+  void cut_and_damaged_files_are_errors() {
+    QFETCH(QString, file);
+    const auto whole = bytes_of(kFolder + file.toStdString());
+    QVERIFY(error_of(whole).empty());
+    // The last bytes are the end marker or the IEND chunk, without which all pixels are there.
+    const std::size_t tail = file.endsWith(QLatin1String("png")) ? 12 : 2;
+    for (std::size_t length = 1; length < whole.size() - tail - 4; ++length) {
+      const std::string error = error_of(std::span(whole).first(length));
+      QVERIFY2(error.find("'some/picture.x'") != std::string::npos,
+               qPrintable(QString::number(length)));
+    }
+    QVERIFY(error_of(std::span(whole).first(whole.size() / 2)).find("damaged") !=
+            std::string::npos);
+  }
+
+  // Whatever the bytes are, the answer is a picture or a DataError.
+  void wrong_bytes_never_crash() {
+    int errors = 0, decoded = 0;
+    for (const char* name : {"rgb.jpg", "progressive.jpg", "rgb.png", "palette.png", "rgb16.png"}) {
+      const auto whole = bytes_of(kFolder + name);
+      for (std::size_t i = 8; i < whole.size(); ++i) {
+        for (const std::uint8_t flip : {0x01, 0x80, 0xff}) {
+          auto bytes = whole;
+          bytes[i] = static_cast<std::uint8_t>(bytes[i] ^ flip);
+          (error_of(bytes).empty() ? decoded : errors) += 1;
+        }
+      }
+    }
+    QVERIFY(errors > 100 && decoded > 100);
+  }
+
+  void other_files_are_named() {
+    const auto sentence = [](const std::string& path) -> std::string {
+      try {
+        train::read_picture(path);
+      } catch (const contract::DataError& e) {
+        return e.what();
+      }
+      return {};
+    };
+    const std::string missing = sentence(kFolder + "none.jpg");
+    QVERIFY(missing.find("none.jpg' does not exist") != std::string::npos);
+    const std::string text = sentence(kFolder + "make_pictures.py");
+    QVERIFY(text.find("make_pictures.py' is neither a JPEG nor a PNG") != std::string::npos);
+    QVERIFY(!sentence(kFolder).empty());
+    QVERIFY(error_of({}).find("empty") != std::string::npos);
+  }
+
+  // Sums of each colour made by PIL over pictures that are not part of this repository.
+  void real_pictures_equal_pil() {
+    const std::string folder = shared_data();
+    if (!QFileInfo::exists(QString::fromStdString(folder))) {
+      QSKIP("the shared data (bccd, coco64) is not here");
+    }
+    const json all = read_json("real.json");
+    QVERIFY(all.size() >= 12);
+    for (const auto& [name, expected] : all.items()) {
+      const torch::Tensor image = train::read_picture(folder + "/" + name);
+      QCOMPARE(image.size(2), expected[0].get<std::int64_t>());
+      QCOMPARE(image.size(1), expected[1].get<std::int64_t>());
+      for (int c = 0; c < 3; ++c) {
+        QCOMPARE(image[c].sum().item<std::int64_t>(),
+                 expected[static_cast<std::size_t>(2 + c)].get<std::int64_t>());
+      }
+    }
+  }
+};
+
+QTEST_GUILESS_MAIN(TestDataPictures)
+#include "tst_data_pictures.moc"
