@@ -84,7 +84,7 @@ QString Launcher::findEngine(const QString& setting) {
   };
   if (!setting.isEmpty() && usable(setting))
     return QFileInfo(setting).absoluteFilePath();
-  const auto beside = QCoreApplication::applicationDirPath() + QLatin1Char('/') + kEngineName;
+  auto beside = QCoreApplication::applicationDirPath() + QLatin1Char('/') + kEngineName;
   if (usable(beside))
     return beside;
   return QStandardPaths::findExecutable(kEngineName);

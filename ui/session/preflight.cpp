@@ -16,7 +16,7 @@ namespace {
 
 using Level = PreflightItem::Level;
 
-constexpr std::int64_t kMegabyte = 1000 * 1000;
+constexpr std::int64_t kMegabyte = 1'000'000;
 constexpr std::int64_t kDiskError = 500 * kMegabyte;
 constexpr std::int64_t kDiskWarning = 2000 * kMegabyte;
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <tuple>
 #include <vector>
 
 namespace batchscope::session {
@@ -15,13 +16,16 @@ namespace batchscope::session {
 struct CurveKey {
   int series = 0;
   int thousandths = 0;
-  auto operator<=>(const CurveKey&) const = default;
+  bool operator==(const CurveKey&) const = default;
+  bool operator<(const CurveKey& other) const {
+    return std::tie(series, thousandths) < std::tie(other.series, other.thousandths);
+  }
   double weight() const { return thousandths / 1000.0; }
 };
 struct CurveWant {
   CurveKey key;
   XKind kind = XKind::kStep;
-  auto operator<=>(const CurveWant&) const = default;
+  bool operator==(const CurveWant&) const = default;
 };
 
 /// What is in memory of one run. The worker alone changes it; it builds aside and holds the lock
