@@ -18,6 +18,7 @@ struct LaunchEnv {
   bool external = false;    // started by torchrun or Slurm: rank variables were set
   bool supervised = false;  // started by our supervisor: rank variables were set by it
   int store_fd = -1;        // rank 0 under our supervisor: the listening socket at master_port
+  int lock_fd = -1;         // rank 0 under our supervisor: the run's lock, if it holds one
 };
 /// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT, else Slurm's variables; none set:
 /// one process, not external. Throws contract::SpecError naming the variable that is malformed or

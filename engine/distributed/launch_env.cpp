@@ -64,6 +64,10 @@ std::int64_t slurm_port() {
   return 20000 + (job * 31 + step) % 12000;
 }
 
+int descriptor(const std::string& name) {
+  return variable(name) ? int(integer(name, 0, 1 << 20)) : -1;
+}
+
 LaunchEnv torchrun_env() {
   LaunchEnv env;
   read_ranks(env, "RANK", "WORLD_SIZE", "LOCAL_RANK");
@@ -78,8 +82,9 @@ LaunchEnv torchrun_env() {
     }
     env.master_address = *variable("MASTER_ADDR");
   }
-  if (env.supervised && env.rank == 0 && variable("BATCHSCOPE_STORE_FD")) {
-    env.store_fd = int(integer("BATCHSCOPE_STORE_FD", 0, 1 << 20));
+  if (env.supervised && env.rank == 0) {
+    env.store_fd = descriptor("BATCHSCOPE_STORE_FD");
+    env.lock_fd = descriptor("BATCHSCOPE_LOCK_FD");
   }
   return env;
 }

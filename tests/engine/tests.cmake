@@ -8,3 +8,5 @@ batchscope_test(tst_coco_box engine TORCH LIBS batchscope_train nlohmann_json::n
 # control and ranks
 batchscope_test(tst_control_server engine LIBS batchscope_train LABELS unit)
 batchscope_test(tst_gradient_sync engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process TIMEOUT 400)
+batchscope_test(tst_group engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process)
+batchscope_test(tst_supervisor engine TORCH LIBS batchscope_train LABELS process)

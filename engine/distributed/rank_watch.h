@@ -1,0 +1,21 @@
+#pragma once
+
+#include "engine/distributed/group.h"
+
+#include <chrono>
+
+namespace batchscope::train {
+
+/// Call once, early in a rank's main thread: from then on SIGTERM and SIGINT are requests to stop
+/// instead of an end, SIGPIPE is ignored, and, under our supervisor, its death is such a request
+/// too, after which the process is ended with code 5 if it has not done so within `limit`.
+void watch_rank(const LaunchEnv& env, std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+/// Requests to stop so far: 0 none, 1 stop and save, 2 or more stop now. Only rank 0 should act on
+/// it, by the command `stop` that all ranks agree on. Any thread; costs nothing.
+int stop_requests();
+
+/// Whether our supervisor has died. Any thread; costs nothing.
+bool supervisor_gone();
+
+}  // namespace batchscope::train

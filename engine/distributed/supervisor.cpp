@@ -1,0 +1,234 @@
+#include "engine/distributed/supervisor.h"
+
+#include "engine/contract/error.h"
+#include "engine/distributed/rank_process.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+namespace batchscope::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using contract::ExitCode;
+
+bool is_one_of(int code, std::initializer_list<ExitCode> codes) {
+  return std::any_of(codes.begin(), codes.end(), [&](ExitCode c) { return int(c) == code; });
+}
+
+/// Ends that all ranks come to together.
+bool is_agreed(int code) {
+  return is_one_of(code, {ExitCode::kDone, ExitCode::kNonFinite, ExitCode::kInterrupted});
+}
+/// Errors of one rank that say more than that it was lost.
+bool is_own_error(int code) {
+  return is_one_of(code, {ExitCode::kUsage, ExitCode::kData, ExitCode::kStorage});
+}
+
+/// Signals come to sigtimedwait instead of to handlers while a job runs.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigemptyset(&held_);
+    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
+      sigaddset(&held_, signal);
+    }
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &plain, &child_);  // if it were ignored, exit codes would be lost
+    pthread_sigmask(SIG_BLOCK, &held_, &before_);
+  }
+  ~SignalsHeld() {
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    sigaction(SIGCHLD, &child_, nullptr);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  /// The next signal, or 0 after a tenth of a second.
+  int next() const {
+    const timespec limit{0, 100000000};
+    const int signal = sigtimedwait(&held_, nullptr, &limit);
+    return signal > 0 ? signal : 0;
+  }
+
+ private:
+  sigset_t held_{}, before_{};
+  struct sigaction child_ {};
+};
+
+class Job {
+ public:
+  Job(const SupervisorOptions& options, const std::vector<std::string>& arguments)
+      : options_(options) {
+    end_.ranks.resize(std::size_t(options.ranks));
+    pids_.assign(std::size_t(options.ranks), -1);
+    try {
+      const StoreSocket store;
+      for (std::int64_t rank = 0; rank < options.ranks; ++rank) {
+        end_.ranks[std::size_t(rank)].rank = rank;
+        pids_[std::size_t(rank)] = start_rank(options, arguments, rank, store);
+      }
+    } catch (...) {
+      kill_and_reap();
+      throw;
+    }
+  }
+  ~Job() { kill_and_reap(); }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  JobEnd run(const SignalsHeld& signals, int& stops) {
+    while (alive() > 0) {
+      const int signal = signals.next();
+      if (signal != 0 && signal != SIGCHLD) {
+        ++stops;
+        send(stops < 3 ? SIGTERM : SIGKILL);
+      }
+      reap(stops);
+      escalate();
+    }
+    conclude(stops);
+    return end_;
+  }
+
+ private:
+  std::ptrdiff_t alive() const {
+    return std::count_if(pids_.begin(), pids_.end(), [](pid_t pid) { return pid > 0; });
+  }
+  void send(int signal) {
+    for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
+      if (pids_[rank] > 0) {
+        kill(pids_[rank], signal);
+        end_.ranks[rank].forced = end_.ranks[rank].forced || signal == SIGKILL;
+      }
+    }
+  }
+  void kill_and_reap() {
+    send(SIGKILL);
+    for (pid_t& pid : pids_) {
+      if (pid > 0) {
+        waitpid(pid, nullptr, 0);
+        pid = -1;
+      }
+    }
+  }
+  void reap(int stops) {
+    for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
+      int status = 0;
+      if (pids_[rank] <= 0 || waitpid(pids_[rank], &status, WNOHANG) != pids_[rank]) {
+        continue;
+      }
+      pids_[rank] = -1;
+      RankExit& ended = end_.ranks[rank];
+      ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+      ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      note(ended, stops);
+    }
+  }
+  /// Several may be found dead at once: a rank that lost another is not why the job ended.
+  static int weight(const RankExit& exit) {
+    if (exit.forced || is_agreed(exit.code)) {
+      return 0;
+    }
+    return exit.code == int(ExitCode::kPeer) ? 1 : 2;
+  }
+  void note(const RankExit& ended, int stops) {
+    if (weight(ended) > (first_ ? weight(*first_) : 0)) {
+      first_ = ended;
+    }
+    const bool asked = stops > 0 && ended.signal == SIGTERM;  // it had no handler yet
+    if (asked || weight(ended) > 0 || ended.rank == 0) {
+      begin_end(ended.rank == 0 && weight(ended) == 0);
+    }
+  }
+  /// From now on the ranks that are left have the grace to end. After an agreed end of rank 0 they
+  /// are at it already.
+  void begin_end(bool quietly) {
+    if (alive() == 0) {
+      return;
+    }
+    if (!quietly && !asked_) {
+      asked_ = true;
+      send(SIGTERM);
+    }
+    if (!deadline_) {
+      deadline_ = Clock::now() + options_.grace;
+    }
+  }
+  void escalate() {
+    if (!deadline_ || Clock::now() < *deadline_) {
+      return;
+    }
+    if (!asked_) {
+      deadline_.reset();
+      begin_end(false);
+    } else {
+      send(SIGKILL);
+    }
+  }
+  void conclude(int stops) {
+    const RankExit& zero = end_.ranks.front();
+    const bool by_itself = zero.code >= 0 && (is_agreed(zero.code) || is_own_error(zero.code) ||
+                                              zero.code == int(ExitCode::kPeer));
+    end_.rank0_lost = !by_itself;
+    if (first_) {
+      end_.reason = first_->text();
+      end_.code = is_own_error(first_->code) ? first_->code : int(ExitCode::kPeer);
+      if (stops > 0 && first_->signal == SIGTERM) {
+        end_.code = int(ExitCode::kInterrupted);
+      }
+    } else if (by_itself) {
+      end_.code = zero.code;
+    } else {
+      end_.reason = zero.text();
+      end_.code = int(stops >= 3 ? ExitCode::kInterrupted : ExitCode::kPeer);
+    }
+  }
+
+  const SupervisorOptions& options_;
+  std::vector<pid_t> pids_;
+  JobEnd end_;
+  std::optional<RankExit> first_;  // what went wrong first
+  std::optional<Clock::time_point> deadline_;
+  bool asked_ = false;  // SIGTERM was sent because the job is over
+};
+
+}  // namespace
+
+std::string RankExit::text() const {
+  const std::string who = "rank " + std::to_string(rank);
+  if (signal != 0) {
+    return who + (forced ? " did not end and was killed"
+                         : " was killed by signal " + std::to_string(signal) + " (" +
+                               strsignal(signal) + ")");
+  }
+  return code == 127 ? who + " could not be started"
+                     : who + " ended with exit code " + std::to_string(code);
+}
+
+JobEnd supervise(const SupervisorOptions& options) {
+  const SignalsHeld signals;
+  int stops = 0;
+  std::vector<std::string> arguments = options.arguments;
+  for (std::int64_t restarts = 0;; ++restarts) {
+    const JobEnd end = Job(options, arguments).run(signals, stops);
+    if (end.rank0_lost && options.on_rank0_lost) {
+      options.on_rank0_lost(end);
+    }
+    if (end.code != int(ExitCode::kPeer) || stops > 0 || restarts >= options.restarts ||
+        !options.restart_arguments) {
+      return end;
+    }
+    auto next = options.restart_arguments(end);
+    if (!next) {
+      return end;
+    }
+    arguments = std::move(*next);
+  }
+}
+
+}  // namespace batchscope::train
