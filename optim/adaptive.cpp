@@ -38,8 +38,8 @@ void AdaptiveOptimizer::reset() {
   const std::int64_t t = state_.t;
   state_ = State{};
   state_.t = t;
-  state_.m = zeros();
-  state_.v = zeros();
+  state_.m = layout_.zeros();
+  state_.v = layout_.zeros();
 }
 
 double AdaptiveOptimizer::largest_norm() const {
@@ -81,9 +81,12 @@ AdaptiveOptimizer::Blends AdaptiveOptimizer::blends(const State& state) const {
   return b;
 }
 
-bool AdaptiveOptimizer::dead(const torch::Tensor& moment, double grad_norm, double c) const {
+bool AdaptiveOptimizer::dead(const torch::Tensor& m,
+                             std::size_t k,
+                             double grad_norm,
+                             double c) const {
   return adapts() && options_.skip_dead && grad_norm == 0 &&
-         (c < kForgotten || !moment.any().item<bool>());
+         (c < kForgotten || !layout_.piece(m, k).any().item<bool>());
 }
 
 double AdaptiveOptimizer::trust(double weight_norm, double update_norm) const {
@@ -100,13 +103,12 @@ Direction AdaptiveOptimizer::advance(State& state, StepInput& input) const {
   d.pmd_c = b.c;
   d.beta1 = b.read1.keep;
   d.beta2 = b.read2.keep;
-  d.trust.assign(count(), 1.0);
-  d.adapted.assign(count(), false);
-  std::vector<bool> skip(count(), false);
-  const auto history = pieces(state.m);
-  for (std::size_t k = 0; k < count(); ++k) {
+  d.trust.assign(layout_.count(), 1.0);
+  d.adapted.assign(layout_.count(), false);
+  std::vector<bool> skip(layout_.count(), false);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
     // Asked of the history before this update; b.c scales it.
-    skip[k] = dead(history[k], input.grad_norm[k], b.c);
+    skip[k] = dead(state.m, k, input.grad_norm[k], b.c);
   }
   double mass1 = b.read1.mass(state.mass1), mass2 = b.read2.mass(state.mass2);
   d.n_eff_m = math::effective_count(mass1, b.read1.squares(state.squares1));
@@ -134,9 +136,9 @@ Direction AdaptiveOptimizer::advance(State& state, StepInput& input) const {
     decaying(d.direction).add_(decaying(input.w), options_.weight_decay);
   }
   if (adapts()) {
-    d.norm = norms(d.direction);
+    d.norm = layout_.norms(d.direction);
   }
-  for (std::size_t k = 0; k < count(); ++k) {
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
     if (adapts() && !excluded(k) && (options_.weight_decay != 0 || options_.always_adapt)) {
       d.trust[k] = trust(input.weight_norm[k], d.norm[k]);
       d.adapted[k] = !skip[k];
@@ -155,7 +157,7 @@ void AdaptiveOptimizer::options_change(const Options& next) {
 std::vector<CanonicalState> AdaptiveOptimizer::canonical() const {
   const torch::NoGradGuard no_grad;
   if (state_.mass1 == 0) {
-    return std::vector<CanonicalState>(count());
+    return std::vector<CanonicalState>(layout_.count());
   }
   Means means{state_.m / state_.mass1, torch::Tensor(), state_.mass1, 0, state_.squares1, 0};
   if (state_.mass2 > 0) {
@@ -180,7 +182,7 @@ void AdaptiveOptimizer::set_canonical(const std::vector<CanonicalState>& list) {
   if (!means.v.defined()) {
     // A prior worth ten updates, above which |mhat|/sqrt(vhat) < 1 holds for every element.
     means.v = means.m.square();
-    for (const torch::Tensor& piece : pieces(means.v)) {
+    for (const torch::Tensor& piece : layout_.pieces(means.v)) {
       if (piece.numel() > 0) {
         piece.add_(piece.mean());
       }
@@ -213,7 +215,7 @@ torch::Tensor AdaptiveOptimizer::precondition(std::int64_t parameter,
                                               const torch::Tensor& grad,
                                               double scale) const {
   const torch::NoGradGuard no_grad;
-  const torch::Tensor v = piece_of(state_.v, parameter);
+  const torch::Tensor v = layout_.piece_of(state_.v, parameter);
   const torch::Tensor g = grad.to(v.scalar_type()) * scale;
   // v as it will be after this update, without bias correction (algorithms.md 2.5).
   return g / blended_square(v, g, blends(state_).read2).sqrt_().add_(options_.eps);

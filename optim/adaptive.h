@@ -39,7 +39,7 @@ class AdaptiveOptimizer : public FlatOptimizer {
   std::int64_t phase_now(const State& state) const;
   Blends blends(const State& state) const;
   /// True for a tensor without gradient and history: its update would be decay alone.
-  bool dead(const torch::Tensor& moment, double grad_norm, double c) const;
+  bool dead(const torch::Tensor& m, std::size_t k, double grad_norm, double c) const;
   double trust(double weight_norm, double update_norm) const;
   void reset();
 };

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "optim/layout.h"
 #include "optim/optimizer.h"
 
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,9 +44,7 @@ struct Direction {
   double pmd_c = 1, beta1 = 0, beta2 = 0, n_eff_m = 0, n_eff_v = 0;
 };
 
-/// Parts that all methods share: the layout (all tensors end to end, so that an element update is
-/// a handful of operations on one tensor), clipping, the guard, reports, saving. Tensors of one
-/// dimension or none come last, so what the trust-ratio methods adapt is one contiguous part.
+/// Parts that all methods share: clipping, the guard, reports, saving.
 class FlatOptimizer : public Optimizer {
  public:
   FlatOptimizer(const Options& options,
@@ -78,22 +76,10 @@ class FlatOptimizer : public Optimizer {
   /// Norm of a gradient above which the state would overflow.
   virtual double largest_norm() const = 0;
 
-  std::size_t count() const { return order_.size(); }
-  /// Flat copy of tensors in parameter order; undefined counts as zero.
-  torch::Tensor flatten(const std::vector<torch::Tensor>& tensors) const;
-  torch::Tensor weights() const;
-  /// Views of a flat tensor in layout order, with the shapes of the parameters.
-  std::vector<torch::Tensor> pieces(const torch::Tensor& flat) const;
-  /// View of one parameter's part.
-  torch::Tensor piece_of(const torch::Tensor& flat, std::int64_t parameter) const;
-  /// All views in parameter order.
-  std::vector<torch::Tensor> by_parameter(const torch::Tensor& flat) const;
-  std::vector<double> norms(const torch::Tensor& flat) const;
   /// True for tensors that exclude_1d excludes.
-  bool excluded(std::size_t i) const { return excluding() && begins_[i] >= matrices_; }
+  bool excluded(std::size_t i) const { return excluding() && !layout_.is_matrix(i); }
   /// The part of a flat tensor that decays.
   torch::Tensor decaying(const torch::Tensor& flat) const;
-  torch::Tensor zeros() const;
   /// Mean gradients with one mass: the largest of the list. Shapes are checked.
   struct Means {
     torch::Tensor m, v;  // flat; undefined if no tensor has one
@@ -104,6 +90,7 @@ class FlatOptimizer : public Optimizer {
   std::vector<CanonicalState> canonical_of(const Means& means) const;
 
   Options options_;
+  Layout layout_;
   State state_;
 
  private:
@@ -118,17 +105,8 @@ class FlatOptimizer : public Optimizer {
   /// Root of the sum of squares of values over the tensors of each module.
   std::vector<double> per_module(const std::vector<double>& values) const;
 
-  std::vector<Parameter> parameters_;
   std::int64_t modules_ = 0;
-  std::vector<std::size_t> order_;  // layout position -> parameter
-  std::vector<std::int64_t> sizes_, begins_;
-  std::int64_t matrices_ = 0;  // elements of the tensors with two dimensions or more
-  std::int64_t total_ = 0;
-  torch::TensorOptions tensor_options_;
   bool diagnostics_ = true;
 };
-
-/// Throws std::invalid_argument naming the option that is out of range.
-void check_options(const Options& options);
 
 }  // namespace batchscope::optim

@@ -40,10 +40,10 @@ bool is_momentum(Method method) {
 std::vector<std::pair<std::string, torch::Tensor>> FlatOptimizer::save() const {
   std::vector<std::pair<std::string, torch::Tensor>> out;
   const bool momentum = is_momentum(options_.method), lars = options_.method == Method::kLars;
-  const auto m = pieces(state_.m);
-  const auto v = momentum ? m : pieces(state_.v);
-  for (std::size_t k = 0; k < count(); ++k) {
-    const std::string base = "state/" + parameters_[order_[k]].name + "/";
+  const auto m = layout_.pieces(state_.m);
+  const auto v = momentum ? m : layout_.pieces(state_.v);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    const std::string base = "state/" + layout_.name(k) + "/";
     out.emplace_back(base + (momentum ? "buf" : "m"), m[k].clone());
     if (!momentum) {
       out.emplace_back(base + "v", v[k].clone());
@@ -71,15 +71,15 @@ void FlatOptimizer::load(const std::vector<std::pair<std::string, torch::Tensor>
   State next = state_;
   const auto gather = [&](const char* what) {
     std::vector<torch::Tensor> list;
-    for (const Parameter& p : parameters_) {
+    for (const Parameter& p : layout_.parameters()) {
       list.push_back(entry(entries, "state/" + p.name + "/" + what));
     }
-    return flatten(list);
+    return layout_.flatten(list);
   };
   next.m = gather(momentum ? "buf" : "m");
   next.v = momentum ? torch::Tensor() : gather("v");
-  for (std::size_t k = 0; k < count() && lars; ++k) {
-    const std::string base = "state/" + parameters_[order_[k]].name + "/";
+  for (std::size_t k = 0; k < layout_.count() && lars; ++k) {
+    const std::string base = "state/" + layout_.name(k) + "/";
     next.ratio[k] = number(entries, base + "ratio");
     next.folded[k] = number(entries, base + "folded");
   }
@@ -95,9 +95,10 @@ void FlatOptimizer::load(const std::vector<std::pair<std::string, torch::Tensor>
 }
 
 FlatOptimizer::Means FlatOptimizer::means_of(const std::vector<CanonicalState>& list) const {
-  if (list.size() != count()) {
-    throw std::invalid_argument("optimizer: expected the states of " + std::to_string(count()) +
-                                " tensors, found " + std::to_string(list.size()));
+  if (list.size() != layout_.count()) {
+    throw std::invalid_argument("optimizer: expected the states of " +
+                                std::to_string(layout_.count()) + " tensors, found " +
+                                std::to_string(list.size()));
   }
   Means means;
   std::vector<torch::Tensor> m, v;
@@ -116,16 +117,18 @@ FlatOptimizer::Means FlatOptimizer::means_of(const std::vector<CanonicalState>& 
     any_m = any_m || (s.mhat.defined() && s.mass1 > 0);
     any_v = any_v || (s.vhat.defined() && s.mass2 > 0);
   }
-  means.m = any_m ? flatten(m) : torch::Tensor();
-  means.v = any_v ? flatten(v) : torch::Tensor();
+  means.m = any_m ? layout_.flatten(m) : torch::Tensor();
+  means.v = any_v ? layout_.flatten(v) : torch::Tensor();
   return means;
 }
 
 std::vector<CanonicalState> FlatOptimizer::canonical_of(const Means& means) const {
-  std::vector<CanonicalState> list(count());
-  const auto m = means.m.defined() ? by_parameter(means.m) : std::vector<torch::Tensor>(count());
-  const auto v = means.v.defined() ? by_parameter(means.v) : std::vector<torch::Tensor>(count());
-  for (std::size_t i = 0; i < count(); ++i) {
+  std::vector<CanonicalState> list(layout_.count());
+  const auto m = means.m.defined() ? layout_.by_parameter(means.m)
+                                   : std::vector<torch::Tensor>(layout_.count());
+  const auto v = means.v.defined() ? layout_.by_parameter(means.v)
+                                   : std::vector<torch::Tensor>(layout_.count());
+  for (std::size_t i = 0; i < layout_.count(); ++i) {
     list[i] = {m[i], means.mass1, v[i], means.mass2, means.squares1, means.squares2};
   }
   return list;

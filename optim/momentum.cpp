@@ -26,9 +26,9 @@ void MomentumOptimizer::reset() {
   const std::int64_t t = state_.t;
   state_ = State{};
   state_.t = t;
-  state_.m = zeros();
-  state_.ratio.assign(count(), 1.0);
-  state_.folded.assign(count(), 0.0);
+  state_.m = layout_.zeros();
+  state_.ratio.assign(layout_.count(), 1.0);
+  state_.folded.assign(layout_.count(), 0.0);
 }
 
 double MomentumOptimizer::largest_norm() const {
@@ -37,8 +37,8 @@ double MomentumOptimizer::largest_norm() const {
 
 Direction MomentumOptimizer::advance(State& state, StepInput& input) const {
   Direction d;
-  d.trust.assign(count(), 1.0);
-  d.adapted.assign(count(), false);
+  d.trust.assign(layout_.count(), 1.0);
+  d.adapted.assign(layout_.count(), false);
   for (const double rate : input.rate) {
     d.factor.push_back(pre() ? -1.0 : -rate);
   }
@@ -65,8 +65,8 @@ Direction MomentumOptimizer::advance(State& state, StepInput& input) const {
 }
 
 void MomentumOptimizer::scale_contribution(State& state, StepInput& input, Direction& d) const {
-  const auto contributions = pieces(input.g), buffers = pieces(state.m);
-  for (std::size_t k = 0; k < count(); ++k) {
+  const auto contributions = layout_.pieces(input.g), buffers = layout_.pieces(state.m);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
     double ratio = 1;
     const bool silent = input.grad_norm[k] == 0 && !options_.compat_ratio1;
     if (!excluded(k) && !silent) {
@@ -101,8 +101,8 @@ void MomentumOptimizer::options_change(const Options& next) {
   if (!pre() || next.lars_pre) {
     return;
   }
-  const auto buffers = pieces(state_.m);
-  for (std::size_t k = 0; k < count(); ++k) {
+  const auto buffers = layout_.pieces(state_.m);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
     if (state_.folded[k] > 0) {
       buffers[k].div_(state_.folded[k]);
     }
@@ -113,7 +113,7 @@ void MomentumOptimizer::options_change(const Options& next) {
 std::vector<CanonicalState> MomentumOptimizer::canonical() const {
   const torch::NoGradGuard no_grad;
   if (state_.mass1 == 0) {
-    return std::vector<CanonicalState>(count());
+    return std::vector<CanonicalState>(layout_.count());
   }
   Means means;
   const double dampening = options_.momentum == 0 ? 0.0 : options_.dampening;
@@ -121,17 +121,17 @@ std::vector<CanonicalState> MomentumOptimizer::canonical() const {
   const double scale = means.mass1 / state_.mass1;
   means.squares1 = state_.squares1 * scale * scale;
   means.m = state_.m / state_.mass1;
-  std::vector<bool> dropped(count(), false);
-  const auto mean = pieces(means.m);
-  for (std::size_t k = 0; k < count() && lars(); ++k) {
+  std::vector<bool> dropped(layout_.count(), false);
+  const auto mean = layout_.pieces(means.m);
+  for (std::size_t k = 0; k < layout_.count() && lars(); ++k) {
     const double held = state_.ratio[k] * (state_.folded[k] > 0 ? state_.folded[k] : 1.0);
     dropped[k] = !(std::isfinite(held) && state_.ratio[k] > 0);
     const double inverse = std::min(1 / state_.ratio[k], kLargestInverse);
     mean[k].mul_(dropped[k] ? 0.0 : inverse * state_.ratio[k] / held);
   }
   // The memory of the buffer is short, so the decay term in it is lambda·w with today's w.
-  decaying(means.m).sub_(decaying(weights()), options_.weight_decay);
-  for (std::size_t k = 0; k < count(); ++k) {
+  decaying(means.m).sub_(decaying(layout_.weights()), options_.weight_decay);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
     if (dropped[k]) {
       mean[k].zero_();
     }
@@ -155,14 +155,14 @@ void MomentumOptimizer::set_canonical(const std::vector<CanonicalState>& list) {
   const double squares =
       means.squares1 > 0 ? means.squares1 : math::squares_of_mass(means.mass1, options_.momentum);
   state_.squares1 = squares * grow * grow;
-  const std::vector<double> grad = lars() ? norms(means.m) : std::vector<double>();
-  const torch::Tensor w = weights();
-  const std::vector<double> weight = lars() ? norms(w) : std::vector<double>();
+  const std::vector<double> grad = lars() ? layout_.norms(means.m) : std::vector<double>();
+  const torch::Tensor w = layout_.weights();
+  const std::vector<double> weight = lars() ? layout_.norms(w) : std::vector<double>();
   state_.m.copy_(means.m);
   decaying(state_.m).add_(decaying(w), options_.weight_decay);
   state_.m.mul_(state_.mass1);
-  const auto buffers = pieces(state_.m);
-  for (std::size_t k = 0; k < count() && lars(); ++k) {
+  const auto buffers = layout_.pieces(state_.m);
+  for (std::size_t k = 0; k < layout_.count() && lars(); ++k) {
     if (excluded(k)) {
       continue;
     }

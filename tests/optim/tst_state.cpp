@@ -1,4 +1,4 @@
-#include "tests/optim/rig.h"
+#include "tests/optim/cases.h"
 
 #include <QtTest>
 
@@ -9,46 +9,6 @@ using namespace batchscope::optim;
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-struct Case {
-  const char* name;
-  Options options;
-};
-
-std::vector<Case> cases() {
-  const auto make = [](Method method, double eps) {
-    Options o;
-    o.method = method;
-    o.eps = eps;
-    o.weight_decay = 0.01;
-    o.trust_coefficient = 0.02;
-    o.pmd_period = 7;
-    o.pmd_start = 2;
-    return o;
-  };
-  std::vector<Case> list = {{"sgd", make(Method::kSgd, 1e-8)},
-                            {"nesterov", make(Method::kSgd, 1e-8)},
-                            {"adamw", make(Method::kAdamW, 1e-8)},
-                            {"lars", make(Method::kLars, 1e-8)},
-                            {"lars pre", make(Method::kLars, 1e-8)},
-                            {"lamb", make(Method::kLamb, 1e-6)},
-                            {"pmd moment_scale", make(Method::kPmdLamb, 1e-6)},
-                            {"pmd beta_scale", make(Method::kPmdLamb, 1e-6)},
-                            {"pmd readout", make(Method::kPmdLamb, 1e-6)}};
-  list[1].options.nesterov = true;
-  list[4].options.lars_pre = true;
-  list[5].options.clip_norm = 1;
-  list[5].options.clip_form = ClipForm::kLamb;
-  list[7].options.pmd_variant = PmdVariant::kBetaScale;
-  list[8].options.pmd_variant = PmdVariant::kReadout;
-  return list;
-}
-
-void run(rig::Rig& r, rig::Stream& stream, int first, int last) {
-  for (int step = first; step <= last; ++step) {
-    r.step(stream.gradients(step), rig::rate(0.01, step));
-  }
-}
 
 double norm_of(const std::vector<torch::Tensor>& list, std::initializer_list<std::size_t> which) {
   double sum = 0;
@@ -69,30 +29,17 @@ bool close(double a, double b) {
 class TestState : public QObject {
   Q_OBJECT
 
- private:
-  static void each_case() {
-    QTest::addColumn<int>("index");
-    const auto list = cases();
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      QTest::newRow(list[i].name) << static_cast<int>(i);
-    }
-  }
-  static Options fetched() {
-    const int index = *static_cast<const int*>(QTest::qData("index", QMetaType::Int));
-    return cases()[static_cast<std::size_t>(index)].options;
-  }
-
  private Q_SLOTS:
-  void resumes_bit_for_bit_data() { each_case(); }
+  void resumes_bit_for_bit_data() { rig::each_case(); }
   void resumes_bit_for_bit() {
-    const Options options = fetched();
+    const Options options = rig::fetched();
     for (const auto dtype : {torch::kFloat, torch::kDouble}) {
       rig::Stream a(1, dtype), b(1, dtype);
       rig::Rig whole = a.rig(), resumed = b.rig();
       whole.make(options);
-      run(whole, a, 1, 30);
+      rig::run(whole, a, 1, 30);
       resumed.make(options);
-      run(resumed, b, 1, 13);
+      rig::run(resumed, b, 1, 13);
       const auto saved = resumed.optimizer->save();
       for (const auto& [name, value] : saved) {
         QCOMPARE(value.scalar_type(),
@@ -104,7 +51,7 @@ class TestState : public QObject {
       resumed.optimizer->load(saved);
       QVERIFY(rig::same_bits(saved, resumed.optimizer->save()));
       QCOMPARE(resumed.optimizer->t(), std::int64_t{13});
-      run(resumed, b, 14, 30);
+      rig::run(resumed, b, 14, 30);
       for (std::size_t i = 0; i < whole.parameters.size(); ++i) {
         QVERIFY(rig::same_bits(whole.parameters[i].tensor, resumed.parameters[i].tensor));
       }
@@ -136,12 +83,12 @@ class TestState : public QObject {
     QVERIFY(rig::same_bits(before, f.optimizer->save()));
   }
 
-  void skips_what_is_not_finite_data() { each_case(); }
+  void skips_what_is_not_finite_data() { rig::each_case(); }
   void skips_what_is_not_finite() {
     rig::Stream stream(2, torch::kFloat);
     rig::Rig r = stream.rig();
-    r.make(fetched());
-    run(r, stream, 1, 9);
+    r.make(rig::fetched());
+    rig::run(r, stream, 1, 9);
     const auto state = r.optimizer->save();
     const auto weights = r.weights();
     for (const double bad : {kInf, -kInf, std::nan("")}) {
@@ -181,9 +128,9 @@ class TestState : public QObject {
     }
   }
 
-  void preview_changes_nothing_data() { each_case(); }
+  void preview_changes_nothing_data() { rig::each_case(); }
   void preview_changes_nothing() {
-    const Options options = fetched();
+    const Options options = rig::fetched();
     rig::Stream stream(3, torch::kDouble);
     rig::Rig r = stream.rig();
     r.make(options);
@@ -216,162 +163,6 @@ class TestState : public QObject {
     }
   }
 
-  void dead_tensors_keep_their_bits() {
-    for (const Method method : {Method::kLamb, Method::kPmdLamb}) {
-      rig::Rig r;
-      r.add("alive", torch::tensor({{1.0, 2.0}}, torch::kFloat), 0);
-      r.add("dead", torch::tensor({{0.5, 0.25}}, torch::kFloat), 1);
-      Options o;
-      o.method = method;
-      o.eps = 1e-6;
-      o.weight_decay = 0.01;
-      r.make(o);
-      const torch::Tensor before = r.weights()[1];
-      StepReport report;
-      for (int t = 0; t < 5; ++t) {
-        report = r.step({torch::tensor({{0.1F, -0.2F}}), torch::Tensor()}, 0.1);
-        QVERIFY(report.applied);
-      }
-      QVERIFY(rig::same_bits(before, r.weights()[1]));
-      QCOMPARE(report.module_update_norm[1], 0.0);
-      QCOMPARE(report.module_trust[1], 1.0);
-      // With history a zero gradient moves the weights on.
-      r.step({torch::Tensor(), torch::tensor({{0.1F, 0.1F}})}, 0.1);
-      const torch::Tensor moved = r.weights()[0];
-      r.step({torch::Tensor(), torch::tensor({{0.1F, 0.1F}})}, 0.1);
-      QVERIFY(!rig::same_bits(moved, r.weights()[0]));
-    }
-  }
-  /// At the end of a period the history is forgotten, which counts as dead.
-  void dead_at_the_end_of_a_period() {
-    rig::Rig r;
-    r.add("w", torch::tensor({{0.5, 0.25}}, torch::kDouble), 0);
-    Options o;
-    o.method = Method::kPmdLamb;
-    o.pmd_period = 3;
-    o.pmd_hit_zero = true;
-    r.make(o);
-    const std::vector<bool> moves = {true, true, false, true};
-    for (int t = 0; t < 4; ++t) {
-      const torch::Tensor before = r.weights()[0];
-      const auto g = t == 2 ? torch::Tensor() : torch::tensor({{0.1, 0.2}}, torch::kDouble);
-      r.step({g}, 0.1);
-      QCOMPARE(!rig::same_bits(before, r.weights()[0]),
-               static_cast<bool>(moves[static_cast<std::size_t>(t)]));
-    }
-  }
-
-  /// LARS without gradient: the buffer decays, the decay term is left out, so nothing jumps by
-  /// 1/tc.
-  void lars_without_gradient() {
-    rig::Rig r;
-    r.add("w", torch::tensor({{3.0, 4.0}}, torch::kDouble), 0);
-    Options o;
-    o.method = Method::kLars;
-    o.weight_decay = 0.1;
-    r.make(o);
-    r.step({torch::zeros({1, 2}, torch::kDouble)}, 1.0);
-    QCOMPARE(r.weight(0, 0), 3.0);
-    r.step({torch::tensor({{0.3, 0.4}}, torch::kDouble)}, 1.0);
-    const double first = 3.0 - r.weight(0, 0);
-    r.step({torch::zeros({1, 2}, torch::kDouble)}, 1.0);
-    QVERIFY(close(3.0 - r.weight(0, 0), first * 1.9));
-    o.compat_ratio1 = true;
-    r.make(o);
-    const double before = r.weight(0, 0);
-    r.step({torch::zeros({1, 2}, torch::kDouble)}, 1.0);
-    QVERIFY(close(r.weight(0, 0), before * 0.9));
-  }
-
-  void zero_weights_leave_zero() {
-    for (const Method method : {Method::kLars, Method::kLamb}) {
-      rig::Rig r;
-      r.add("w", torch::zeros({1, 2}, torch::kDouble), 0);
-      Options o;
-      o.method = method;
-      r.make(o);
-      const StepReport report = r.step({torch::tensor({{0.1, 0.2}}, torch::kDouble)}, 0.1);
-      QCOMPARE(report.module_trust[0], 1.0);
-      QVERIFY(r.weight(0, 0) != 0);
-    }
-  }
-
-  void trust_is_clamped() {
-    rig::Rig r;
-    r.add("w", torch::full({1, 2}, 1e6, torch::kDouble), 0);
-    r.add("small", torch::full({1, 2}, 1e-6, torch::kDouble), 1);
-    r.add("bias", torch::full({2}, 1e6, torch::kDouble), 1);
-    Options o;
-    o.method = Method::kLamb;
-    o.weight_decay = 1e-9;
-    r.make(o);
-    const auto g = torch::ones({1, 2}, torch::kDouble);
-    const StepReport report = r.step({g, g, torch::ones({2}, torch::kDouble)}, 0.1);
-    QCOMPARE(report.module_trust[0], 10.0);
-    QCOMPARE(report.module_trust[1], 0.01);  // the bias is excluded, not averaged in
-    QVERIFY(close(report.module_lr[1], 0.001));
-  }
-
-  void betas_change_live() {
-    // Of a constant gradient the mean is that gradient, whatever the betas were meanwhile.
-    rig::Rig r;
-    r.add("w", torch::tensor({{1.0, -2.0}}, torch::kDouble), 0);
-    Options o;
-    o.method = Method::kAdamW;
-    r.make(o);
-    const torch::Tensor g = torch::tensor({{0.3, -0.1}}, torch::kDouble);
-    const double betas[][2] = {{0.9, 0.999}, {0.5, 0.9}, {0.99, 0.99}, {0.0, 0.5}};
-    for (const auto& [beta1, beta2] : betas) {
-      o.beta1 = beta1;
-      o.beta2 = beta2;
-      r.optimizer->set_options(o);
-      for (int t = 0; t < 3; ++t) {
-        r.step({g.clone()}, 1e-3);
-        const CanonicalState s = r.optimizer->canonical()[0];
-        QVERIFY(torch::allclose(s.mhat, g, 1e-12, 0));
-        QVERIFY(torch::allclose(s.vhat, g.square(), 1e-12, 0));
-      }
-    }
-    // The same for SGD's momentum and dampening.
-    Options sgd;
-    sgd.weight_decay = 0;
-    r.make(sgd);
-    const double changes[][2] = {{0.9, 0}, {0.5, 0.5}, {0.9, 0.9}, {0.8, 0}};
-    for (const auto& [momentum, dampening] : changes) {
-      sgd.momentum = momentum;
-      sgd.dampening = dampening;
-      r.optimizer->set_options(sgd);
-      for (int t = 0; t < 3; ++t) {
-        r.step({g.clone()}, 1e-3);
-        QVERIFY(torch::allclose(r.optimizer->canonical()[0].mhat, g, 1e-12, 0));
-      }
-    }
-  }
-
-  void period_changes_live() {
-    rig::Rig r;
-    r.add("w", torch::tensor({{1.0, -2.0}}, torch::kDouble), 0);
-    Options o;
-    o.method = Method::kPmdLamb;
-    o.pmd_period = 10;
-    o.pmd_curve = PmdCurve::kLinear;
-    o.pmd_start = 1;
-    r.make(o);
-    const auto next = [&] { return r.step({torch::ones({1, 2}, torch::kDouble)}, 1e-3).pmd_c; };
-    QCOMPARE(next(), 1.0);  // LAMB before the start
-    for (int k = 0; k < 5; ++k) {
-      QVERIFY(close(next(), 1 - k / 10.0));
-    }
-    o.pmd_period = 4;  // the next phase, 5 of 10, becomes 2 of 4
-    r.optimizer->set_options(o);
-    QVERIFY(close(next(), 0.5));
-    QVERIFY(close(next(), 0.25));
-    QVERIFY(close(next(), 1.0));
-    o.pmd_start = 500;  // a period that runs goes on
-    r.optimizer->set_options(o);
-    QVERIFY(close(next(), 0.75));
-  }
-
   void set_options_keeps_the_method() {
     rig::Rig f = rig::fixture_f(torch::kFloat);
     Options o;
@@ -386,96 +177,6 @@ class TestState : public QObject {
     QVERIFY_EXCEPTION_THROWN(f.optimizer->set_options(o), std::invalid_argument);
     QCOMPARE(f.optimizer->options().momentum, 0.5);
     QCOMPARE(f.optimizer->options().method, Method::kSgd);
-  }
-
-  void clipping() {
-    const double norm = std::sqrt(0.01 + 0.04 + 0.09);
-    for (const ClipForm form : {ClipForm::kTorch, ClipForm::kLamb}) {
-      rig::Rig f = rig::fixture_f(torch::kDouble);
-      Options o;
-      o.momentum = 0;
-      o.weight_decay = 0;
-      o.clip_norm = 0.1;
-      o.clip_form = form;
-      f.make(o);
-      const StepReport report = f.step(rig::gradients_f(f, 1), 1.0);
-      const double factor = 0.1 / (norm + (form == ClipForm::kTorch ? 1e-6 : 0.0));
-      QVERIFY(close(report.grad_norm, norm));
-      QVERIFY(std::abs(report.clip_factor - factor) < 1e-12);
-      QVERIFY(std::abs(f.weight(1, 0) - (0.5 - 0.3 * factor)) < 1e-12);
-      o.clip_norm = 10;
-      f.make(o);
-      QCOMPARE(f.step(rig::gradients_f(f, 1), 1.0).clip_factor, 1.0);
-    }
-  }
-
-  void factors_scale_modules() {
-    rig::Rig f = rig::fixture_f(torch::kDouble);
-    Options o;
-    o.momentum = 0;
-    o.weight_decay = 0;
-    f.make(o);
-    auto g = rig::gradients_f(f, 1);
-    const StepReport report = f.optimizer->step(g, 0.1, {1.0, 3.0});
-    QVERIFY(close(f.weight(0, 0), 1.0 - 0.1 * 0.1));
-    QVERIFY(close(f.weight(1, 0), 0.5 - 0.1 * 3 * 0.3));
-    QVERIFY(close(report.module_lr[1], 0.3));
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0}), std::invalid_argument);
-    g.pop_back();
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0, 1.0}), std::invalid_argument);
-    g = {torch::zeros({3}, torch::kDouble), torch::zeros({1}, torch::kDouble)};
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0, 1.0}), std::invalid_argument);
-  }
-
-  void diagnostics_data() { each_case(); }
-  void diagnostics() {
-    rig::Stream stream(4, torch::kDouble);
-    rig::Rig r = stream.rig();
-    const Options options = fetched();
-    r.make(options);
-    run(r, stream, 1, 5);
-    const auto before = r.weights();
-    const auto g = stream.gradients(6);
-    const StepReport report = r.step(g, 0.01);
-    const auto after = r.weights();
-    std::vector<torch::Tensor> change;
-    for (std::size_t i = 0; i < after.size(); ++i) {
-      change.push_back(after[i] - before[i]);
-    }
-    QVERIFY(close(report.module_grad_norm[0], norm_of(g, {0, 1})));
-    QVERIFY(close(report.module_grad_norm[1], norm_of(g, {2, 3, 4})));
-    QVERIFY(close(report.grad_norm, norm_of(g, {0, 1, 2, 3, 4})));
-    QVERIFY(close(report.module_weight_norm[1], norm_of(before, {2, 3, 4})));
-    QVERIFY(close(report.module_update_norm[0], norm_of(change, {0, 1})));
-    QVERIFY(close(report.module_update_norm[1], norm_of(change, {2, 3, 4})));
-    const bool adaptive = options.method != Method::kSgd && options.method != Method::kLars;
-    if (adaptive) {
-      std::vector<torch::Tensor> m, v;
-      for (const CanonicalState& s : r.optimizer->canonical()) {
-        m.push_back(s.mhat);
-        v.push_back(s.vhat);
-      }
-      QVERIFY(close(report.module_m_norm[1], norm_of(m, {2, 3, 4})));
-      QVERIFY(close(report.module_v_norm[1], norm_of(v, {2, 3, 4})));
-    } else {
-      QVERIFY(report.module_m_norm[0] > 0);
-      QCOMPARE(report.module_v_norm, std::vector<double>({0.0, 0.0}));
-    }
-    QVERIFY(report.n_eff_m > 1);
-    QCOMPARE(report.n_eff_v > 0, adaptive);
-    // Without them the update is the same.
-    rig::Stream again(4, torch::kDouble);
-    rig::Rig quiet = again.rig();
-    quiet.make(options);
-    quiet.optimizer->set_diagnostics(false);
-    run(quiet, again, 1, 5);
-    const StepReport less = quiet.step(again.gradients(6), 0.01);
-    QVERIFY(less.module_weight_norm.empty() && less.module_m_norm.empty());
-    QCOMPARE(less.module_grad_norm, report.module_grad_norm);
-    QCOMPARE(less.module_trust, report.module_trust);
-    for (std::size_t i = 0; i < after.size(); ++i) {
-      QVERIFY(rig::same_bits(after[i], quiet.parameters[i].tensor));
-    }
   }
 
   void refuses_bad_arguments() {
@@ -519,28 +220,6 @@ class TestState : public QObject {
     } catch (const std::invalid_argument& e) {
       QVERIFY(std::string(e.what()).find("pmd_lamb") != std::string::npos);
     }
-  }
-
-  /// Channels-last weights and scalars train as any other.
-  void layouts() {
-    rig::Rig plain, last;
-    const torch::Tensor w = rig::Numbers(3).tensor({2, 3, 2, 2}, 1.0, torch::kFloat);
-    plain.add("w", w, 0);
-    last.add("w", w.contiguous(at::MemoryFormat::ChannelsLast), 0);
-    plain.add("s", torch::tensor(0.5F), 0);
-    last.add("s", torch::tensor(0.5F), 0);
-    Options o;
-    o.method = Method::kLamb;
-    plain.make(o);
-    last.make(o);
-    for (int t = 0; t < 3; ++t) {
-      const torch::Tensor g = rig::Numbers(t + 9).tensor({2, 3, 2, 2}, 1.0, torch::kFloat);
-      plain.step({g, torch::tensor(0.1F)}, 0.1);
-      last.step({g.contiguous(at::MemoryFormat::ChannelsLast), torch::tensor(0.1F)}, 0.1);
-    }
-    QVERIFY(torch::equal(plain.weights()[0], last.weights()[0]));
-    QVERIFY(!last.parameters[0].tensor.is_contiguous());
-    QVERIFY(torch::equal(plain.weights()[1], last.weights()[1]));
   }
 };
 
