@@ -2,7 +2,6 @@
 
 #include "app/run_report.h"
 #include "app/run_watch.h"
-#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
 #include "storage/csv_export.h"

@@ -147,17 +147,12 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
       waiting_.push_back(std::move(command));
     }
   }
-  const std::string signal = setup_.interrupted ? setup_.interrupted() : "";
-  if (!signal.empty()) {
-    end_text_ = signal;
-  }
   // One small sum carries the losses and whether anything else has to be agreed upon.
   torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
   flags[0] = waiting_.empty() ? 0.0 : 1.0;
-  flags[1] = signal.empty() ? 0.0 : 1.0;
-  torch::Tensor all = torch::cat({sums, flags.to(sums.device())});
+  flags[1] = static_cast<double>(stop_requests());
+  torch::Tensor all = torch::cat({sums.cpu(), flags});
   setup_.group->all_reduce_sum(all);
-  all = all.cpu();
   const double* value = all.const_data_ptr<double>();
   StepSums step;
   step.data_ms = data_ms;
@@ -166,9 +161,7 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
     step.loss += step.parts.back();
   }
   commands_wait_ = value[loss_names_.size()] > 0;
-  if (value[loss_names_.size() + 1] > 0 && end_ == End::kNone) {
-    end_ = End::kInterrupted;
-  }
+  take_stop(value[loss_names_.size() + 1]);
   return step;
 }
 
@@ -249,7 +242,7 @@ optim::StepReport Trainer::update(StepGradients& gradients, double loss) {
     if (state_.ramp.active()) {
       state_.ramp.tick();
     }
-    last_trust_ = report.module_trust;
+    state_.last_trust = report.module_trust;
   } else {
     state_.skipped += 1;
   }

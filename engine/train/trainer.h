@@ -33,6 +33,13 @@ struct ResumePoint {
   std::string text;  // why and from where, for the event
 };
 
+/// A request from outside to end: how often it was made (1: save first, 2 or more: at once), and
+/// why.
+struct StopRequest {
+  int count = 0;
+  std::string why;
+};
+
 /// What a training is made of. sink and port are rank 0's, null elsewhere; a null port listens to
 /// nobody.
 struct TrainerSetup {
@@ -46,7 +53,7 @@ struct TrainerSetup {
   std::shared_ptr<const Dataset> training_set, validation_set;
   contract::TelemetrySink* sink = nullptr;
   CommandPort* port = nullptr;
-  std::function<std::string()> interrupted;  // why to stop and save, or empty
+  std::function<StopRequest()> interrupted;  // asked on rank 0
   std::function<void(const contract::StatusReport&, double loss)> progress;
   std::optional<ResumePoint> resume;
   std::vector<contract::CommandBody> first_commands;  // applied before the first update (--set)
@@ -130,6 +137,8 @@ class Trainer {
   void apply_scripted();
   void apply_waiting();
   void wait_while_paused();
+  int stop_requests();
+  void take_stop(double requests);
   contract::Reply carry_out(const contract::CommandBody& body, const std::string& source);
   contract::Reply change_optimizer(const contract::OptimizerCommand& c, const std::string& source);
   contract::Reply change_lr(const contract::LrCommand& c, const std::string& source);
@@ -182,12 +191,11 @@ class Trainer {
   // Not part of a checkpoint.
   std::vector<QueuedCommand> waiting_;
   Stopwatch clock_;  // training time: stands still in pauses and evaluations
-  std::vector<double> last_trust_;
   double last_loss_ = 0, last_lr_ = 0, last_row_seconds_ = 0;
   double diagnostics_ms_ = 0, diagnostics_percent_ = 0;
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
-  bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false;
+  bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
   End end_ = End::kNone;
   std::string phase_ = "starting", end_text_;

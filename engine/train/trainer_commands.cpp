@@ -1,10 +1,11 @@
+#include "engine/distributed/command_relay.h"
 #include "engine/train/optimizer_change.h"
 #include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
 
 #include <cmath>
 #include <cstdio>
-#include <sstream>
+#include <thread>
 
 namespace batchscope::train {
 namespace {
@@ -59,17 +60,15 @@ void Trainer::apply_waiting() {
     return;
   }
   commands_wait_ = false;
-  std::string lines;
+  std::vector<contract::Command> commands;
   for (const QueuedCommand& queued : waiting_) {
-    lines += contract::encode(queued.command) + "\n";
+    commands.push_back(queued.command);
   }
-  lines = setup_.group->broadcast_bytes(lines, 0);
-  std::istringstream agreed(lines);
-  std::size_t index = 0;
-  for (std::string line; std::getline(agreed, line); ++index) {
-    const Reply reply = apply(contract::decode_command(line).body, "user");
+  commands = agree_on_commands(*setup_.group, std::move(commands));
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const Reply reply = apply(commands[i].body, "user");
     if (setup_.port != nullptr) {
-      setup_.port->answer(waiting_[index], reply);
+      setup_.port->answer(waiting_[i], reply);
     }
   }
   waiting_.clear();
@@ -83,28 +82,39 @@ void Trainer::wait_while_paused() {
   clock_.hold();
   set_phase("paused");
   while (paused_ && end_ == End::kNone) {
-    std::string word;
     if (setup_.port != nullptr) {
       setup_.port->wait(kKeepAliveMs);
       waiting_ = setup_.port->take();
-      word = waiting_.empty() ? "" : "commands";
     } else if (setup_.group->rank() == 0) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(kKeepAliveMs / 10));
+      std::this_thread::sleep_for(std::chrono::milliseconds(kKeepAliveMs));
     }
-    const std::string signal = setup_.interrupted ? setup_.interrupted() : "";
-    end_text_ = signal.empty() ? end_text_ : signal;
-    torch::Tensor asked = torch::tensor({signal.empty() ? 0.0 : 1.0}, torch::kFloat64);
-    asked = asked.to(setup_.device);
+    torch::Tensor asked = torch::full({1}, static_cast<double>(stop_requests()), torch::kFloat64);
     setup_.group->all_reduce_sum(asked);
-    if (asked.item<double>() > 0) {
-      end_ = End::kInterrupted;
-    }
-    commands_wait_ = setup_.group->broadcast_bytes(word, 0) == "commands";
+    take_stop(asked.item<double>());
+    commands_wait_ = true;
     apply_waiting();
     heartbeat(true);
   }
   set_phase("training");
   clock_.start();
+}
+
+int Trainer::stop_requests() {
+  if (setup_.group->rank() != 0 || !setup_.interrupted) {
+    return 0;
+  }
+  const StopRequest request = setup_.interrupted();
+  if (request.count > 0) {
+    end_text_ = request.why;
+  }
+  return request.count;
+}
+
+void Trainer::take_stop(double requests) {
+  if (requests > 0 && end_ == End::kNone) {
+    end_ = End::kInterrupted;
+    save_at_end_ = requests < 2;
+  }
 }
 
 Reply Trainer::apply(const contract::CommandBody& body, const std::string& source) {

@@ -15,9 +15,17 @@ namespace {
 
 using contract::RunState;
 
+/// Drawn pictures of one micro-batch with no more pixels than this are one thread's work: handing
+/// its small operators to others costs more than they take.
+constexpr std::int64_t kPixelsOfOneThread = 1 << 18;
+
 std::int64_t thread_count(const contract::RunSpec& spec) {
   if (spec.precision.threads > 0) {
     return spec.precision.threads;
+  }
+  const std::int64_t pixels = spec.batch.micro * spec.data.size * spec.data.size;
+  if (spec.data.kind == "synthetic-shapes" && pixels <= kPixelsOfOneThread) {
+    return 1;
   }
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
   return std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, spec.batch.ranks));
@@ -282,7 +290,7 @@ Outcome Trainer::finish() {
       outcome = {RunState::kFailed, contract::ExitCode::kNonFinite, end_text_};
       break;
   }
-  if (end_ != End::kDiverged && end_ != End::kStoppedNow && !diverged_ &&
+  if (end_ != End::kDiverged && end_ != End::kStoppedNow && save_at_end_ && !diverged_ &&
       saved_step_ != state_.step) {
     set_phase("saving");
     save_checkpoint();

@@ -106,7 +106,6 @@ void Trainer::load(const std::string& bytes, const std::string& origin) {
     old_optimizer_->load(file.part(kOldOptimizer));
   }
   state_.seconds = std::max(seconds, state_.seconds);
-  last_trust_.clear();
 }
 
 std::string Trainer::read_on_rank_0(const std::filesystem::path& file) {

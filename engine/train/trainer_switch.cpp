@@ -36,8 +36,8 @@ double Trainer::mean_trust() const {
   double sum = 0, elements = 0;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     const auto m = static_cast<std::size_t>(module_of_[p]);
-    if (m < last_trust_.size()) {
-      sum += last_trust_[m] * static_cast<double>(parameters_[p].tensor.numel());
+    if (m < state_.last_trust.size()) {
+      sum += state_.last_trust[m] * static_cast<double>(parameters_[p].tensor.numel());
       elements += static_cast<double>(parameters_[p].tensor.numel());
     }
   }

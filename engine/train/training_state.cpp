@@ -63,6 +63,7 @@ std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
             {"restore_serial", s.restore_serial},
             {"seconds", s.seconds},
             {"ramp", ramp_json(s.ramp)},
+            {"last_trust", s.last_trust},
             {"checkpoints", s.checkpoints},
             {"metrics", s.metrics},
             {"target_reached", s.target_reached}};
@@ -106,6 +107,7 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
     s.restore_serial = j.at("restore_serial");
     s.seconds = j.at("seconds");
     s.ramp = ramp_from(j.at("ramp"));
+    s.last_trust = j.at("last_trust").get<std::vector<double>>();
     s.checkpoints = j.at("checkpoints").get<std::vector<std::string>>();
     s.target_reached = j.at("target_reached");
     for (const auto& [name, value] : j.at("metrics").items()) {

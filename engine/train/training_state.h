@@ -41,6 +41,7 @@ struct TrainingState {
   std::int64_t restore_serial = 0;  // restore points made so far
   double seconds = 0;               // training time
   optim::LrRamp ramp;
+  std::vector<double> last_trust;  // mean trust ratio per module in the last applied update
   std::optional<PendingMatch> pending;
   std::vector<contract::SegmentRecord> segments;  // the line that leads here, oldest first
   std::vector<RestorePoint> restore_points;       // oldest first

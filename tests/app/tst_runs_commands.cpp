@@ -1,7 +1,6 @@
 #include "app/run_report.h"
 #include "app/run_watch.h"
 #include "app/runs_commands.h"
-#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "storage/run_lock.h"
 #include "tests/storage/run_maker.h"

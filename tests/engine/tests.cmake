@@ -10,3 +10,11 @@ batchscope_test(tst_control_server engine LIBS batchscope_train LABELS unit)
 batchscope_test(tst_gradient_sync engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process TIMEOUT 400)
 batchscope_test(tst_group engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process)
 batchscope_test(tst_supervisor engine TORCH LIBS batchscope_train LABELS process)
+
+
+# train
+set(_toy support/toy_training.cpp)
+batchscope_test(tst_trainer engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS process)
+batchscope_test(tst_checkpoint engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
+batchscope_test(tst_switch engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
+batchscope_test(tst_equivalence engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS process TIMEOUT 300)

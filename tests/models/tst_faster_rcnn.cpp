@@ -273,7 +273,11 @@ class TestFasterRcnn : public QObject {
     torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.002).momentum(0.9));
     for (std::uint64_t step = 0; step < 60; ++step) {
       optimizer.zero_grad();
-      total(run(*model, batch, step)).backward();
+      auto ls = run(*model, batch, step);
+      for (auto& l : ls)
+        printf("%.3f ", l.second.item<double>());
+      printf("\n");
+      total(ls).backward();
       optimizer.step();
     }
     model->eval();

@@ -23,9 +23,9 @@ constexpr int kNoticeMs = 100;
 
 }  // namespace
 
-RunSession::RunSession(QObject* parent, std::function<qint64()> clock)
+RunSession::RunSession(QObject* parent)
     : QObject(parent),
-      playhead_(new Playhead(this, std::move(clock))),
+      playhead_(new Playhead(this)),
       client_(new EngineClient(this)),
       log_(new CommandLog(this)),
       eventModel_(new EventModel(this)),

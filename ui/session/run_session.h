@@ -7,7 +7,6 @@
 #include <QThread>
 #include <QTimer>
 
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -39,8 +38,7 @@ class RunSession : public QObject {
   };
   Q_ENUM(State)
 
-  /// clock: milliseconds of a monotonic clock for the replay; tests give their own.
-  explicit RunSession(QObject* parent = nullptr, std::function<qint64()> clock = {});
+  explicit RunSession(QObject* parent = nullptr);
   ~RunSession() override;
 
   /// Opens a run folder, run.sqlite or *.bscope; answers by stateChanged. Closes what was open.

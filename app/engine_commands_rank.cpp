@@ -1,0 +1,162 @@
+#include "app/build_model.h"
+#include "app/engine_commands.h"
+#include "app/sqlite_sink.h"
+#include "engine/contract/error.h"
+#include "engine/data/make_dataset.h"
+#include "engine/distributed/group.h"
+#include "engine/distributed/rank_watch.h"
+#include "engine/train/trainer.h"
+#include "storage/run_files.h"
+#include "storage/run_lock.h"
+#include "storage/run_reader.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <unistd.h>
+
+namespace batchscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+train::StopRequest stop_request() {
+  return {train::stop_requests(),
+          train::supervisor_gone() ? "its supervisor is gone" : "it was interrupted"};
+}
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+/// What rank 0 holds beside its trainer. Made and destroyed in this order.
+struct RankZero {
+  RankZero(const fs::path& folder, const std::string& id)
+      : folder_(folder),
+        server(train::control_socket_path(id), kEngineVersion),
+        port(server),
+        sink(folder, [this](std::int64_t seq) { server.notify(contract::CommittedNotice{seq}); }) {
+    const nlohmann::json control = {
+        {"socket", server.path()}, {"pid", ::getpid()}, {"protocol", contract::kProtocolVersion}};
+    train::write_bytes_durably(folder / storage::kControlFile, control.dump() + "\n");
+  }
+  ~RankZero() {
+    std::error_code ignored;
+    fs::remove(folder_ / storage::kControlFile, ignored);
+  }
+
+  fs::path folder_;
+  train::ControlServer server;
+  train::ServerPort port;
+  SqliteSink sink;
+};
+
+/// Numbers that continue the record of a run, from its file.
+void continue_numbers(train::ResumePoint& point, const fs::path& folder) {
+  storage::RunReader reader(folder);
+  point.next_seq = reader.last_seq() + 1;
+  for (const contract::SegmentRecord& segment : reader.segments()) {
+    point.next_segment = std::max(point.next_segment, segment.segment + 1);
+  }
+}
+
+train::ResumePoint resume_point(const TrainArguments& arguments, bool leads) {
+  train::ResumePoint point;
+  point.checkpoint = arguments.from;
+  if (leads) {
+    continue_numbers(point, arguments.run_folder);
+  }
+  point.text = arguments.from.empty()
+                   ? "No checkpoint to go on from: begins again at the first step."
+                   : "Goes on from " + arguments.from.filename().string() + ".";
+  return point;
+}
+
+/// --set on a run that goes on: what the trainer can change live is a command, so that it leaves an
+/// event; the rest is checked by the supervisor.
+std::vector<contract::CommandBody> first_commands(const std::vector<std::string>& sets) {
+  std::vector<contract::CommandBody> commands;
+  std::map<std::string, std::string> optimizer;
+  for (const std::string& text : sets) {
+    const std::string key = text.substr(0, text.find('='));
+    const std::string value = text.substr(text.find('=') + 1);
+    if (key == "batch.accumulation") {
+      commands.push_back(contract::make_command("accumulation", {{"value", value}}));
+    } else if (key == "schedule.steps") {
+      commands.push_back(contract::make_command("end", {{"step", value}}));
+    } else if (key == "optim.name") {
+      optimizer["name"] = value;
+    } else if (key == "optim.lr") {
+      optimizer["lr"] = value;
+    } else if (key.starts_with("optim.")) {
+      optimizer[key] = value;
+    }
+  }
+  if (!optimizer.empty()) {
+    commands.push_back(contract::make_command("optimizer", optimizer));
+  }
+  return commands;
+}
+
+contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
+  contract::RunInfo info;
+  info.id = id;
+  info.engine_version = kEngineVersion;
+  info.host = host_name();
+  info.device = device.str();
+  return info;
+}
+
+}  // namespace
+
+int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec) {
+  const train::LaunchEnv env = train::launch_env();
+  train::watch_rank(env);
+  const torch::Device device = device_of(arguments.device, env.local_rank);
+  const bool leads = env.rank == 0;
+  const auto group = train::Group::create(env, device);
+
+  train::TrainerSetup setup;
+  setup.spec = spec;
+  setup.folder = arguments.run_folder;
+  setup.device = device;
+  setup.group = group;
+  setup.training_set = train::make_training_set(spec);
+  setup.validation_set = train::make_validation_set(spec);
+  setup.model = build_model(spec, static_cast<std::int64_t>(setup.training_set->classes().size()));
+  setup.interrupted = stop_request;
+  const std::string id = arguments.run_folder.filename().string();
+  setup.info = run_info(id, device);
+  if (arguments.goes_on) {
+    setup.resume = resume_point(arguments, leads);
+    setup.first_commands = first_commands(arguments.sets);
+  }
+  std::optional<storage::RunLock> lock;
+  std::unique_ptr<RankZero> zero;
+  if (leads) {
+    if (env.lock_fd >= 0) {
+      lock.emplace(storage::RunLock::adopt(env.lock_fd));
+    } else {
+      lock.emplace(arguments.run_folder);
+    }
+    zero = std::make_unique<RankZero>(arguments.run_folder, id);
+    setup.sink = &zero->sink;
+    setup.port = &zero->port;
+  }
+  train::Trainer trainer(std::move(setup));
+  const train::Outcome outcome = trainer.run();
+  if (leads) {
+    std::cerr << outcome.sentence << "\n";
+    if (const std::string failure = zero->sink.failure(); !failure.empty()) {
+      throw contract::StorageError(failure);
+    }
+  }
+  return static_cast<int>(outcome.code);
+}
+
+}  // namespace batchscope::app

@@ -1,0 +1,48 @@
+#include "app/allocator.h"
+#include "app/bench_step.h"
+#include "app/engine_commands.h"
+#include "app/runs_commands.h"
+#include "engine/contract/error.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+using namespace batchscope;
+
+namespace {
+
+int failed(const std::string& sentence, contract::ExitCode code) {
+  std::cerr << "batchscope-engine: " << sentence << "\n";
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  CLI::App app("Trains and evaluates detectors, and steers trainings that run.",
+               "batchscope-engine");
+  app.set_version_flag("--version", std::string("batchscope-engine ") + app::kEngineVersion);
+  app.require_subcommand(1);
+  int exit_code = 0;
+  app::add_train_command(app, exit_code);
+  app::add_eval_command(app);
+  app::add_control_command(app, exit_code);
+  app::add_spec_command(app);
+  app::add_runs_commands(app, std::cout);
+  CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
+  bench->require_subcommand(1);
+  add_bench_step(*bench);
+  try {
+    app.parse(argc, argv);
+    return exit_code;
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(contract::ExitCode::kUsage);
+  } catch (const contract::Error& error) {
+    return failed(error.what(), error.code());
+  } catch (const std::invalid_argument& error) {
+    return failed(error.what(), contract::ExitCode::kUsage);
+  } catch (const std::exception& error) {
+    return failed(error.what(), contract::ExitCode::kData);
+  }
+}
