@@ -28,6 +28,7 @@ struct DataSection {
   std::string annotations, images;        // coco: JSON file, picture folder (absolute once loaded)
   std::string val_annotations, val_images;
   std::int64_t size = 32;                  // synthetic: side of the square pictures, px
+  std::int64_t seed = 0;                   // synthetic: of the pictures, apart from run.seed
   std::int64_t train_pictures = 4096;      // synthetic
   std::int64_t val_pictures = 512;         // synthetic
   std::int64_t max_objects = 3;            // synthetic

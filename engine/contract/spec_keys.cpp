@@ -132,6 +132,10 @@ void add_run_and_data(Builder& b) {
         "coco: JSON file of the validation set");
   b.add("data.val_images", AT(data.val_images), any(), "coco: folder of the validation pictures");
   b.add("data.size", AT(data.size), within(16, 4096), "synthetic: side of the pictures, px");
+  b.add("data.seed",
+        AT(data.seed),
+        at_least(0),
+        "synthetic: seed of the drawn pictures, apart from run.seed");
   b.add(
       "data.train_pictures", AT(data.train_pictures), at_least(1), "synthetic: training pictures");
   b.add("data.val_pictures", AT(data.val_pictures), at_least(1), "synthetic: validation pictures");

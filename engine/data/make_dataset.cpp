@@ -22,7 +22,7 @@ std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, boo
   options.max_object = data.max_object;
   options.noise = data.noise;
   options.masks = data.masks;
-  options.seed = static_cast<std::uint64_t>(spec.run.seed);
+  options.seed = static_cast<std::uint64_t>(spec.data.seed);
   options.split = training ? 0 : 1;
   return std::make_shared<SyntheticDataset>(options);
 }
