@@ -44,7 +44,8 @@ Layout::Layout(const std::vector<Parameter>& parameters, std::int64_t modules)
     : parameters_(parameters), order_(parameters.size()) {
   check_parameters(parameters, modules);
   std::iota(order_.begin(), order_.end(), 0U);
-  std::ranges::stable_partition(order_, [&](auto i) { return parameters[i].tensor.dim() > 1; });
+  std::stable_partition(
+      order_.begin(), order_.end(), [&](auto i) { return parameters[i].tensor.dim() > 1; });
   for (const std::size_t i : order_) {
     sizes_.push_back(parameters[i].tensor.numel());
     begins_.push_back(total_);

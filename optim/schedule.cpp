@@ -51,7 +51,7 @@ double scaled_lr(LrRule rule, double lr, std::int64_t batch, std::int64_t base_b
     throw std::invalid_argument("lr rule: batches must be at least 1, found " +
                                 std::to_string(batch) + " and " + std::to_string(base_batch));
   }
-  const double b = static_cast<double>(batch), base = static_cast<double>(base_batch);
+  const auto b = static_cast<double>(batch), base = static_cast<double>(base_batch);
   switch (rule) {
     case LrRule::kNone:
       return lr;

@@ -37,7 +37,7 @@ Squares squares_of(const std::vector<torch::Tensor>& tensors,
       throw std::invalid_argument("switch: module " + std::to_string(module[i]) +
                                   " is not in [0, " + std::to_string(modules) + ")");
     }
-    const double norm = tensors[i].norm(2, torch::kDouble).item<double>();
+    const auto norm = tensors[i].norm(2, torch::kDouble).item<double>();
     s.sum[m] += norm * norm;
     s.elements[m] += static_cast<double>(tensors[i].numel());
   }

@@ -78,7 +78,7 @@ std::vector<double> dots_flat(const torch::Tensor& a,
 
 std::vector<double> to_host(const torch::Tensor& values) {
   const torch::Tensor host = values.to(torch::kCPU, torch::kDouble).contiguous();
-  const double* data = host.const_data_ptr<double>();
+  const auto* data = host.const_data_ptr<double>();
   return {data, data + host.numel()};
 }
 
