@@ -81,41 +81,27 @@ int refuse(const QString& sentence) {
   return 2;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  QApplication app(argc, argv);
-  QApplication::setApplicationName(QStringLiteral("batchscope"));
-  QApplication::setApplicationVersion(QStringLiteral(BATCHSCOPE_VERSION));
-  QCommandLineParser& parser = options();
-  parser.process(app);
-
-  const QStringList themes = {
+/// Applies the theme of this start or of the settings; a sentence if there is none of that name.
+QString applyTheme(const QCommandLineParser& parser) {
+  const QStringList names = {
       QStringLiteral("system"), QStringLiteral("light"), QStringLiteral("dark")};
-  int theme = views::openSettings()->value(QStringLiteral("theme"), 0).toInt();
+  qsizetype theme = views::openSettings()->value(QStringLiteral("theme"), 0).toInt();
   if (parser.isSet(QStringLiteral("theme"))) {
-    theme = static_cast<int>(themes.indexOf(parser.value(QStringLiteral("theme"))));
+    theme = names.indexOf(parser.value(QStringLiteral("theme")));
   }
-  if (theme < 0 || theme >= themes.size()) {
-    return refuse(QStringLiteral("--theme is one of system, light, dark."));
+  if (theme < 0 || theme >= names.size()) {
+    return QStringLiteral("--theme is one of %1.").arg(names.join(QStringLiteral(", ")));
   }
   views::Theme::instance().apply(static_cast<views::ThemeMode>(theme));
+  return {};
+}
 
-  views::WindowOptions window_options;
-  window_options.library = parser.value(QStringLiteral("library"));
-  window_options.enginePath = parser.value(QStringLiteral("engine"));
-  window_options.reattach = !parser.isSet(QStringLiteral("screenshot"));
-  views::MainWindow window(window_options);
-  const QStringList size = parser.value(QStringLiteral("size")).split(QLatin1Char('x'));
-  if (size.size() == 2 && size[0].toInt() > 0 && size[1].toInt() > 0) {
-    window.resize(size[0].toInt(), size[1].toInt());
-  }
-  const QStringList paths = parser.positionalArguments();
+/// Opens what the command line names; a sentence about the first that cannot be.
+QString openPaths(views::MainWindow& window, const QStringList& paths) {
   for (const QString& path : paths) {
     if (!QFileInfo::exists(path)) {
-      return refuse(
-          QStringLiteral("%1 does not exist; expected a run folder, a .bscope file or a spec.")
-              .arg(path));
+      return QStringLiteral("%1 does not exist; expected a run folder, a .bscope file or a spec.")
+          .arg(path);
     }
     if (path.endsWith(QLatin1String(".toml"))) {
       window.openSpec(path);
@@ -124,6 +110,32 @@ int main(int argc, char** argv) {
     } else {
       window.addToCompare(path);
     }
+  }
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  QApplication app(argc, argv);
+  QApplication::setApplicationName(QStringLiteral("batchscope"));
+  QApplication::setApplicationVersion(QStringLiteral(BATCHSCOPE_VERSION));
+  QCommandLineParser& parser = options();
+  parser.process(app);
+  if (const QString fault = applyTheme(parser); !fault.isEmpty()) {
+    return refuse(fault);
+  }
+  views::WindowOptions where;
+  where.library = parser.value(QStringLiteral("library"));
+  where.enginePath = parser.value(QStringLiteral("engine"));
+  where.reattach = !parser.isSet(QStringLiteral("screenshot"));
+  views::MainWindow window(where);
+  const QStringList size = parser.value(QStringLiteral("size")).split(QLatin1Char('x'));
+  if (size.size() == 2 && size[0].toInt() > 0 && size[1].toInt() > 0) {
+    window.resize(size[0].toInt(), size[1].toInt());
+  }
+  if (const QString fault = openPaths(window, parser.positionalArguments()); !fault.isEmpty()) {
+    return refuse(fault);
   }
   if (parser.isSet(QStringLiteral("page")) &&
       !window.showPage(parser.value(QStringLiteral("page")))) {

@@ -1,5 +1,7 @@
 #include "ui/views/chart_data.h"
 
+#include "ui/views/widgets.h"
+
 #include <QCoreApplication>
 #include <QSet>
 
@@ -29,6 +31,13 @@ EventMark::Kind markKind(const QString& kind) {
 
 /// A word or two for the top of the chart: the new optimizer or value rather than the kind.
 QString markLabel(const session::EventItem& event) {
+  if (event.kind == QLatin1String("nonfinite")) {
+    return QStringLiteral("NaN");
+  }
+  const QString now = event.args.value(QStringLiteral("new"));
+  if (event.kind == QLatin1String("optimizer") && !now.isEmpty()) {
+    return optimizerTitle(now);
+  }
   if (event.kind == QLatin1String("optimizer")) {
     QString label = event.args.value(QStringLiteral("name"));
     const QString agvm = event.args.value(QStringLiteral("agvm"));

@@ -11,6 +11,9 @@ namespace batchscope::views {
 
 namespace {
 
+constexpr int kNameLength = 30;
+constexpr int kSwatchWidth = 26;
+
 /// Line and marker of a series as an icon, in the colours of the moment.
 QIcon swatch(const Curve& curve) {
   QPixmap pixmap(QSize(26, 12) * 2);
@@ -20,7 +23,11 @@ QIcon swatch(const Curve& curve) {
   painter.setRenderHint(QPainter::Antialiasing);
   QPen pen = colours().seriesPen(curve.colour, 2);
   if (curve.forecast) {
+    // Stands for the dotted curves of all colours.
+    pen.setColor(colours().textMuted);
     pen.setDashPattern({2, 2});
+  } else if (curve.points.size() > CurvePlot::kDenseVertices) {
+    pen.setStyle(Qt::SolidLine);
   }
   painter.setPen(pen);
   painter.drawLine(QPointF(1, 6), QPointF(25, 6));
@@ -58,7 +65,7 @@ void ChartLegend::add(const QString& series) {
   button->setCheckable(true);
   button->setChecked(!hidden_.contains(series));
   button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-  button->setIconSize(QSize(26, 12));
+  button->setIconSize(QSize(kSwatchWidth, 12));
   button->setAutoRaise(true);
   button->setObjectName(QStringLiteral("legendEntry"));
   button->setProperty("legend", true);
@@ -101,13 +108,17 @@ void ChartLegend::update(const CurvePlot& plot) {
     QToolButton* button = buttons_[series];
     const Curve& curve = live[series];
     const QString counters = countersOf(curve, plot.hiddenByLog(series), points[series]);
-    const QString text =
-        counters.isEmpty() ? curve.name : QStringLiteral("%1 (%2)").arg(curve.name, counters);
+    const QString name = fontMetrics().elidedText(
+        curve.name, Qt::ElideMiddle, fontMetrics().averageCharWidth() * kNameLength);
+    const QString text = counters.isEmpty() ? name : QStringLiteral("%1 (%2)").arg(name, counters);
     button->setIcon(swatch(curve));
+    // As narrow as its content: rows of the legend are taken from the plot.
+    button->setFixedSize(kSwatchWidth + 16 + fontMetrics().horizontalAdvance(text),
+                         fontMetrics().height() + 4);
     if (button->text() != text) {
       button->setText(text);
     }
-    button->setToolTip(tr("%1\nClick to hide or show.").arg(curve.help));
+    button->setToolTip(tr("%1\n%2\nClick to hide or show.").arg(curve.name, curve.help));
     button->setAccessibleName(tr("Show %1").arg(text));
   }
   setVisible(!order_.isEmpty());

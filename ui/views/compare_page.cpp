@@ -131,6 +131,10 @@ QWidget* ComparePage::makeTables() {
   settings_->verticalHeader()->hide();
   settings_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
   settings_->setAlternatingRowColors(true);
+  settings_->setWordWrap(false);
+  settings_->setShowGrid(false);
+  settings_->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+  settings_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
   leftColumn->addWidget(settings_);
 
   auto* right = new QFrame(split);
@@ -158,7 +162,11 @@ QWidget* ComparePage::makeTables() {
   targets_->setAccessibleName(tr("Steps, pictures and seconds to the target"));
   targets_->setEditTriggers(QAbstractItemView::NoEditTriggers);
   targets_->verticalHeader()->hide();
-  targets_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
+  targets_->setWordWrap(false);
+  targets_->setShowGrid(false);
+  targets_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  targets_->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+  targets_->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
   rightColumn->addWidget(targets_);
   split->addWidget(left);
   split->addWidget(right);
@@ -223,7 +231,7 @@ ChartSource ComparePage::differenceSource() const {
     for (int i = 1; i < compare_->count(); ++i) {
       Curve curve;
       curve.id = curve.series = QStringLiteral("difference%1").arg(i);
-      curve.name = tr("%1 − %2").arg(labels.value(i), labels.value(0));
+      curve.name = tr("%1 − baseline").arg(labels.value(i));
       curve.colour = i;
       curve.points = compare_->difference(i,
                                           series(),
@@ -268,6 +276,7 @@ void ComparePage::fillChips() {
     delete item;
   }
   const QStringList labels = compare_->labels();
+  chipLabels_ = labels;
   const QList<session::RunSession*> runs = compare_->sessions();
   for (int i = 0; i < runs.size(); ++i) {
     auto* chip = new QToolButton(chips_);
@@ -286,11 +295,14 @@ void ComparePage::fillChips() {
 
 void ComparePage::runsChanged() {
   stack_->setCurrentIndex(compare_->count() > 0 ? 1 : 0);
-  fillChips();
   refresh();
 }
 
 void ComparePage::refresh() {
+  // A run's name becomes known only after it was added.
+  if (chipLabels_ != compare_->labels()) {
+    fillChips();
+  }
   const auto renew = [](QComboBox* box, const QStringList& items, const QString& preferred) {
     QStringList present;
     for (int i = 0; i < box->count(); ++i) {

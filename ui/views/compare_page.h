@@ -49,6 +49,7 @@ class ComparePage : public QWidget {
   QTableWidget* targets_;
   QStackedWidget* stack_;
   QWidget* chips_;
+  QStringList chipLabels_;
   QLabel* missing_;
   QTimer timer_;
 };

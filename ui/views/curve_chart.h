@@ -7,6 +7,7 @@
 #include <QFrame>
 
 class QLabel;
+class QLayout;
 class QMenu;
 class QStackedLayout;
 class QTableView;
@@ -77,6 +78,7 @@ class CurveChart : public QFrame {
   bool event(QEvent* event) override;
 
  private:
+  QLayout* buildHeader();
   void build();
   void connectLink();
   void reload();

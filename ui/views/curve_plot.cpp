@@ -45,7 +45,7 @@ CurvePlot::CurvePlot(QWidget* parent) : QChartView(parent) {
   setMouseTracking(true);
   viewport()->setMouseTracking(true);
   setFocusPolicy(Qt::NoFocus);  // the chart around it has the focus
-  setMinimumSize(160, 90);
+  setMinimumSize(160, 80);
   connect(&Theme::instance(), &Theme::changed, this, [this] {
     rebuild();
     viewport()->update();
@@ -60,6 +60,9 @@ QPen CurvePlot::penOf(const Curve& curve) const {
     return pen;
   }
   QPen pen = colours().seriesPen(curve.colour, current ? 2.8 : 1.7);
+  if (curve.points.size() > kDenseVertices) {
+    pen.setStyle(Qt::SolidLine);
+  }
   if (curve.forecast) {
     pen.setWidthF(current ? 2.2 : 1.2);
     pen.setDashPattern({2, 3});

@@ -18,6 +18,9 @@ namespace batchscope::views {
 class CurvePlot : public QChartView {
   Q_OBJECT
  public:
+  /// Above this, a curve is too dense for dashes to be seen; its markers tell it apart.
+  static constexpr int kDenseVertices = 250;
+
   explicit CurvePlot(QWidget* parent = nullptr);
 
   void setCurves(const QList<Curve>& curves, const AxisRange& x);

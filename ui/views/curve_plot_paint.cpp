@@ -38,7 +38,7 @@ QColor withAlpha(QColor colour, double alpha) {
 }  // namespace
 
 QList<Tick> CurvePlot::valueTicks() const {
-  const int room = std::max(2, static_cast<int>(plot_.height() / 34));
+  const int room = std::max(2, static_cast<int>(plot_.height() / 26));
   return log_ ? logTicks(y_, room) : linearTicks(y_, room);
 }
 
@@ -102,7 +102,7 @@ void CurvePlot::paintLabels(QPainter& painter) const {
   const QRectF title(plot_.left(), plot_.bottom() + 4, plot_.width(), metrics.height());
   const double reserved = metrics.horizontalAdvance(xLabel_) + 16;
   painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xLabel_);
-  const int room = std::max(2, static_cast<int>(plot_.width() / 90));
+  const int room = std::max(2, static_cast<int>(plot_.width() / 72));
   for (const Tick& tick : linearTicks(x_, room)) {
     const double x = toPlot({tick.at, 0}).x();
     const double half = metrics.horizontalAdvance(tick.label) / 2 + 2;
@@ -119,26 +119,35 @@ void CurvePlot::paintLabels(QPainter& painter) const {
 
 void CurvePlot::paintMarks(QPainter& painter) const {
   const QFontMetricsF metrics(font());
-  double freeFrom = plot_.left();
+  QList<double> places;
   for (const EventMark& mark : marks_) {
+    places.append(std::round(toPlot({mark.x, 0}).x()) + 0.5);
+  }
+  for (int i = 0; i < marks_.size(); ++i) {
+    const EventMark& mark = marks_[i];
     if (!x_.contains(mark.x)) {
       continue;
     }
     const QColor colour = markColour(mark);
-    const double x = std::round(toPlot({mark.x, 0}).x()) + 0.5;
+    const double x = places[i];
     painter.setPen(QPen(withAlpha(colour, 0.75), 1, Qt::DashLine));
     painter.drawLine(QPointF(x, plot_.top() - 2), QPointF(x, plot_.bottom()));
     painter.setPen(Qt::NoPen);
     painter.setBrush(colour);
     painter.drawPolygon(
         QPolygonF({{x, plot_.top() - 8}, {x + 7, plot_.top() - 5}, {x, plot_.top() - 2}}));
-    const double width = metrics.horizontalAdvance(mark.label);
-    // A label is only written where it does not run into the one before.
-    if (x >= freeFrom && x + 9 + width <= this->width() - 2 &&
-        mark.kind != EventMark::Kind::kNote) {
+    // A label is only written where it does not run into another mark.
+    const double end = x + 9 + metrics.horizontalAdvance(mark.label);
+    bool free = true;
+    for (int j = 0; j < marks_.size() && free; ++j) {
+      const bool same = std::abs(places[j] - x) <= 1;
+      const bool yields =
+          mark.abandoned ? !marks_[j].abandoned || j < i : !marks_[j].abandoned && j < i;
+      free = j == i || !(same ? yields : places[j] > x && places[j] < end + 3);
+    }
+    if (free && end <= this->width() - 2 && mark.kind != EventMark::Kind::kNote) {
       painter.setPen(colour);
       painter.drawText(QPointF(x + 9, plot_.top() - 4), mark.label);
-      freeFrom = x + 9 + width + 10;
     }
   }
 }

@@ -55,6 +55,7 @@ void EventPanel::setRun(session::RunSession* run) {
   using Model = session::EventModel;
   QHeaderView* header = view_->horizontalHeader();
   header->setSectionResizeMode(QHeaderView::Interactive);
+  header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setSectionResizeMode(Model::kTextColumn, QHeaderView::Stretch);
   const QFontMetrics metrics = fontMetrics();
   header->resizeSection(Model::kStepColumn,
@@ -64,7 +65,7 @@ void EventPanel::setRun(session::RunSession* run) {
   header->resizeSection(Model::kSourceColumn,
                         metrics.horizontalAdvance(QStringLiteral("supervisor mm")));
   header->resizeSection(Model::kTimeColumn,
-                        metrics.horizontalAdvance(QStringLiteral("2026-11-20 22:30:00 mm")));
+                        metrics.horizontalAdvance(QStringLiteral("2026-11-20T22:30:00.000Z mm")));
   view_->verticalHeader()->setDefaultSectionSize(metrics.height() + 8);
   const auto follow = [this] {
     if (view_->verticalScrollBar()->value() >= view_->verticalScrollBar()->maximum() - 2) {

@@ -22,6 +22,7 @@
 #include <QFileInfo>
 #include <QMessageBox>
 #include <QPushButton>
+#include <QScreen>
 #include <QSettings>
 #include <QSplitter>
 #include <QStackedWidget>
@@ -35,6 +36,7 @@ namespace batchscope::views {
 namespace {
 
 constexpr int kStopWaitMs = 5000;
+constexpr int kRoomyHeight = 1060;
 
 QString canonical(const QString& path) {
   const QFileInfo info(path);
@@ -51,7 +53,8 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
     : QMainWindow(parent), options_(options), firstFont_(QApplication::font()) {
   setWindowTitle(QStringLiteral("Batchscope"));
   setWindowIcon(programIcon());
-  resize(1440, 900);
+  const QSize room = screen()->availableSize();
+  resize(QSize(1600, 1000).boundedTo(room));
   setDockNestingEnabled(true);
   actions_ = new Actions(this);
   model_ = new session::RunListModel(this);
@@ -80,6 +83,11 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
   connectViewCommands();
   connectChartCommands();
   connectCompareAndHelp();
+  if (height() < kRoomyHeight) {
+    // The charts need the height more; marks and flags show the events too.
+    eventsDock_->hide();
+    logDock_->hide();
+  }
   firstLayout_ = QMainWindow::saveState();
   restoreState();
   setRun(nullptr);
@@ -109,6 +117,10 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
 
 MainWindow::~MainWindow() {
   disconnect(qApp, nullptr, this, nullptr);
+  // Sessions speak while they close: everything that listens must still be there.
+  compare_->clear();
+  setRun(nullptr);
+  qDeleteAll(std::exchange(sessions_, {}));
   QApplication::setFont(firstFont_);
 }
 
@@ -246,59 +258,68 @@ QList<session::RunSession*> MainWindow::liveRuns() const {
   return live;
 }
 
+QString MainWindow::askAboutLiveRuns(const QList<session::RunSession*>& live) {
+  QMessageBox box(
+      QMessageBox::Question,
+      tr("Training goes on"),
+      live.size() == 1
+          ? tr("“%1” keeps training without this window.").arg(live.first()->info().name)
+          : tr("%1 runs keep training without this window.").arg(live.size()),
+      QMessageBox::NoButton,
+      this);
+  box.setInformativeText(tr("Starting Batchscope again attaches to it."));
+  QPushButton* keep = box.addButton(tr("&Keep running"), QMessageBox::AcceptRole);
+  QPushButton* stop = box.addButton(tr("&Stop and save"), QMessageBox::DestructiveRole);
+  box.addButton(QMessageBox::Cancel);
+  box.setDefaultButton(keep);
+  auto* remember = new QCheckBox(tr("&Remember this answer"), &box);
+  box.setCheckBox(remember);
+  box.exec();
+  if (box.clickedButton() != keep && box.clickedButton() != stop) {
+    return {};
+  }
+  const QString answer =
+      box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
+  if (remember->isChecked()) {
+    openSettings()->setValue(QStringLiteral("close"), answer);
+  }
+  return answer;
+}
+
+void MainWindow::stopRuns(const QList<session::RunSession*>& live) {
+  for (session::RunSession* run : live) {
+    run->sendCommand(contract::StopCommand{contract::StopMode::kSave});
+  }
+  // Only until the engines have the word; saving is their business.
+  QEventLoop loop;
+  QTimer::singleShot(kStopWaitMs, &loop, &QEventLoop::quit);
+  QTimer poll;
+  connect(&poll, &QTimer::timeout, &loop, [&] {
+    const bool waiting =
+        std::any_of(live.cbegin(), live.cend(), [](const session::RunSession* run) {
+          return run->commandLog()->pendingCount() > 0;
+        });
+    if (!waiting) {
+      loop.quit();
+    }
+  });
+  poll.start(50);
+  loop.exec();
+}
+
 bool MainWindow::confirmClose() {
   const QList<session::RunSession*> live = liveRuns();
   if (live.isEmpty()) {
     return true;
   }
-  const auto settings = openSettings();
-  QString answer = settings->value(QStringLiteral("close")).toString();
+  QString answer = openSettings()->value(QStringLiteral("close")).toString();
   if (answer.isEmpty()) {
-    QMessageBox box(
-        QMessageBox::Question,
-        tr("Training goes on"),
-        live.size() == 1
-            ? tr("“%1” keeps training without this window.").arg(live.first()->info().name)
-            : tr("%1 runs keep training without this window.").arg(live.size()),
-        QMessageBox::NoButton,
-        this);
-    box.setInformativeText(tr("Starting Batchscope again attaches to it."));
-    QPushButton* keep = box.addButton(tr("&Keep running"), QMessageBox::AcceptRole);
-    QPushButton* stop = box.addButton(tr("&Stop and save"), QMessageBox::DestructiveRole);
-    box.addButton(QMessageBox::Cancel);
-    box.setDefaultButton(keep);
-    auto* remember = new QCheckBox(tr("&Remember this answer"), &box);
-    box.setCheckBox(remember);
-    box.exec();
-    if (box.clickedButton() != keep && box.clickedButton() != stop) {
-      return false;
-    }
-    answer = box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
-    if (remember->isChecked()) {
-      settings->setValue(QStringLiteral("close"), answer);
-    }
+    answer = askAboutLiveRuns(live);
   }
   if (answer == QLatin1String("stop")) {
-    for (session::RunSession* run : live) {
-      run->sendCommand(contract::StopCommand{contract::StopMode::kSave});
-    }
-    // Only until the engines have the word; saving is their business.
-    QEventLoop loop;
-    QTimer::singleShot(kStopWaitMs, &loop, &QEventLoop::quit);
-    QTimer poll;
-    connect(&poll, &QTimer::timeout, &loop, [&] {
-      const bool waiting =
-          std::any_of(live.cbegin(), live.cend(), [](const session::RunSession* run) {
-            return run->commandLog()->pendingCount() > 0;
-          });
-      if (!waiting) {
-        loop.quit();
-      }
-    });
-    poll.start(50);
-    loop.exec();
+    stopRuns(live);
   }
-  return true;
+  return !answer.isEmpty();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -73,6 +73,7 @@ class MainWindow : public QMainWindow {
   void buildToolBar();
   void buildStatusBar();
   void connectFileCommands();
+  void connectWays(const std::function<void()>& demo);
   void connectRunCommands();
   void connectViewCommands();
   void connectChartCommands();
@@ -103,6 +104,8 @@ class MainWindow : public QMainWindow {
   void note(const QString& text);
   QList<session::RunSession*> liveRuns() const;
   bool confirmClose();
+  QString askAboutLiveRuns(const QList<session::RunSession*>& live);
+  void stopRuns(const QList<session::RunSession*>& live);
 
   WindowOptions options_;
   Actions* actions_;

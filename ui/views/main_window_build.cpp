@@ -56,8 +56,8 @@ void MainWindow::buildDocks() {
   addDockWidget(Qt::BottomDockWidgetArea, logDock_);
   tabifyDockWidget(eventsDock_, logDock_);
   eventsDock_->raise();
-  resizeDocks({runsDock_, optimizerDock_}, {270, 310}, Qt::Horizontal);
-  resizeDocks({eventsDock_}, {150}, Qt::Vertical);
+  resizeDocks({runsDock_, optimizerDock_}, {270, 300}, Qt::Horizontal);
+  resizeDocks({eventsDock_}, {110}, Qt::Vertical);
 }
 
 void MainWindow::buildMenus() {

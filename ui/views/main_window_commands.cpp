@@ -85,6 +85,10 @@ void MainWindow::connectFileCommands() {
   on("close_run", [this] { closeRun(); });
   on("quit", [this] { close(); });
   on("choose_engine", [this] { chooseEngine(); });
+  connectWays(demo);
+}
+
+void MainWindow::connectWays(const std::function<void()>& demo) {
   connect(welcome_, &WelcomePage::demoWanted, this, demo);
   connect(welcome_, &WelcomePage::newRunWanted, this, &MainWindow::newRun);
   connect(welcome_, &WelcomePage::openWanted, this, &MainWindow::openWithDialog);

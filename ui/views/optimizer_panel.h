@@ -51,7 +51,9 @@ class OptimizerPanel : public QScrollArea {
  private:
   void build();
   QWidget* buildNow();
+  QWidget* buildChoices(QWidget* group);
   QWidget* buildForm();
+  void connectForm();
   QWidget* buildLr();
   QWidget* buildLog();
   void showParameters();

@@ -11,6 +11,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QStyle>
 #include <QTableView>
 #include <QVBoxLayout>
 
@@ -36,6 +37,8 @@ QComboBox* enumBox(QWidget* parent,
   for (const auto& [text, value] : items) {
     box->addItem(text, static_cast<int>(value));
   }
+  box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  box->setMinimumContentsLength(9);
   box->setAccessibleName(name);
   box->setToolTip(tip);
   return box;
@@ -68,6 +71,8 @@ void OptimizerPanel::build() {
   column->addWidget(buildLr());
   column->addWidget(buildLog(), 1);
   setWidget(body);
+  setMinimumWidth(body->minimumSizeHint().width() +
+                  style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
 }
 
 QWidget* OptimizerPanel::buildNow() {
@@ -87,10 +92,7 @@ QWidget* OptimizerPanel::buildNow() {
   return card;
 }
 
-QWidget* OptimizerPanel::buildForm() {
-  auto* group = new QGroupBox(tr("Switch to"), this);
-  auto* column = new QVBoxLayout(group);
-  column->setSpacing(7);
+QWidget* OptimizerPanel::buildChoices(QWidget* group) {
   auto* top = new QWidget(group);
   QFormLayout* form = compactForm(top);
   method_ = new QComboBox(top);
@@ -99,7 +101,7 @@ QWidget* OptimizerPanel::buildForm() {
   }
   method_->setAccessibleName(tr("Method"));
   method_->setToolTip(tr("The update rule from the next step on"));
-  agvm_ = new QCheckBox(tr("&AGVM: balance the modules' noise"), top);
+  agvm_ = new QCheckBox(tr("with &AGVM"), top);
   agvm_->setToolTip(
       tr("Adaptive gradient variance modulator: a learning-rate factor for each module"));
   lr_ = new QLineEdit(top);
@@ -118,15 +120,15 @@ QWidget* OptimizerPanel::buildForm() {
   mapping_ = enumBox<LrMapping>(top,
                                 tr("Learning-rate mapping"),
                                 tr("How the step size goes from the old method to the new one"),
-                                {{tr("Match update norm"), LrMapping::kMatchUpdate},
-                                 {tr("Target at once"), LrMapping::kTargetNow},
+                                {{tr("Match update"), LrMapping::kMatchUpdate},
+                                 {tr("At once"), LrMapping::kTargetNow},
                                  {tr("Warm up again"), LrMapping::kRewarmup}});
   decay_ = enumBox<DecayMapping>(
       top,
       tr("Weight-decay mapping"),
       tr("Weight decay means different things; match keeps the shrink per step"),
       {{tr("Match shrink"), DecayMapping::kMatch},
-       {tr("Keep the number"), DecayMapping::kKeep},
+       {tr("Keep value"), DecayMapping::kKeep},
        {tr("Target value"), DecayMapping::kTarget}});
   form->addRow(tr("&Method"), method_);
   form->addRow(QString(), agvm_);
@@ -134,15 +136,21 @@ QWidget* OptimizerPanel::buildForm() {
   form->addRow(tr("S&tate"), policy_);
   form->addRow(tr("L&R mapping"), mapping_);
   form->addRow(tr("&Decay mapping"), decay_);
-  column->addWidget(top);
+  return top;
+}
+
+QWidget* OptimizerPanel::buildForm() {
+  auto* group = new QGroupBox(tr("Switch to"), this);
+  auto* column = new QVBoxLayout(group);
+  column->setSpacing(7);
+  column->addWidget(buildChoices(group));
   parameterBox_ = new QWidget(group);
   parameters_ = compactForm(parameterBox_);
   column->addWidget(parameterBox_);
   change_ = wrapped({}, group);
   column->addWidget(change_);
-  apply_ = new QPushButton(icon(QStringLiteral("check")), tr("Apply"), group);
+  apply_ = new QPushButton(tr("Apply"), group);
   apply_->setProperty("primary", true);
-  apply_->setIcon(QIcon());
   preview_ = new QPushButton(tr("Preview"), group);
   preview_->setToolTip(tr("Asks the engine what the switch would do, without doing it"));
   auto* buttons = new QHBoxLayout;
@@ -153,7 +161,12 @@ QWidget* OptimizerPanel::buildForm() {
   state_->setWordWrap(true);
   state_->setAccessibleName(tr("State of the last command"));
   column->addWidget(state_);
+  connectForm();
+  showParameters();
+  return group;
+}
 
+void OptimizerPanel::connectForm() {
   const auto changed = [this] {
     touched_ = true;
     setStyleProperty(method_, "invalid", false);
@@ -169,8 +182,6 @@ QWidget* OptimizerPanel::buildForm() {
   });
   connect(apply_, &QPushButton::clicked, this, &OptimizerPanel::apply);
   connect(preview_, &QPushButton::clicked, this, &OptimizerPanel::preview);
-  showParameters();
-  return group;
 }
 
 QWidget* OptimizerPanel::buildLr() {

@@ -155,7 +155,7 @@ QWidget* OverviewPage::makeStrip() {
   stripRow_->setSpacing(6);
   column->addLayout(stripRow_, 1);
   card->setMinimumHeight(150);
-  card->setMaximumHeight(230);
+  card->setMaximumHeight(190);
   return card;
 }
 
@@ -169,7 +169,7 @@ void OverviewPage::runChanged() {
   };
   use(loss_, [current] { return lossChoices(current); });
   use(lr_, fixedChoices(current, {{QStringLiteral("lr"), tr("learning rate"), 0}}));
-  use(speed_, fixedChoices(current, {{QStringLiteral("images_per_s"), tr("pictures/s"), 2}}));
+  use(speed_, fixedChoices(current, {{QStringLiteral("images_per_s"), tr("pictures/s"), 0}}));
   const QStringList metrics = {
       QStringLiteral("AP"), QStringLiteral("AP50"), QStringLiteral("AP75")};
   accuracy_->setSource(evalSource(current, metrics), evalSamples(current, metrics));

@@ -193,7 +193,10 @@ void ReplayBar::setRun(session::RunSession* run) {
     using session::RunSession;
     const Playhead* head = run_->playhead();
     connect(head, &Playhead::positionChanged, this, &ReplayBar::showPosition);
-    connect(head, &Playhead::durationChanged, this, &ReplayBar::showFlags);
+    connect(head, &Playhead::durationChanged, this, [this] {
+      showState();
+      showFlags();
+    });
     connect(head, &Playhead::playingChanged, this, &ReplayBar::showState);
     connect(head, &Playhead::followingChanged, this, &ReplayBar::showState);
     connect(head, &Playhead::speedChanged, this, &ReplayBar::showState);

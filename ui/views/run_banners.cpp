@@ -110,6 +110,11 @@ void RunBanners::setRun(session::RunSession* run) {
   refresh();
 }
 
+void RunBanners::setSuspended(bool suspended) {
+  suspended_ = suspended;
+  setVisible(!shown_.isEmpty() && !suspended_);
+}
+
 void RunBanners::refresh() {
   QStringList ids;
   QList<RunNotice> wanted;
@@ -121,7 +126,7 @@ void RunBanners::refresh() {
       }
     }
   }
-  setVisible(!wanted.isEmpty());
+  setVisible(!wanted.isEmpty() && !suspended_);
   if (ids == shown_ && !ids.isEmpty()) {
     return;
   }

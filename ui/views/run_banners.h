@@ -27,6 +27,8 @@ class RunBanners : public QWidget {
  public:
   explicit RunBanners(QWidget* parent = nullptr);
   void setRun(session::RunSession* run);
+  /// Hidden while the page speaks of other runs.
+  void setSuspended(bool suspended);
 
  Q_SIGNALS:
   void continueWanted();
@@ -36,6 +38,7 @@ class RunBanners : public QWidget {
   QPointer<session::RunSession> run_;
   QSet<QString> closed_;
   QStringList shown_;
+  bool suspended_ = false;
 };
 
 }  // namespace batchscope::views

@@ -49,6 +49,7 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
     link_.setRange(std::nullopt);
     link_.setCursor(std::nullopt, nullptr);
     replay_->setVisible(page() != comparePage_);
+    banners_->setSuspended(page() == comparePage_);
   });
 }
 

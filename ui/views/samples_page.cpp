@@ -68,8 +68,18 @@ void SamplesPage::arrange() {
   if (count == 0) {
     return;
   }
-  const double shape = std::max(0.3, sheet_->width() / std::max(1.0, double(sheet_->height())));
-  const int columns = std::clamp(static_cast<int>(std::lround(std::sqrt(count * shape))), 1, count);
+  // The widest pictures; of equal ones the grid with the fewest empty places.
+  int columns = 1;
+  double best = -1;
+  for (int c = 1; c <= count; ++c) {
+    const int rows = (count + c - 1) / c;
+    const double side = std::min(double(sheet_->width()) / c, double(sheet_->height()) / rows);
+    const double worth = side - 0.01 * (rows * c - count);
+    if (worth > best) {
+      best = worth;
+      columns = c;
+    }
+  }
   for (int i = 0; i < count; ++i) {
     grid_->addWidget(views_[i], i / columns, i % columns);
   }

@@ -126,6 +126,9 @@ QString styleSheetFor(const Palette& p) {
       {QStringLiteral("@warn"), p.warn},
       {QStringLiteral("@bad"), p.bad},
       {QStringLiteral("@info"), p.info}};
+  sheet.replace(QStringLiteral("@checkMark"),
+                p.dark ? QStringLiteral(":/batchscope/icons/mark-dark.svg")
+                       : QStringLiteral(":/batchscope/icons/mark-light.svg"));
   for (const auto& [name, colour] : names) {
     sheet.replace(name, colour.name());
   }

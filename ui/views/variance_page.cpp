@@ -120,7 +120,7 @@ ChartSource VariancePage::fractionSource() const {
                                                      content.range.high,
                                                      request.pixels,
                                                      kForecastSmoothing);
-      const SeriesChoice forecast{noise, tr("%1 expected").arg(choice.label), choice.colour, true};
+      const SeriesChoice forecast{noise, choice.label, choice.colour, true};
       for (Curve curve : curvesOf(view, forecast)) {
         if (curve.abandoned) {
           continue;
@@ -132,6 +132,8 @@ ChartSource VariancePage::fractionSource() const {
         curve.nonfinite.clear();
         curve.nonfiniteSamples = 0;
         curve.thinned = false;
+        curve.series = QStringLiteral("expected");
+        curve.name = tr("expected");
         curve.help =
             tr("d(B) = 2·Bn / (B + 2·Bn) at B = %1").arg(formatCount(static_cast<qint64>(batch)));
         content.curves.append(curve);

@@ -1,0 +1,150 @@
+// The part of CurveChart that moves the cross-hair, says where it stands, and copies.
+#include "ui/views/chart_legend.h"
+#include "ui/views/curve_chart.h"
+#include "ui/views/theme.h"
+
+#include <QAccessible>
+#include <QApplication>
+#include <QClipboard>
+#include <QPainter>
+
+#include <algorithm>
+#include <cmath>
+
+namespace batchscope::views {
+
+const Curve* CurveChart::currentCurve() const {
+  const Curve* first = nullptr;
+  for (const Curve& curve : plot_->curves()) {
+    if (curve.abandoned || plot_->hidden().contains(curve.series)) {
+      continue;
+    }
+    if (curve.series == current_) {
+      return &curve;
+    }
+    first = first ? first : &curve;
+  }
+  return first;
+}
+
+void CurveChart::setCursor(double x) {
+  link_->setCursor(x, this);
+  announce();
+}
+
+void CurveChart::moveCursor(int samples) {
+  const Curve* curve = currentCurve();
+  if (curve == nullptr || curve->points.isEmpty() || samples == 0) {
+    return;
+  }
+  const auto& points = curve->points;
+  const auto size = points.size();
+  qsizetype at = samples > 0 ? -1 : size;
+  if (plot_->cursor()) {
+    const auto above = std::upper_bound(
+        points.cbegin(), points.cend(), *plot_->cursor(), [](double x, const QPointF& p) {
+          return x < p.x();
+        });
+    at = std::max<qsizetype>(above - points.cbegin() - 1, 0);
+  }
+  setCursor(points[std::clamp<qsizetype>(at + samples, 0, size - 1)].x());
+}
+
+void CurveChart::cursorToMark(int direction) {
+  const double from =
+      plot_->cursor().value_or(direction > 0 ? plot_->xRange().low : plot_->xRange().high);
+  std::optional<double> best;
+  for (const EventMark& mark : plot_->marks()) {
+    const bool ahead = direction > 0 ? mark.x > from : mark.x < from;
+    if (ahead && (!best || std::abs(mark.x - from) < std::abs(*best - from))) {
+      best = mark.x;
+    }
+  }
+  if (best) {
+    setCursor(*best);
+  }
+}
+
+void CurveChart::cursorToNonFinite() {
+  const double from = plot_->cursor().value_or(plot_->xRange().low - 1);
+  std::optional<double> best;
+  for (const Curve& curve : plot_->curves()) {
+    for (const QPointF& point : curve.nonfinite) {
+      if (point.x() > from && (!best || point.x() < *best)) {
+        best = point.x();
+      }
+    }
+  }
+  if (best) {
+    setCursor(*best);
+  }
+}
+
+void CurveChart::selectSeries(int direction) {
+  const QStringList series = legend_->series();
+  if (series.isEmpty()) {
+    return;
+  }
+  const auto at = series.indexOf(current_);
+  const auto count = series.size();
+  current_ = series[at < 0 ? (direction > 0 ? 0 : count - 1) : (at + direction + count) % count];
+  plot_->setCurrent(current_);
+  announce();
+}
+
+void CurveChart::announce() {
+  const Curve* curve = currentCurve();
+  if (curve == nullptr) {
+    return;
+  }
+  QString text = curve->name;
+  if (plot_->cursor()) {
+    const std::optional<QPointF> sample = sampleAt(*curve, *plot_->cursor());
+    text = tr("%1 %2, %3 %4")
+               .arg(session::xKindName(link_->kind()),
+                    formatNumber(*plot_->cursor(), 7),
+                    curve->name,
+                    sample ? formatNumber(sample->y(), 5) : tr("none"));
+  }
+  setAccessibleDescription(text);
+  QAccessibleEvent event(this, QAccessible::DescriptionChanged);
+  QAccessible::updateAccessibility(&event);
+  Q_EMIT announced(text);
+}
+
+QImage CurveChart::image(const QSize& size) const {
+  QImage image(size * 2, QImage::Format_ARGB32_Premultiplied);
+  image.setDevicePixelRatio(2);
+  image.fill(colours().panel);
+  QPainter painter(&image);
+  painter.setRenderHint(QPainter::Antialiasing);
+  painter.setPen(colours().text);
+  QFont bold = font();
+  bold.setBold(true);
+  painter.setFont(bold);
+  const int line = QFontMetrics(bold).height() + 8;
+  painter.drawText(QRect(10, 2, size.width() - 20, line), Qt::AlignLeft | Qt::AlignVCenter, title_);
+  const int foot = legend_->height() + 4;
+  const QSize body(size.width(), std::max(size.height() - line - foot, 40));
+  plot_->render(
+      &painter, QRectF(QPointF(0, line), body), plot_->viewport()->rect(), Qt::IgnoreAspectRatio);
+  legend_->render(&painter, QPoint(10, size.height() - foot), {}, QWidget::DrawChildren);
+  return image;
+}
+
+QByteArray CurveChart::csv() const {
+  return samples_ ? session::curvesToCsv(samples_(link_->kind(), plot_->xRange()), link_->kind())
+                  : QByteArray();
+}
+
+void CurveChart::copyImage() {
+  const int rest = height() - plot_->height();
+  QApplication::clipboard()->setImage(
+      image(QSize(plot_->width(), plot_->height() + std::max(rest, 40))));
+}
+
+void CurveChart::copyCsv() {
+  QApplication::clipboard()->setText(QString::fromUtf8(csv()));
+}
+
+}  // namespace batchscope::views
