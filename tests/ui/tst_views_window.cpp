@@ -408,6 +408,7 @@ class TestWindow : public QObject {
     QTRY_VERIFY(!window->actions()["chart_log"]->isEnabled());
     QVERIFY(window->actions()["cycle_x"]->shortcut().isEmpty());
     CurveChart* loss = chartOf(window->runView()->page(), QStringLiteral("Loss"));
+    QTRY_VERIFY(!loss->isEmpty());
     loss->setFocus();
     QTRY_VERIFY(window->actions()["chart_log"]->isEnabled());
     QCOMPARE(window->actions()["cycle_x"]->shortcut(), QKeySequence(Qt::Key_X));

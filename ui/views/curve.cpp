@@ -11,6 +11,8 @@ namespace {
 
 // Differences of larger values overflow.
 constexpr double kLargest = 1e307;
+// The inverse of smaller ranges is infinite.
+constexpr double kSmallestSpan = 1e-290;
 
 double transformed(double value, bool log) {
   return log ? std::log10(value) : std::clamp(value, -kLargest, kLargest);
@@ -71,8 +73,8 @@ std::optional<AxisRange> valueRange(const QList<DrawnCurve>& curves, const AxisR
     return std::nullopt;
   }
   const double size = std::max(std::abs(low), std::abs(high));
-  if (high - low <= 1e-12 * size || high == low) {
-    const double air = size > 0 ? 0.1 * size : 1.0;
+  if (high - low <= std::max(1e-12 * size, kSmallestSpan)) {
+    const double air = size > 0 ? std::max(0.1 * size, kSmallestSpan) : 1.0;
     return AxisRange{low - air, high + air};
   }
   const double air = 0.05 * (high - low);

@@ -251,7 +251,8 @@ void MainWindow::note(const QString& text) {
 QList<session::RunSession*> MainWindow::liveRuns() const {
   QList<session::RunSession*> live;
   for (session::RunSession* run : sessions_) {
-    if (run->isLive()) {
+    // Before the first read nothing is known of a run.
+    if (run->state() != session::RunSession::State::kOpening && run->isLive()) {
       live.append(run);
     }
   }

@@ -149,7 +149,6 @@ QString OptimizerPanel::stateText() const {
 void OptimizerPanel::apply() {
   if (run_ && apply_->isEnabled()) {
     run_->sendCommand(command());
-    touched_ = false;
   }
 }
 
@@ -240,6 +239,8 @@ void OptimizerPanel::showDetail(qint64 id) {
     setStyleProperty(culprit, "invalid", bad);
   }
   if (entry.state == CommandLog::State::kApplied && id != previewId_) {
+    // Only now: a refused change stays in the form, to be mended.
+    touched_ = false;
     lr_->clear();
     for (QLineEdit* input : std::as_const(inputs_)) {
       input->clear();

@@ -115,10 +115,10 @@ QWidget* SpecFormView::makeEditor(const session::SpecField& field) {
   QWidget* editor = nullptr;
   const QString key = field.key;
   const auto write = [this, key](const QString& text) {
-    writing_ = true;
+    writing_ = key;
     form_->setValue(key, text);
-    writing_ = false;
     refresh();
+    writing_.clear();
   };
   if (field.type == QLatin1String("boolean")) {
     auto* box = new QCheckBox(this);
@@ -135,6 +135,7 @@ QWidget* SpecFormView::makeEditor(const session::SpecField& field) {
     auto* edit = new QLineEdit(this);
     edit->setPlaceholderText(field.fallback);
     connect(edit, &QLineEdit::textEdited, this, write);
+    connect(edit, &QLineEdit::editingFinished, this, &SpecFormView::refresh);
     editor = edit;
   }
   editor->setAccessibleName(key);
@@ -158,7 +159,7 @@ void SpecFormView::show(const session::SpecField& field) {
     }
     combo->setCurrentText(value);
   } else if (auto* edit = qobject_cast<QLineEdit*>(row.editor)) {
-    if (!(writing_ && edit->hasFocus()) && edit->text() != field.value && !edit->hasFocus()) {
+    if (writing_ != field.key && !edit->hasFocus() && edit->text() != field.value) {
       edit->setText(field.value);
       edit->setCursorPosition(0);
     }

@@ -44,7 +44,7 @@ class SpecFormView : public QScrollArea {
   session::SpecForm* form_;
   QHash<QString, Row> rows_;
   QStringList order_;
-  bool writing_ = false;
+  QString writing_;  // key whose input is being typed: its text is left alone
 };
 
 }  // namespace batchscope::views
