@@ -1,9 +1,8 @@
 #include "app/run_report.h"
 
+#include "app/terminal_text.h"
 #include "storage/csv_export.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -187,33 +186,6 @@ std::string run_text(const RunSummary& run, RunReader& reader) {
                      event.record.source + "): " + event.record.text);
   }
   return text;
-}
-
-std::string short_number(double value) {
-  if (!std::isfinite(value)) {
-    return storage::number_text(value);
-  }
-  constexpr int kDigits = 6;
-  std::array<char, 64> text{};
-  const auto end = std::to_chars(
-      text.data(), text.data() + text.size(), value, std::chars_format::general, kDigits);
-  return {text.data(), end.ptr};
-}
-
-std::string fitted(const std::string& text, std::size_t width) {
-  const auto starts_character = [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  };
-  std::size_t characters = 0, keep = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (starts_character(text[i]) && ++characters <= width - 1) {
-      keep = i;
-    }
-  }
-  if (characters < width) {
-    return text + std::string(width - characters, ' ');
-  }
-  return text.substr(0, keep) + "… ";
 }
 
 }  // namespace batchscope::app

@@ -23,9 +23,4 @@ std::string run_table(const std::vector<storage::RunSummary>& runs);
 /// One run for people.
 std::string run_text(const storage::RunSummary& run, storage::RunReader& reader);
 
-/// At most six significant digits, or nan, inf, -inf.
-std::string short_number(double value);
-/// Cut to `width` characters (not bytes) with an ellipsis, or filled up with spaces.
-std::string fitted(const std::string& text, std::size_t width);
-
 }  // namespace batchscope::app

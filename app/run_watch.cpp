@@ -1,9 +1,8 @@
 #include "app/run_watch.h"
 
-#include "app/run_report.h"
+#include "app/terminal_text.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -19,37 +18,6 @@ namespace {
 using contract::RunState;
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-/// Finite values of a column as their mean; NaN: none; and whether one was not finite.
-struct ColumnMean {
-  double mean = kUnknown;
-  bool nonfinite = false;
-};
-
-ColumnMean mean_of(const std::vector<double>& values, std::size_t begin, std::size_t end) {
-  ColumnMean result;
-  double sum = 0;
-  int count = 0;
-  for (std::size_t i = begin; i < end; ++i) {
-    if (std::isfinite(values[i])) {
-      sum += values[i];
-      ++count;
-    } else {
-      result.nonfinite = true;
-    }
-  }
-  result.mean = count > 0 ? sum / count : kUnknown;
-  return result;
-}
-
-std::string bar(double share, int width, bool unicode) {
-  const int full = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * width));
-  std::string text;
-  for (int i = 0; i < width; ++i) {
-    text += i < full ? (unicode ? "█" : "#") : (unicode ? "░" : ".");
-  }
-  return text;
-}
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds);
@@ -102,31 +70,6 @@ void redraw(const std::string& frame, std::ostream& out) {
 }
 
 }  // namespace
-
-std::string sparkline(const std::vector<double>& values, std::size_t columns, bool unicode) {
-  static constexpr std::array<const char*, 8> kBlocks = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-  static constexpr std::array<const char*, 8> kAscii = {"_", ".", "-", "~", "=", "+", "*", "#"};
-  columns = std::min(columns, values.size());
-  std::vector<ColumnMean> means;
-  double low = kUnknown, high = kUnknown;
-  for (std::size_t c = 0; c < columns; ++c) {
-    means.push_back(
-        mean_of(values, c * values.size() / columns, (c + 1) * values.size() / columns));
-    low = std::fmin(low, means.back().mean);
-    high = std::fmax(high, means.back().mean);
-  }
-  std::string text;
-  for (const ColumnMean& column : means) {
-    if (column.nonfinite) {
-      text += "!";
-      continue;
-    }
-    const double share = high > low ? (column.mean - low) / (high - low) : 0.5;
-    const auto level = static_cast<std::size_t>(std::lround(share * (kBlocks.size() - 1)));
-    text += unicode ? kBlocks[level] : kAscii[level];
-  }
-  return text;
-}
 
 WatchedRun::WatchedRun(const std::filesystem::path& folder_or_file)
     : path_(folder_or_file), reader_(folder_or_file) {

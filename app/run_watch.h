@@ -53,10 +53,6 @@ class WatchedRun {
   std::int64_t last_event_ = 0, last_seq_ = 0;
 };
 
-/// Values as a row of bars of different height, one per column; a column that holds a value that is
-/// not finite is marked "!" (it is the news). Empty for no values.
-std::string sparkline(const std::vector<double>& values, std::size_t columns, bool unicode);
-
 struct WatchOptions {
   bool once = false;
   double interval_seconds = 0.5;  // between frames

@@ -2,6 +2,7 @@
 
 #include "app/run_report.h"
 #include "app/run_watch.h"
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
 #include "storage/csv_export.h"

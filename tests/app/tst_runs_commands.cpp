@@ -1,6 +1,7 @@
 #include "app/run_report.h"
 #include "app/run_watch.h"
 #include "app/runs_commands.h"
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "storage/run_lock.h"
 #include "tests/storage/run_maker.h"
@@ -158,8 +159,8 @@ class TestRunsCommands : public QObject {
                  both.find("aaaa00000002") != std::string::npos,
              both.c_str());
     QVERIFY(refusal({"runs", "check", "zz", "--library", temp.path()}).starts_with("2 "));
-    QVERIFY_EXCEPTION_THROWN(output({"runs", "export", "same"}), CLI::ParseError);
-    QVERIFY_EXCEPTION_THROWN(output({"runs"}), CLI::ParseError);
+    QVERIFY_THROWS_EXCEPTION(CLI::ParseError, output({"runs", "export", "same"}));
+    QVERIFY_THROWS_EXCEPTION(CLI::ParseError, output({"runs"}));
   }
 
   void exportImportCheckRemove() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/contract/error.h"
 #include "storage/run_files.h"
 #include "storage/run_reader.h"
 #include "storage/run_writer.h"

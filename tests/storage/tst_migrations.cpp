@@ -126,7 +126,7 @@ class TestMigrations : public QObject {
     Database database(file, Database::Mode::kReadWrite);
     std::vector<Migration> steps = steps_to_version_3();
     steps[1].apply = [](Database& db) { db.execute("DELETE FROM no_such_table"); };
-    QVERIFY_EXCEPTION_THROWN(storage::migrate(database, steps), contract::StorageError);
+    QVERIFY_THROWS_EXCEPTION(contract::StorageError, storage::migrate(database, steps));
     QCOMPARE(database.query_integer("PRAGMA user_version"), std::int64_t{1});
     QCOMPARE(database.query_integer(
                  "SELECT count(*) FROM pragma_table_info('event') WHERE name = 'colour'"),
@@ -141,7 +141,7 @@ class TestMigrations : public QObject {
     const std::string sentence = refusal(folder);
     QVERIFY2(contains(sentence, "newer Batchscope"), sentence.c_str());
     QVERIFY2(contains(sentence, "version 7"), sentence.c_str());
-    QVERIFY_EXCEPTION_THROWN(RunWriter(folder, {}, true), contract::StorageError);
+    QVERIFY_THROWS_EXCEPTION(contract::StorageError, RunWriter(folder, {}, true));
   }
 
   void wrongApplicationIsRefused() {
@@ -176,8 +176,8 @@ class TestMigrations : public QObject {
     const TempFolder temp;
     QVERIFY(contains(refusal(temp.path() / "none"), "there is no run file"));
     QVERIFY(contains(refusal(temp.run("empty folder")), "there is no run file"));
-    QVERIFY_EXCEPTION_THROWN(RunWriter(temp.run("empty folder"), make_info(), true),
-                             contract::StorageError);
+    QVERIFY_THROWS_EXCEPTION(contract::StorageError,
+                             RunWriter(temp.run("empty folder"), make_info(), true));
   }
 };
 
