@@ -16,6 +16,13 @@ double norm_of(const std::vector<torch::Tensor>& list, std::initializer_list<std
   return std::sqrt(sum);
 }
 
+Options lamb_options(Method method) {
+  Options o;
+  o.method = method;
+  o.eps = 1e-6;
+  return o;
+}
+
 bool close(double a, double b) {
   return std::abs(a - b) <= 1e-12 + 1e-9 * std::abs(b);
 }
@@ -294,6 +301,65 @@ class TestRules : public QObject {
     QVERIFY(torch::equal(plain.weights()[0], last.weights()[0]));
     QVERIFY(!last.parameters[0].tensor.is_contiguous());
     QVERIFY(torch::equal(plain.weights()[1], last.weights()[1]));
+  }
+
+  /// Effective numbers of gradients in v over a period of 200 (algorithms.md 6.2).
+  void memory_data() {
+    QTest::addColumn<int>("variant");
+    QTest::addColumn<QList<double>>("golden");
+    const auto id = [](PmdVariant v) { return static_cast<int>(v); };
+    QTest::newRow("moment_scale") << id(PmdVariant::kMomentScale)
+                                  << QList<double>{
+                                         2.0, 12.0, 21.9, 30.8, 33.4, 12.3, 5.2, 3.1, 1.3, 1.0};
+    QTest::newRow("beta_scale") << id(PmdVariant::kBetaScale)
+                                << QList<double>{1.0, 1.1, 1.5, 3.3, 10.4, 9.2, 4.9, 3.0, 1.3, 1.0};
+    QTest::newRow("readout") << id(PmdVariant::kReadout)
+                             << QList<double>{1999, 1999, 1999, 1998, 1996, 1991, 1853, 1.1};
+  }
+  void memory() {
+    QFETCH(int, variant);
+    QFETCH(QList<double>, golden);
+    const bool readout = variant == static_cast<int>(PmdVariant::kReadout);
+    const QList<int> phases = readout ? QList<int>{0, 10, 40, 60, 80, 100, 150, 199}
+                                      : QList<int>{0, 10, 20, 30, 40, 60, 80, 100, 150, 199};
+    rig::Rig one;
+    one.add("w", torch::tensor({1.0}, torch::kDouble), 0);
+    Options o = lamb_options(Method::kPmdLamb);
+    o.pmd_variant = static_cast<PmdVariant>(variant);
+    o.pmd_period = 200;
+    one.make(o);
+    one.optimizer->set_diagnostics(false);
+    const int periods = readout ? 60 : 8;
+    std::vector<torch::Tensor> g = {torch::tensor({0.5}, torch::kDouble)};
+    for (int t = 0; t < 200 * (periods - 1); ++t) {
+      one.step(g, 1e-6);
+    }
+    int line = 0;
+    for (int k = 0; k < 200; ++k) {
+      const StepReport report = one.step(g, 1e-6);
+      if (line < phases.size() && phases[line] == k) {
+        const double half = golden[line] >= 100 ? 0.51 : 0.051;
+        QVERIFY2(std::abs(report.n_eff_v - golden[line]) <= half,
+                 qPrintable(QString::asprintf(
+                     "phase %d: %.3f, table %.1f", k, report.n_eff_v, golden[line])));
+        ++line;
+      }
+    }
+    QCOMPARE(line, static_cast<int>(phases.size()));
+  }
+  void memory_of_lamb() {
+    rig::Rig one;
+    one.add("w", torch::tensor({1.0}, torch::kDouble), 0);
+    one.make(lamb_options(Method::kLamb));
+    one.optimizer->set_diagnostics(false);
+    StepReport report;
+    for (int t = 0; t < 10000; ++t) {
+      report = one.step({torch::tensor({0.5}, torch::kDouble)}, 1e-6);
+    }
+    QVERIFY(std::abs(report.n_eff_v - 1999) < 0.5);
+    QVERIFY(std::abs(report.n_eff_m - 19) < 1e-9);
+    QCOMPARE(report.beta1_eff, 0.9);
+    QCOMPARE(report.beta2_eff, 0.999);
   }
 };
 
