@@ -22,6 +22,8 @@
 namespace batchscope {
 namespace {
 
+constexpr double kLr = 0.002;  // small: a diverged model measures something else
+
 void check(const BenchStepOptions& o) {
   if (std::min({o.batch, o.size, o.steps, o.batches, o.threads}) < 1 || o.warmup < 0) {
     throw contract::SpecError(
@@ -71,7 +73,7 @@ class Stepper {
       loss = loss.defined() ? loss + value : value;
     }
     auto gradients = torch::autograd::grad({loss}, tensors_);
-    optimizer_->step(gradients, 0.05, mu_);
+    optimizer_->step(gradients, kLr, mu_);
     return loss.item<double>();
   }
 

@@ -10,14 +10,16 @@ namespace batchscope::models::init {
 torch::Generator make_generator(std::uint64_t seed);
 
 /// Normal, standard deviation sqrt(2 / fan_out). weight: [out, in, k, k] or [out, in].
-void kaiming_normal_fan_out(torch::Tensor weight, torch::Generator generator);
+void kaiming_normal_fan_out(const torch::Tensor& weight, torch::Generator& generator);
 /// Uniform in ±sqrt(6 / ((1 + a²) fan_in)).
-void kaiming_uniform(torch::Tensor weight, double a, torch::Generator generator);
+void kaiming_uniform(const torch::Tensor& weight, double a, torch::Generator& generator);
 /// Uniform in ±sqrt(6 / (fan_in + fan_out)).
-void xavier_uniform(torch::Tensor weight, torch::Generator generator);
-void normal(torch::Tensor weight, double std, torch::Generator generator);
+void xavier_uniform(const torch::Tensor& weight, torch::Generator& generator);
+void normal(const torch::Tensor& weight, double std, torch::Generator& generator);
 /// What torch.nn.Conv2d and Linear do when they are built: kaiming_uniform with a = sqrt(5), then
 /// the bias uniform in ±1/sqrt(fan_in). An undefined bias draws nothing.
-void torch_default(torch::Tensor weight, torch::Tensor bias, torch::Generator generator);
+void torch_default(const torch::Tensor& weight,
+                   const torch::Tensor& bias,
+                   torch::Generator& generator);
 
 }  // namespace batchscope::models::init

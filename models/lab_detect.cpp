@@ -1,6 +1,6 @@
 #include "models/lab_detect.h"
 
-#include "models/lab_losses.h"
+#include "models/lab_targets.h"
 #include "models/ops/nms.h"
 
 #include <algorithm>
@@ -94,17 +94,21 @@ Detection read_detections(const torch::Tensor& head,
           all.scores.index_select(0, keep)};
 }
 
-#define BATCHSCOPE_INSTANTIATE(T)                                              \
-  template torch::Tensor propose(const torch::Tensor&,                         \
-                                 std::int64_t,                                 \
-                                 const std::vector<Box<T>>&,                   \
-                                 std::pair<std::int64_t, std::int64_t>);       \
-  template Detection read_detections<T>(const torch::Tensor&,                  \
-                                        const torch::Tensor&,                  \
-                                        std::pair<std::int64_t, std::int64_t>, \
-                                        std::int64_t);
-BATCHSCOPE_INSTANTIATE(float)
-BATCHSCOPE_INSTANTIATE(double)
-#undef BATCHSCOPE_INSTANTIATE
+template torch::Tensor propose(const torch::Tensor&,
+                               std::int64_t,
+                               const std::vector<Box<float>>&,
+                               std::pair<std::int64_t, std::int64_t>);
+template Detection read_detections<float>(const torch::Tensor&,
+                                          const torch::Tensor&,
+                                          std::pair<std::int64_t, std::int64_t>,
+                                          std::int64_t);
+template torch::Tensor propose(const torch::Tensor&,
+                               std::int64_t,
+                               const std::vector<Box<double>>&,
+                               std::pair<std::int64_t, std::int64_t>);
+template Detection read_detections<double>(const torch::Tensor&,
+                                           const torch::Tensor&,
+                                           std::pair<std::int64_t, std::int64_t>,
+                                           std::int64_t);
 
 }  // namespace batchscope::models::lab

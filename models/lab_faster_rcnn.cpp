@@ -22,6 +22,14 @@ ConvBlock conv_block(std::int64_t in, std::int64_t out, std::int64_t stride) {
                    /*relu=*/true);
 }
 
+std::shared_ptr<torch::nn::Module> add_part(torch::nn::Module& model, const char* name) {
+  return model.register_module(name, std::make_shared<torch::nn::Module>());
+}
+
+Conv add_conv(torch::nn::Module& part, const char* name, const ConvOptions& options) {
+  return part.register_module(name, Conv(options));
+}
+
 void check_options(const ModelOptions& o) {
   const auto refuse = [](const std::string& what) {
     throw std::invalid_argument("lab_faster_rcnn: " + what);
@@ -54,32 +62,24 @@ void check_batch(const torch::Tensor& images, const Sizes& sizes) {
 
 LabFasterRcnn::LabFasterRcnn(const ModelOptions& options) : options_(options) {
   check_options(options);
-  const auto backbone = std::make_shared<torch::nn::Module>();
-  register_module("backbone", backbone);
-  constexpr std::array<std::int64_t, 6> widths = {
+  const auto backbone = add_part(*this, "backbone");
+  constexpr std::array<std::int64_t, 6> kWidths = {
       3, kWidth, 2 * kWidth, 2 * kWidth, 4 * kWidth, 4 * kWidth};
-  constexpr std::array<std::int64_t, 5> strides = {2, 2, 1, 2, 1};
+  constexpr std::array<std::int64_t, 5> kStrides = {2, 2, 1, 2, 1};
   for (std::size_t i = 0; i < backbone_.size(); ++i) {
     backbone_[i] =
-        backbone->register_module(kStages[i], conv_block(widths[i], widths[i + 1], strides[i]));
+        backbone->register_module(kStages[i], conv_block(kWidths[i], kWidths[i + 1], kStrides[i]));
   }
-  const auto neck = register_module("neck", std::make_shared<torch::nn::Module>());
-  const auto conv = [](torch::nn::Module& in,
-                       const char* name,
-                       std::int64_t from,
-                       std::int64_t to,
-                       std::int64_t kernel) {
-    return in.register_module(name, Conv(ConvOptions{.in = from, .out = to, .kernel = kernel}));
-  };
-  lat3_ = conv(*neck, "lat3", 2 * kWidth, kFeatures, 1);
-  lat4_ = conv(*neck, "lat4", 4 * kWidth, kFeatures, 1);
-  out3_ = conv(*neck, "out3", kFeatures, kFeatures, 3);
-  out4_ = conv(*neck, "out4", kFeatures, kFeatures, 3);
-  const auto rpn = register_module("rpn_head", std::make_shared<torch::nn::Module>());
-  rpn_conv_ = conv(*rpn, "conv", kFeatures, kFeatures, 3);
-  rpn_obj_ = conv(*rpn, "obj", kFeatures, 1, 1);
-  rpn_box_ = conv(*rpn, "box", kFeatures, 4, 1);
-  const auto roi = register_module("roi_head", std::make_shared<torch::nn::Module>());
+  const auto neck = add_part(*this, "neck");
+  lat3_ = add_conv(*neck, "lat3", {.in = 2 * kWidth, .out = kFeatures, .kernel = 1});
+  lat4_ = add_conv(*neck, "lat4", {.in = 4 * kWidth, .out = kFeatures, .kernel = 1});
+  out3_ = add_conv(*neck, "out3", {.in = kFeatures, .out = kFeatures});
+  out4_ = add_conv(*neck, "out4", {.in = kFeatures, .out = kFeatures});
+  const auto rpn = add_part(*this, "rpn_head");
+  rpn_conv_ = add_conv(*rpn, "conv", {.in = kFeatures, .out = kFeatures});
+  rpn_obj_ = add_conv(*rpn, "obj", {.in = kFeatures, .out = 1, .kernel = 1});
+  rpn_box_ = add_conv(*rpn, "box", {.in = kFeatures, .out = 4, .kernel = 1});
+  const auto roi = add_part(*this, "roi_head");
   fc1_ = roi->register_module("fc1", Dense(kFeatures * 9, kHidden));
   fc2_ = roi->register_module("fc2", Dense(kHidden, kHidden));
   cls_ = roi->register_module("cls", Dense(kHidden, options.num_classes + 1));
@@ -89,19 +89,7 @@ LabFasterRcnn::LabFasterRcnn(const ModelOptions& options) : options_(options) {
 
 void LabFasterRcnn::initialise(std::uint64_t seed) {
   auto gen = init::make_generator(1000 + seed);
-  const std::array<Conv, 7> convs = {lat3_, lat4_, out3_, out4_, rpn_conv_, rpn_obj_, rpn_box_};
-  const std::array<Dense, 4> dense = {fc1_, fc2_, cls_, box_};
-  // Building a layer draws weights in Python that are overwritten below; drawing them here too
-  // keeps the streams in step.
-  for (ConvBlock& block : backbone_) {
-    init::torch_default(block->conv->weight, {}, gen);
-  }
-  for (const Conv& conv : convs) {
-    init::torch_default(conv->weight, conv->bias, gen);
-  }
-  for (const Dense& layer : dense) {
-    init::torch_default(layer->weight, layer->bias, gen);
-  }
+  draw_defaults(gen);
   for (ConvBlock& block : backbone_) {
     init::kaiming_normal_fan_out(block->conv->weight, gen);
   }
@@ -116,11 +104,22 @@ void LabFasterRcnn::initialise(std::uint64_t seed) {
   init::normal(cls_->weight, 0.01, gen);
   init::normal(box_->weight, 0.001, gen);
   const torch::NoGradGuard no_grad;
-  for (const Conv& conv : convs) {
-    conv->bias.zero_();
+  for (const auto& item : named_parameters()) {
+    if (item.key().ends_with("bias")) {
+      item.value().zero_();
+    }
   }
-  for (const Dense& layer : dense) {
-    layer->bias.zero_();
+}
+
+void LabFasterRcnn::draw_defaults(torch::Generator& generator) {
+  for (ConvBlock& block : backbone_) {
+    init::torch_default(block->conv->weight, {}, generator);
+  }
+  for (const Conv& conv : {lat3_, lat4_, out3_, out4_, rpn_conv_, rpn_obj_, rpn_box_}) {
+    init::torch_default(conv->weight, conv->bias, generator);
+  }
+  for (const Dense& layer : {fc1_, fc2_, cls_, box_}) {
+    init::torch_default(layer->weight, layer->bias, generator);
   }
 }
 

@@ -44,6 +44,9 @@ class LabFasterRcnn : public Detector {
   /// rois: [K, 5]; returns [K, C + 1 + 4]: class logits (background last), box offsets.
   torch::Tensor second_stage(const torch::Tensor& features, const torch::Tensor& rois);
   void initialise(std::uint64_t seed);
+  /// Building a layer draws weights in Python that initialise() overwrites: drawing them here too
+  /// keeps the streams in step.
+  void draw_defaults(torch::Generator& generator);
   template <typename T>
   Losses typed_losses(const torch::Tensor& images,
                       const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,

@@ -8,6 +8,7 @@ namespace batchscope::models {
 std::vector<ModuleGroup> group_parameters(const torch::nn::Module& module,
                                           const std::vector<GroupRule>& rules) {
   std::vector<ModuleGroup> groups;
+  groups.reserve(rules.size());
   for (const GroupRule& rule : rules) {
     groups.push_back({rule.name, {}, {}});
   }
