@@ -2,17 +2,19 @@
 # batchscope_executable(NAME SOURCES … LINK … [TORCH])
 # Sources are listed, never globbed. TORCH: links LibTorch and shares its one precompiled header.
 function(batchscope_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers)
+  # For g++ alone: nvcc knows none of these options.
+  set(_flags -Wall -Wextra -Wpedantic -Wshadow -Wno-missing-field-initializers)
   if(BATCHSCOPE_WERROR)
-    target_compile_options(${target} PRIVATE -Werror)
+    list(APPEND _flags -Werror)
   endif()
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${_flags}>")
   target_compile_definitions(${target} PRIVATE QT_NO_KEYWORDS QT_NO_CAST_FROM_ASCII QT_NO_CAST_TO_ASCII)
 endfunction()
 
 function(batchscope_use_torch target)
   target_link_libraries(${target} PUBLIC batchscope::torch)
   target_precompile_headers(${target} REUSE_FROM batchscope_torch_pch)
-  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -Winvalid-pch)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas;-Winvalid-pch>")
 endfunction()
 
 function(batchscope_library name)

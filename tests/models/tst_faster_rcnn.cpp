@@ -273,11 +273,7 @@ class TestFasterRcnn : public QObject {
     torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.002).momentum(0.9));
     for (std::uint64_t step = 0; step < 60; ++step) {
       optimizer.zero_grad();
-      auto ls = run(*model, batch, step);
-      for (auto& l : ls)
-        printf("%.3f ", l.second.item<double>());
-      printf("\n");
-      total(ls).backward();
+      total(run(*model, batch, step)).backward();
       optimizer.step();
     }
     model->eval();
