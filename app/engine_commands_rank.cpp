@@ -1,5 +1,6 @@
 #include "app/build_model.h"
 #include "app/engine_commands.h"
+#include "app/progress.h"
 #include "app/sqlite_sink.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -34,6 +36,18 @@ std::string host_name() {
   return name;
 }
 
+/// The control server's port, with the one number that the trainer does not know.
+class LivePort : public train::ServerPort {
+ public:
+  explicit LivePort(train::ControlServer& server) : ServerPort(server) {}
+  void set_status(const contract::StatusReport& status) override {
+    contract::StatusReport known = status;
+    known.committed_seq = committed;
+    ServerPort::set_status(known);
+  }
+  std::atomic<std::int64_t> committed{0};
+};
+
 /// What rank 0 holds beside its trainer. Made and destroyed in this order.
 struct RankZero {
   RankZero(const fs::path& folder, const std::string& id)
@@ -52,7 +66,7 @@ struct RankZero {
 
   fs::path folder_;
   train::ControlServer server;
-  train::ServerPort port;
+  LivePort port;
   SqliteSink sink;
 };
 
@@ -147,10 +161,14 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
     zero = std::make_unique<RankZero>(arguments.run_folder, id);
     setup.sink = &zero->sink;
     setup.port = &zero->port;
+    setup.progress = [bar = Progress()](const contract::StatusReport& status, double loss) mutable {
+      bar.show(status, loss);
+    };
   }
   train::Trainer trainer(std::move(setup));
   const train::Outcome outcome = trainer.run();
   if (leads) {
+    Progress::clear();
     std::cerr << outcome.sentence << "\n";
     if (const std::string failure = zero->sink.failure(); !failure.empty()) {
       throw contract::StorageError(failure);

@@ -76,6 +76,12 @@ int train_under_supervision(const TrainArguments& arguments) {
     close_record(run.folder, "The training was lost: " + end.reason + ".", end.code);
   };
   const train::JobEnd end = train::supervise(options);
+  if (!run.goes_on && !std::filesystem::exists(run.folder / storage::kRunFile)) {
+    // Refused before it began: rank 0 has said why, and there is nothing to list.
+    std::error_code ignored;
+    std::filesystem::remove_all(run.folder, ignored);
+    return end.code;
+  }
   if (!end.reason.empty() && (end.rank0_lost || end.code == int(contract::ExitCode::kPeer))) {
     throw contract::Error(
         static_cast<contract::ExitCode>(end.code),

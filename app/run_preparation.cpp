@@ -151,11 +151,16 @@ void close_record(const fs::path& folder, const std::string& sentence, int exit_
     if (stored.exit_code) {
       return;
     }
-    for (const contract::SegmentRecord& segment : reader.segments()) {
-      event.segment = std::max(event.segment, segment.segment);
+    // The last row says more than the last heartbeat.
+    storage::RowAxis last;
+    if (reader.read_axis(reader.last_seq() - 1, last) > 0 && !last.step.empty()) {
+      stored.report.step = last.step.back();
+      stored.report.images = last.images.back();
+      event.segment = last.segment.back();
     }
   }
   storage::RunWriter writer(folder, {}, true);
+  writer.status(stored.report);
   event.step = stored.report.step;
   event.seq = writer.last_seq();
   event.time = storage::now_utc();

@@ -2,8 +2,6 @@
 
 #include "engine/train/plan_options.h"
 
-#include <ATen/autocast_mode.h>
-
 #include <cmath>
 
 namespace batchscope::train {
@@ -21,29 +19,6 @@ constexpr std::int64_t kBudgetEvery = 50;  // updates between looks at the cost 
 bool preconditions(optim::Method method) {
   return method != optim::Method::kSgd && method != optim::Method::kLars;
 }
-
-/// Forward passes in bf16 while it lives; the weights stay float32.
-class Autocast {
- public:
-  Autocast(bool on, torch::DeviceType device) : on_(on), device_(device) {
-    if (on_) {
-      at::autocast::set_autocast_dtype(device_, torch::kBFloat16);
-      at::autocast::set_autocast_enabled(device_, true);
-    }
-  }
-  ~Autocast() {
-    if (on_) {
-      at::autocast::set_autocast_enabled(device_, false);
-      at::autocast::clear_cache();
-    }
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  bool on_;
-  torch::DeviceType device_;
-};
 
 }  // namespace
 
@@ -123,12 +98,8 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
       }
     }
     generator_.set_current_seed(batch.seed);
-    models::Losses losses;
-    {
-      const Autocast bf16(state_.spec.precision.mode == "bf16", setup_.device.type());
-      losses = setup_.model->losses(
-          batch.images.to(setup_.device, setup_.dtype), batch.sizes, batch.targets, generator_);
-    }
+    const models::Losses losses = setup_.model->losses(
+        batch.images.to(setup_.device, setup_.dtype), batch.sizes, batch.targets, generator_);
     std::vector<torch::Tensor> values;
     for (const auto& [name, value] : losses) {
       values.push_back(value);

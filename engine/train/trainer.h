@@ -136,6 +136,7 @@ class Trainer {
   // trainer_commands.cpp
   void apply_scripted();
   void apply_waiting();
+  void refuse_waiting();
   void wait_while_paused();
   int stop_requests();
   void take_stop(double requests);
@@ -196,6 +197,7 @@ class Trainer {
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
   bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;
+  bool alone_ = false;                                // the other ranks are lost
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
   End end_ = End::kNone;
   std::string phase_ = "starting", end_text_;

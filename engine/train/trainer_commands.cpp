@@ -75,6 +75,22 @@ void Trainer::apply_waiting() {
   heartbeat(true);
 }
 
+void Trainer::refuse_waiting() {
+  if (setup_.port == nullptr) {
+    return;
+  }
+  for (QueuedCommand& command : setup_.port->take()) {
+    waiting_.push_back(std::move(command));
+  }
+  for (const QueuedCommand& command : waiting_) {
+    setup_.port->answer(command,
+                        refusal("",
+                                "The training ended at step " + std::to_string(state_.step) +
+                                    " before the command could take effect."));
+  }
+  waiting_.clear();
+}
+
 void Trainer::wait_while_paused() {
   if (!paused_ || end_ != End::kNone) {
     return;

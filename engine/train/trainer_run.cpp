@@ -66,8 +66,6 @@ Trainer::~Trainer() = default;
 
 void Trainer::build_model() {
   torch::manual_seed(static_cast<std::uint64_t>(state_.spec.run.seed));
-  at::globalContext().setAllowTF32CuBLAS(state_.spec.precision.mode == "tf32");
-  at::globalContext().setAllowTF32CuDNN(state_.spec.precision.mode == "tf32");
   setup_.model->to(setup_.device, setup_.dtype);
   setup_.model->train();
   std::vector<torch::Tensor> tensors;
@@ -222,6 +220,7 @@ Outcome Trainer::run() {
   } catch (const contract::Error& error) {
     // Between updates the state is whole: a lost peer costs no more than the update it broke.
     if (error.code() == contract::ExitCode::kPeer && setup_.sink != nullptr && !diverged_) {
+      alone_ = true;
       try {
         save_checkpoint();
       } catch (const std::exception&) {
@@ -240,7 +239,9 @@ void Trainer::fail(const std::string& sentence, contract::ExitCode code) {
   if (setup_.sink == nullptr || setup_.info.started.empty()) {
     return;
   }
+  refuse_waiting();
   note("error", "engine", sentence, {{"exit", std::to_string(static_cast<int>(code))}});
+  heartbeat(true);
   setup_.sink->finish(RunState::kFailed, static_cast<int>(code));
 }
 
@@ -295,6 +296,7 @@ Outcome Trainer::finish() {
     set_phase("saving");
     save_checkpoint();
   }
+  refuse_waiting();
   note(kind, "engine", outcome.sentence, args);
   if (setup_.sink != nullptr) {
     heartbeat(true);

@@ -138,7 +138,9 @@ void Trainer::write_state(const std::string& file, const std::string& kind) {
       failure = error.what();
     }
   }
-  failure = setup_.group->broadcast_bytes(failure, 0);
+  if (!alone_) {
+    failure = setup_.group->broadcast_bytes(failure, 0);
+  }
   if (!failure.empty()) {
     throw contract::StorageError(failure);
   }

@@ -29,15 +29,23 @@ contract::RunSpec spec_of(const std::string& optimizer,
   return spec;
 }
 
+/// The lab detector of a spec, if it names one: the same weights on every call.
+std::shared_ptr<models::Detector> lab_of(const contract::RunSpec& spec) {
+  static std::mutex building;  // the default generator is shared by the ranks of a test
+  const std::lock_guard lock(building);
+  return spec.run.name == "lab" ? models::make_detector({.name = "lab_faster_rcnn", .seed = 3})
+                                : nullptr;
+}
+
 Result result_of(const contract::RunSpec& spec, torch::ScalarType dtype) {
   Result result;
   std::mutex mutex;
   const auto work = [&](const std::shared_ptr<train::Group>& group) {
-    ToyRun run = toy_run(spec, group, dtype);
+    ToyRun run = toy_run(spec, group, dtype, {}, std::nullopt, nullptr, lab_of(spec));
     run.trainer->run();
     if (group == nullptr || group->rank() == 0) {
       const std::lock_guard lock(mutex);
-      result.weights = weights(*run.model);
+      result.weights = weights(*run.detector);
       result.mu = run.trainer->agvm().mu();
       result.d = run.trainer->agvm().d();
       result.images = run.trainer->state().images;
@@ -108,6 +116,23 @@ class TestEquivalence : public QObject {
     compare(20, torch::kFloat64, 1e-9);
     if (name == "sgd" && micros == 4) {
       compare(100, torch::kFloat32, 1e-5);
+    }
+  }
+
+  void theLabDetectorToo() {
+    for (const std::string name : {"sgd", "lamb"}) {
+      contract::RunSpec one = spec_of(name, 1, 4, 3);
+      one.run.name = "lab";
+      const Result a = result_of(one, torch::kFloat32);
+      for (const std::int64_t ranks : {2, 4}) {
+        contract::RunSpec many = spec_of(name, ranks, 4 / ranks, 3);
+        many.run.name = "lab";
+        const Result b = result_of(many, torch::kFloat32);
+        QVERIFY2(relative_difference(a.weights, b.weights) <= 1e-5,
+                 qPrintable(QString::number(relative_difference(a.weights, b.weights))));
+        QVERIFY2(worst(a.mu, b.mu) <= 1e-5, qPrintable(QString::number(worst(a.mu, b.mu))));
+        QVERIFY(worst(a.losses, b.losses) <= 1e-5);
+      }
     }
   }
 

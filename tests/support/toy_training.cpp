@@ -127,7 +127,8 @@ ToyRun toy_run(const contract::RunSpec& spec,
                torch::ScalarType dtype,
                const std::filesystem::path& folder,
                std::optional<train::ResumePoint> resume,
-               train::CommandPort* port) {
+               train::CommandPort* port,
+               std::shared_ptr<models::Detector> detector) {
   static std::mutex seeding;  // the default generator is shared by the ranks of a test
   ToyRun run;
   run.sink = std::make_shared<MemorySink>();
@@ -142,11 +143,13 @@ ToyRun toy_run(const contract::RunSpec& spec,
   setup.sink = setup.group->rank() == 0 ? run.sink.get() : nullptr;
   setup.port = setup.group->rank() == 0 ? port : nullptr;
   setup.resume = std::move(resume);
-  {
+  run.detector = std::move(detector);
+  if (run.detector == nullptr) {
     const std::lock_guard lock(seeding);
     run.model = std::make_shared<ToyDetector>(11);
-    setup.model = run.model;
+    run.detector = run.model;
   }
+  setup.model = run.detector;
   run.trainer = std::make_unique<train::Trainer>(std::move(setup));
   return run;
 }

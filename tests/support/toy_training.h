@@ -55,7 +55,8 @@ class HandPort : public train::CommandPort {
 };
 
 struct ToyRun {
-  std::shared_ptr<ToyDetector> model;
+  std::shared_ptr<ToyDetector> model;  // null where another was given
+  std::shared_ptr<models::Detector> detector;
   std::shared_ptr<MemorySink> sink;
   std::unique_ptr<train::Trainer> trainer;
 };
@@ -65,7 +66,8 @@ ToyRun toy_run(const contract::RunSpec& spec,
                torch::ScalarType dtype = torch::kFloat32,
                const std::filesystem::path& folder = {},
                std::optional<train::ResumePoint> resume = std::nullopt,
-               train::CommandPort* port = nullptr);
+               train::CommandPort* port = nullptr,
+               std::shared_ptr<models::Detector> detector = nullptr);
 
 /// Runs `work(group)` on `ranks` threads that form one Gloo group. Rethrows the first exception.
 void with_ranks(std::int64_t ranks, const std::function<void(std::shared_ptr<train::Group>)>& work);

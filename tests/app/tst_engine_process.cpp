@@ -1,0 +1,376 @@
+#include "engine/contract/messages.h"
+#include "storage/catalogue.h"
+#include "storage/run_files.h"
+#include "storage/run_lock.h"
+#include "storage/run_reader.h"
+
+#include <QDir>
+#include <QFile>
+#include <QJsonArray>
+#include <QJsonDocument>
+#include <QJsonObject>
+#include <QProcess>
+#include <QRandomGenerator>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <csignal>
+#include <memory>
+
+using namespace batchscope;
+using contract::RunState;
+
+namespace {
+
+constexpr int kPatience = 60000;  // ms; a machine may be busy
+
+QString engine() {
+  return QString::fromLatin1(BATCHSCOPE_BIN_DIR) + QStringLiteral("/batchscope-engine");
+}
+
+struct Result {
+  int code = -1;
+  QString out, err;
+};
+
+Result run_engine(const QStringList& arguments) {
+  QProcess process;
+  process.start(engine(), arguments);
+  Result result;
+  if (process.waitForFinished(kPatience)) {
+    result.code = process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1;
+  } else {
+    process.kill();
+    process.waitForFinished();
+  }
+  result.out = QString::fromUtf8(process.readAllStandardOutput());
+  result.err = QString::fromUtf8(process.readAllStandardError());
+  return result;
+}
+
+/// True when no such process runs; one that waits to be reaped does not.
+bool gone(qint64 pid) {
+  QFile stat(QStringLiteral("/proc/%1/stat").arg(pid));
+  if (!stat.open(QIODevice::ReadOnly)) {
+    return true;
+  }
+  const QByteArray text = stat.readAll();
+  return text.mid(text.lastIndexOf(')') + 2, 1) == "Z";
+}
+
+QList<qint64> children_of(qint64 parent) {
+  QList<qint64> children;
+  for (const QString& entry : QDir(QStringLiteral("/proc")).entryList(QDir::Dirs)) {
+    QFile stat(QStringLiteral("/proc/%1/stat").arg(entry));
+    if (entry.toLongLong() > 0 && stat.open(QIODevice::ReadOnly)) {
+      const QByteArray text = stat.readAll();
+      const QList<QByteArray> fields = text.mid(text.lastIndexOf(')') + 2).split(' ');
+      if (fields.size() > 1 && fields[1].toLongLong() == parent) {
+        children << entry.toLongLong();
+      }
+    }
+  }
+  return children;
+}
+
+/// A training of the real engine, in a library of its own.
+class Training {
+ public:
+  explicit Training(const QStringList& settings,
+                    const QStringList& start = {QStringLiteral("demo")})
+      : Training(std::make_shared<QTemporaryDir>(), settings, start) {}
+  Training(std::shared_ptr<QTemporaryDir> library,
+           const QStringList& settings,
+           const QStringList& start)
+      : library_(std::move(library)) {
+    QStringList arguments = {QStringLiteral("train")};
+    arguments << start << QStringLiteral("--library") << library_->path();
+    for (const QString& setting : settings) {
+      arguments << QStringLiteral("--set") << setting;
+    }
+    process.start(engine(), arguments);
+    while (!process.canReadLine() && process.waitForReadyRead(kPatience)) {
+    }
+    const QList<QByteArray> words = process.readLine().trimmed().split(' ');
+    if (words.size() == 3 && words[0] == "run") {
+      id = QString::fromLatin1(words[1]);
+      folder = QString::fromUtf8(words[2]);
+    }
+  }
+  ~Training() {
+    process.kill();
+    process.waitForFinished();
+  }
+  const std::shared_ptr<QTemporaryDir>& library() const { return library_; }
+
+  std::filesystem::path path() const { return folder.toStdString(); }
+  std::int64_t rows() const {
+    try {
+      return storage::RunReader(path()).last_seq();
+    } catch (const std::exception&) {
+      return 0;
+    }
+  }
+  bool reach(std::int64_t count) const {
+    return QTest::qWaitFor([&] { return rows() >= count; }, kPatience);
+  }
+  Result control(const QStringList& words) const {
+    return run_engine(QStringList{QStringLiteral("control"), id} + words +
+                      QStringList{QStringLiteral("--library"), library_->path()});
+  }
+  storage::RunSummary summary() const { return storage::summarise(path()); }
+  std::vector<contract::EventRecord> events(const std::string& kind) const {
+    std::vector<contract::EventRecord> found;
+    for (const storage::StoredEvent& event : storage::RunReader(path()).events(0)) {
+      if (event.record.kind == kind) {
+        found.push_back(event.record);
+      }
+    }
+    return found;
+  }
+  int wait() {
+    process.waitForFinished(kPatience);
+    return process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1;
+  }
+
+  QProcess process;
+  QString id, folder;
+
+ private:
+  std::shared_ptr<QTemporaryDir> library_;
+};
+
+QStringList words(const char* text) {
+  return QString::fromLatin1(text).split(QLatin1Char(' '), Qt::SkipEmptyParts);
+}
+
+QByteArray weights_of(const QString& file) {
+  // The data area of a checkpoint: model, optimizer and AGVM, in the order of their names.
+  QFile checkpoint(file);
+  checkpoint.open(QIODevice::ReadOnly);
+  const QByteArray bytes = checkpoint.readAll();
+  qint64 length = 0;
+  memcpy(&length, bytes.constData(), 8);
+  return bytes.mid(8 + length);
+}
+
+}  // namespace
+
+/// The engine as its users run it: processes, signals, sockets and files.
+class TestEngineProcess : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void aRunFromStartToEnd() {
+    Training training(
+        {QStringLiteral("schedule.steps=60"), QStringLiteral("data.val_pictures=32")});
+    QCOMPARE(training.id.size(), 12);
+    QCOMPARE(training.wait(), 0);
+    const storage::RunSummary summary = training.summary();
+    QCOMPARE(summary.state, RunState::kFinished);
+    QCOMPARE(summary.step, 60);
+    QCOMPARE(summary.images, 480);
+    QVERIFY(summary.metrics.contains("AP50"));
+    QCOMPARE(training.rows(), 60);
+    storage::RunReader reader(training.path());
+    QCOMPARE(reader.info().modules,
+             (std::vector<std::string>{"backbone", "neck", "rpn_head", "roi_head"}));
+    QCOMPARE(reader.probes().size(), std::size_t{4});
+    QVERIFY(!storage::run_is_locked(training.path()));
+    QVERIFY(!QFile::exists(training.folder + QStringLiteral("/control.json")));
+
+    const QString checkpoint =
+        training.folder + QStringLiteral("/checkpoints/step-00000060-segment-0.ckpt");
+    const Result eval = run_engine({QStringLiteral("eval"),
+                                    QStringLiteral("--checkpoint"),
+                                    checkpoint,
+                                    QStringLiteral("--json")});
+    QCOMPARE(eval.code, 0);
+    const QJsonObject figures = QJsonDocument::fromJson(eval.out.toUtf8()).object();
+    for (const auto& [name, value] : summary.metrics) {
+      QCOMPARE(figures.value(QString::fromStdString(name)).toDouble(-9), value);
+    }
+    const Result dead = training.control({QStringLiteral("status")});
+    QCOMPARE(dead.code, 5);
+    QVERIFY(dead.err.contains(QStringLiteral("not running")));
+  }
+
+  void everyCommandIsAnsweredWithItsStep() {
+    Training training(
+        {QStringLiteral("schedule.steps=200000"), QStringLiteral("eval.at_end=false")});
+    QVERIFY(training.reach(3));
+    QCOMPARE(training.control({QStringLiteral("pause")}).code, 0);
+    const Result status = training.control(words("status --json"));
+    QCOMPARE(status.code, 0);
+    const QJsonObject report = QJsonDocument::fromJson(status.out.toUtf8())
+                                   .object()
+                                   .value(QLatin1String("status"))
+                                   .toObject();
+    QCOMPARE(report.value(QLatin1String("state")).toString(), QStringLiteral("paused"));
+    const qint64 step = report.value(QLatin1String("step")).toInteger();
+    QVERIFY(QTest::qWaitFor([&] { return training.rows() == step; }, kPatience));
+    for (const char* command : {"lr 0.05",
+                                "accumulation 2",
+                                "end 150000",
+                                "checkpoint",
+                                "optimizer lamb --lr 0.02 --agvm on --lr-mapping match_update",
+                                "optimizer --set optim.lamb.trust_max=5",
+                                "undo"}) {
+      const Result result = training.control(words(command));
+      QVERIFY2(result.code == 0, qPrintable(QLatin1String(command) + result.err));
+      QVERIFY2(result.out.startsWith(QStringLiteral("applied after step %1\n").arg(step)),
+               qPrintable(result.out));
+    }
+    const Result dry = training.control(words("optimizer sgd --dry-run"));
+    QCOMPARE(dry.code, 0);
+    QVERIFY(dry.out.contains(QStringLiteral("shrink per update")));
+    const Result refused = training.control(words("lr -3"));
+    QCOMPARE(refused.code, 2);
+    QVERIFY(!refused.err.isEmpty());
+    QCOMPARE(training.control(words("resume")).code, 0);
+    QVERIFY(training.reach(step + 5));
+    QCOMPARE(training.control({QStringLiteral("stop")}).code, 0);
+    QCOMPARE(training.wait(), 0);
+    QCOMPARE(training.summary().state, RunState::kStopped);
+    QCOMPARE(training.summary().optimizer, std::string("lamb + agvm"));
+    QCOMPARE(training.events("lr").size(), std::size_t{1});
+    QCOMPARE(training.events("optimizer").size(), std::size_t{2});
+    QCOMPARE(training.events("undo").size(), std::size_t{1});
+    QCOMPARE(training.events("restore_point").size(), std::size_t{5});
+    for (const contract::EventRecord& event : training.events("optimizer")) {
+      QCOMPARE(event.step, step);
+      QCOMPARE(event.source, std::string("user"));
+    }
+  }
+
+  void stoppedAndResumedEqualsUninterrupted() {
+    const QStringList settings = {QStringLiteral("schedule.steps=300"),
+                                  QStringLiteral("eval.at_end=false"),
+                                  QStringLiteral("precision.threads=1"),
+                                  QStringLiteral("optim.name=adamw"),
+                                  QStringLiteral("optim.lr=0.003")};
+    Training whole(settings);
+    QCOMPARE(whole.wait(), 0);
+    Training first(settings);
+    QVERIFY(first.reach(20));
+    ::kill(static_cast<pid_t>(first.process.processId()), SIGINT);
+    QCOMPARE(first.wait(), 130);
+    QCOMPARE(first.summary().state, RunState::kStopped);
+    QVERIFY(first.summary().step < 300);
+    Training rest(first.library(), {}, {QStringLiteral("--resume"), first.id.left(8)});
+    QCOMPARE(rest.id, first.id);
+    QCOMPARE(rest.wait(), 0);
+    QCOMPARE(rest.summary().state, RunState::kFinished);
+    QCOMPARE(rest.summary().step, 300);
+    QCOMPARE(storage::RunReader(rest.path()).segments().size(), std::size_t{2});
+    const QByteArray a =
+        weights_of(whole.folder + QStringLiteral("/checkpoints/step-00000300-segment-0.ckpt"));
+    QVERIFY(a.size() > 300000);
+    QVERIFY(a ==
+            weights_of(rest.folder + QStringLiteral("/checkpoints/step-00000300-segment-1.ckpt")));
+  }
+
+  void killedAtRandomTimes_data() {
+    QTest::addColumn<int>("ranks");
+    QTest::addColumn<QString>("victim");
+    QTest::newRow("rank 0 of 1") << 1 << QStringLiteral("rank 0");
+    QTest::newRow("rank 0 of 2") << 2 << QStringLiteral("rank 0");
+    QTest::newRow("rank 1 of 2") << 2 << QStringLiteral("rank 1");
+    QTest::newRow("supervisor of 1") << 1 << QStringLiteral("supervisor");
+    QTest::newRow("supervisor of 2") << 2 << QStringLiteral("supervisor");
+    QTest::newRow("everything") << 2 << QStringLiteral("everything");
+  }
+  /// Kill -9 of any process at any time: nothing committed is lost, the status is true, and no
+  /// process is left.
+  void killedAtRandomTimes() {
+    QFETCH(int, ranks);
+    QFETCH(QString, victim);
+    Training training({QStringLiteral("schedule.steps=200000"),
+                       QStringLiteral("checkpoint.every_steps=50"),
+                       QStringLiteral("batch.ranks=%1").arg(ranks)});
+    QVERIFY(training.reach(60));
+    QTest::qWait(static_cast<int>(QRandomGenerator::global()->bounded(400)));
+    const qint64 supervisor = training.process.processId();
+    const QList<qint64> pids = children_of(supervisor);
+    QCOMPARE(pids.size(), ranks);
+    QFile control(training.folder + QStringLiteral("/control.json"));
+    QVERIFY(control.open(QIODevice::ReadOnly));
+    const qint64 rank0 =
+        QJsonDocument::fromJson(control.readAll()).object().value(QLatin1String("pid")).toInteger();
+    QVERIFY(pids.contains(rank0));
+    const std::int64_t committed = training.rows();
+    const auto kill = [](qint64 pid) { ::kill(static_cast<pid_t>(pid), SIGKILL); };
+    if (victim == QLatin1String("supervisor")) {
+      kill(supervisor);
+    } else if (victim == QLatin1String("everything")) {
+      kill(supervisor);
+      for (const qint64 pid : pids) {
+        kill(pid);
+      }
+    } else {
+      for (const qint64 pid : pids) {
+        if ((pid == rank0) == (victim == QLatin1String("rank 0"))) {
+          kill(pid);
+        }
+      }
+    }
+    const int code = training.wait();
+    for (const qint64 pid : pids) {
+      QVERIFY(QTest::qWaitFor([&] { return gone(pid); }, 15000));
+    }
+    QVERIFY(training.rows() >= committed);
+    // A killed process is a zombie while its last threads still let go of its files.
+    QVERIFY(QTest::qWaitFor([&] { return !storage::run_is_locked(training.path()); }, 5000));
+    const storage::RunSummary summary = training.summary();
+    if (victim == QLatin1String("everything")) {
+      QCOMPARE(summary.state, RunState::kLost);
+    } else if (victim == QLatin1String("supervisor")) {
+      QCOMPARE(summary.state, RunState::kStopped);
+    } else {
+      QCOMPARE(code, 5);
+      QCOMPARE(summary.state, RunState::kFailed);
+      QCOMPARE(training.events("error").size(), std::size_t{1});
+      QCOMPARE(summary.step, training.rows());
+    }
+    // The run goes on from its newest checkpoint, and its record keeps what was there. In the first
+    // segment a row's number is its step.
+    const std::int64_t end = training.rows() + 20;
+    Training rest(training.library(),
+                  {QStringLiteral("schedule.steps=%1").arg(end)},
+                  {QStringLiteral("--resume"), training.id});
+    QCOMPARE(rest.wait(), 0);
+    QCOMPARE(rest.summary().state, RunState::kFinished);
+    QCOMPARE(rest.summary().step, end);
+    QVERIFY(rest.rows() > committed);
+    QCOMPARE(rest.events("resume").size(), std::size_t{1});
+  }
+
+  void exitCodes() {
+    QTemporaryDir folder;
+    const auto train = [&](const QStringList& rest) {
+      return run_engine(QStringList{QStringLiteral("train")} + rest +
+                        QStringList{QStringLiteral("--library"), folder.path()});
+    };
+    Result result = train(words("demo --set optim.lrr=1"));
+    QCOMPARE(result.code, 2);
+    QVERIFY(result.err.contains(QStringLiteral("optim.lr")));
+    QCOMPARE(result.err.count(QLatin1Char('\n')), 1);
+    QCOMPARE(train(words("no-such-preset")).code, 2);
+    QCOMPARE(run_engine({QStringLiteral("fly")}).code, 2);
+    QCOMPARE(run_engine({QStringLiteral("spec"), QStringLiteral("presets")}).code, 0);
+    result =
+        train(words("demo --set data.kind=coco --set data.annotations=/none.json "
+                    "--set data.images=/none"));
+    QCOMPARE(result.code, 3);
+    QVERIFY2(result.err.contains(QStringLiteral("/none.json")), qPrintable(result.err));
+    result = train(words("demo --set optim.lr=400 --set schedule.warmup.kind=none"));
+    QVERIFY2(result.code == 6, qPrintable(result.err));
+    QVERIFY2(result.err.contains(QStringLiteral("diverged at step")), qPrintable(result.err));
+    result = run_engine(words("eval --checkpoint /none.ckpt"));
+    QCOMPARE(result.code, 3);
+    QVERIFY(result.err.contains(QStringLiteral("/none.ckpt")));
+  }
+};
+
+QTEST_GUILESS_MAIN(TestEngineProcess)
+#include "tst_engine_process.moc"
