@@ -375,7 +375,7 @@ void add_the_rest(Builder& b) {
   b.add("precision.threads",
         AT(precision.threads),
         within(0, 1024),
-        "intra-op threads per rank; 0: cores / ranks");
+        "intra-op threads per rank; 0: cores / ranks, 1 for lab models");
   b.add("eval.every_steps", AT(eval.every_steps), at_least(0), "evaluate every N updates; 0: no");
   b.add("eval.every_epochs", AT(eval.every_epochs), at_least(0), "evaluate every N epochs; 0: no");
   b.add("eval.at_end", AT(eval.at_end), any(), "evaluate when the run finishes");

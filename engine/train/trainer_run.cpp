@@ -23,6 +23,11 @@ std::int64_t thread_count(const contract::RunSpec& spec) {
   if (spec.precision.threads > 0) {
     return spec.precision.threads;
   }
+  // The lab detector's operations are too small to share: a second thread slows them, several times
+  // on busy cores.
+  if (spec.model.name.starts_with("lab_")) {
+    return 1;
+  }
   const std::int64_t pixels = spec.batch.micro * spec.data.size * spec.data.size;
   if (spec.data.kind == "synthetic-shapes" && pixels <= kPixelsOfOneThread) {
     return 1;
