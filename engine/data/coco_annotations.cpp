@@ -65,8 +65,12 @@ class Handler : public nlohmann::json_sax<nlohmann::json> {
                    const nlohmann::detail::exception& e) override {
     buffer_.require_readable();
     std::string detail = e.what();
+    // Without the library's own prefix: "[json.exception…] parse error at line…: ".
     const std::size_t start = detail.find("syntax error");
-    detail = detail.substr(start == std::string::npos ? 0 : start);
+    detail = detail.substr(start != std::string::npos ? start : detail.find("] ") + 2);
+    // It may quote bytes that are no UTF-8, which a report could not carry.
+    std::replace_if(
+        detail.begin(), detail.end(), [](char c) { return (c & 0x80) != 0; }, '?');
     throw contract::DataError("The annotation file '" + path_ + "' is not valid JSON at " +
                               buffer_.place() + ": " + detail.substr(0, 200) + ".");
   }

@@ -71,9 +71,8 @@ StepPlan plan_step(std::int64_t first,
 struct MicroBatch {
   std::int64_t number = 0;  // j in the step
   std::int64_t first = 0;   // stream position of its first picture
-  std::uint64_t seed =
-      0;  // mix_seed(seed, epoch, index of its first picture): for the detector's generator
-  torch::Tensor images;  // [B, 3, H, W] float32, normalised, padded right and bottom with zeros
+  std::uint64_t seed = 0;   // mix_seed(seed, epoch, index of its first picture)
+  torch::Tensor images;     // [B, 3, H, W] float32, normalised, padded right and bottom with zeros
   std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
   std::vector<models::Target> targets;
   std::int64_t pictures() const { return static_cast<std::int64_t>(sizes.size()); }
@@ -84,9 +83,9 @@ struct TransformOptions {
   double flip = 0;               // decided by mix_seed(seed, epoch, picture index, purpose flip)
 };
 
-/// Decodes, transforms and batches ahead in its own threads. next() hands out the micro-batches of
-/// this rank in the order of the plans given to it; what a batch holds never depends on threads or
-/// timing. One consumer thread.
+/// Decodes, transforms and batches ahead in its own threads (0: in next()), at most threads + 2
+/// micro-batches. next() hands out this rank's micro-batches in the order of the plans; what a
+/// batch holds never depends on threads or timing. One consumer thread.
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset,
@@ -94,8 +93,7 @@ class Loader {
          TransformOptions transform,
          std::int64_t threads);
   ~Loader();
-  /// Announces a coming step (call a few ahead of next()); a new plan after cancel() starts afresh
-  /// (undo, live batch change).
+  /// Announces a coming step (call a few ahead of next()); after cancel() plans start afresh.
   void announce(const StepPlan& plan);
   void cancel();
   /// Next micro-batch of the announced plans. Rethrows a DataError of the picture at fault.

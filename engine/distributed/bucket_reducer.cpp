@@ -6,6 +6,17 @@
 
 namespace batchscope::train {
 
+namespace {
+
+/// The Reducer advises against the search for unused parameters once it has found none. Which
+/// parameters a detector uses depends on its pictures, so the advice is wrong here.
+class NoAdvice : public c10::WarningHandler {
+ public:
+  void process(const c10::Warning&) override {}
+};
+
+}  // namespace
+
 /// Hands each bucket that is ready to BucketReducer.
 class BucketReducer::Hook : public c10d::CppCommHookInterface<BucketReducer*> {
  public:
@@ -92,7 +103,11 @@ void BucketReducer::run(const torch::Tensor& output, const torch::Tensor& seed, 
   try {
     const torch::AutoGradMode grad(true);
     reducer_->prepare_for_forward();
-    reducer_->prepare_for_backward({output});
+    {
+      NoAdvice silent;
+      const c10::WarningUtils::WarningHandlerGuard guard(&silent);
+      reducer_->prepare_for_backward({output});
+    }
     output.backward(seed);
   } catch (const std::exception& error) {
     // The model's own mistakes pass through; a sum that failed means that a rank is gone.

@@ -20,9 +20,12 @@ enum class Path {
   kTwoSums      // a rank may hold micro-batches of both halves: both sums are all-reduced
 };
 
-void require(bool condition, const std::string& sentence) {
+[[noreturn]] void refuse(const std::string& sentence) {
+  throw std::invalid_argument("gradient sync: " + sentence);
+}
+void require(bool condition, const char* sentence) {
   if (!condition) {
-    throw std::invalid_argument("gradient sync: " + sentence);
+    refuse(sentence);
   }
 }
 
@@ -154,9 +157,10 @@ struct GradientSync::Impl {
 
 void GradientSync::Impl::check_plan() const {
   const std::int64_t rest = plan.pictures - plan.micro * (plan.micros - 1);
-  require(plan.micro >= 1 && plan.micros >= 1 && rest >= 1 && rest <= plan.micro,
-          std::to_string(plan.pictures) + " pictures do not make " + std::to_string(plan.micros) +
-              " micro-batches of " + std::to_string(plan.micro));
+  if (plan.micro < 1 || plan.micros < 1 || rest < 1 || rest > plan.micro) {
+    refuse(std::to_string(plan.pictures) + " pictures do not make " + std::to_string(plan.micros) +
+           " micro-batches of " + std::to_string(plan.micro));
+  }
   require(0 <= plan.first_micro && plan.first_micro <= plan.last_micro &&
               plan.last_micro <= plan.micros,
           "this rank's micro-batches lie outside of the step");
@@ -218,12 +222,14 @@ void GradientSync::Impl::select_half(int half) {
 void GradientSync::Impl::backward(const torch::Tensor& loss,
                                   std::int64_t number,
                                   std::int64_t count) {
-  require(number == next && number < plan.last_micro,
-          "micro-batch " + std::to_string(number) + " came where " + std::to_string(next) +
-              " was expected");
-  require(count == pictures_of(number),
-          "micro-batch " + std::to_string(number) + " has " + std::to_string(count) +
-              " pictures; expected " + std::to_string(pictures_of(number)));
+  if (number != next || number >= plan.last_micro) {
+    refuse("micro-batch " + std::to_string(number) + " came where " + std::to_string(next) +
+           " was expected");
+  }
+  if (count != pictures_of(number)) {
+    refuse("micro-batch " + std::to_string(number) + " has " + std::to_string(count) +
+           " pictures; expected " + std::to_string(pictures_of(number)));
+  }
   ++next;
   const int half = half_of(number);
   if (!loss.requires_grad()) {
@@ -265,8 +271,9 @@ void GradientSync::Impl::combine(StepGradients& out) const {
 }
 
 StepGradients GradientSync::Impl::finish() {
-  require(next == plan.last_micro,
-          "micro-batch " + std::to_string(next) + " has not come before finish");
+  if (next != plan.last_micro) {
+    refuse("micro-batch " + std::to_string(next) + " has not come before finish");
+  }
   const torch::NoGradGuard no_grad;
   StepGradients out;
   out.pictures1 = pictures[0];

@@ -65,7 +65,7 @@ QString systemOf(const QString& header) {
                                          "QValueAxis|QAbstractAxis|QLegend)")),
        QStringLiteral("qtcharts")},
       {QRegularExpression(QStringLiteral("^QSvg")), QStringLiteral("qtsvg")},
-      {QRegularExpression(QStringLiteral("^(QtNetwork|QLocal|QTcp|QNetwork)")),
+      {QRegularExpression(QStringLiteral("^(QtNetwork|QLocalServer|QLocalSocket|QTcp|QNetwork)")),
        QStringLiteral("qtnetwork")},
       {QRegularExpression(
            QStringLiteral("^(QApplication|Q.*Widget|Q.*Dialog|QMainWindow|Q.*Layout|QPainter|"

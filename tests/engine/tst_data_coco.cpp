@@ -8,6 +8,7 @@
 
 #include <QtTest>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -240,6 +241,11 @@ class TestDataCoco : public QObject {
   }
 
   void whole_file_errors() {
+    const std::string latin1 = error_of(replaced(kSmall, "\"dog\"", "\"h\xfcnd\""));
+    QVERIFY(latin1.find("ill-formed UTF-8") != std::string::npos);
+    QVERIFY(std::all_of(latin1.begin(), latin1.end(), [](char c) { return (c & 0x80) == 0; }));
+    const std::string huge = error_of(replaced(kSmall, "21.5", "1e999"));
+    QVERIFY(huge.find("): number overflow") != std::string::npos);
     QVERIFY(error_of("").find("not valid JSON") != std::string::npos);
     QVERIFY(error_of("[]").find("is a list; expected an object") != std::string::npos);
     QVERIFY(error_of("7").find("expected an object") != std::string::npos);

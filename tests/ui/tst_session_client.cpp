@@ -1,73 +1,17 @@
+#include "fake_engine.h"
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 
 #include <QFile>
-#include <QLocalServer>
 #include <QSignalSpy>
 #include <QTemporaryDir>
 #include <QTest>
 
 using namespace batchscope;
 using namespace batchscope::session;
-
-namespace {
-
-/// Listens where control.json says and speaks fixture lines.
-class FakeEngine : public QObject {
- public:
-  explicit FakeEngine(const QString& folder) : folder_(folder) { listen(); }
-  void listen() {
-    socket_ = folder_ + QStringLiteral("/s%1").arg(++count_);
-    QVERIFY(server_.listen(socket_));
-    QObject::connect(&server_, &QLocalServer::newConnection, this, [this] {
-      client_ = server_.nextPendingConnection();
-      QObject::connect(client_, &QLocalSocket::readyRead, this, [this] {
-        while (client_ && client_->canReadLine())
-          lines.append(client_->readLine().trimmed());
-      });
-    });
-    QFile file(folder_ + QStringLiteral("/control.json"));
-    QVERIFY(file.open(QIODevice::WriteOnly));
-    file.write("{\"socket\":\"" + socket_.toUtf8() + "\",\"pid\":1,\"protocol\":1}");
-  }
-  void say(const QByteArray& line) {
-    client_->write(line + '\n');
-    client_->flush();
-  }
-  void sayRaw(const QByteArray& bytes) {
-    client_->write(bytes);
-    client_->flush();
-  }
-  void stop() {
-    if (client_)
-      client_->abort();
-    client_ = nullptr;
-    server_.close();
-    server_.disconnect(this);
-  }
-  QByteArray command(int index) const { return lines.value(index); }
-  QList<QByteArray> lines;
-
- private:
-  QString folder_, socket_;
-  QLocalServer server_;
-  QLocalSocket* client_ = nullptr;
-  int count_ = 0;
-};
-
-QByteArray status(const char* state, int step) {
-  return QByteArray("{\"run_id\":\"0f3a91c2d4e5\",\"state\":\"") + state +
-         "\",\"step\":" + QByteArray::number(step) +
-         ",\"steps\":4800,\"images\":3296,\"committed_seq\":412,\"optimizer\":\"sgd\",\"agvm\":"
-         "false,\"lr\":0.08,\"micro\":8,\"accumulation\":1,\"ranks\":1,\"phase\":\"training\"}";
-}
-QByteArray hello(int id) {
-  return "{\"id\":" + QByteArray::number(id) +
-         ",\"ok\":true,\"protocol\":1,\"engine\":\"0.1.0\",\"status\":" + status("running", 412) +
-         "}";
-}
-
-}  // namespace
+using batchscope::test::FakeEngine;
+using batchscope::test::helloLine;
+using batchscope::test::statusText;
 
 class TestEngineClient : public QObject {
   Q_OBJECT
@@ -81,7 +25,7 @@ class TestEngineClient : public QObject {
   void attach() {
     client_->attach(folder_->path());
     QTRY_COMPARE(engine_->lines.size(), 1);
-    engine_->say(hello(1));
+    engine_->say(helloLine(1));
     QTRY_COMPARE(client_->state(), EngineClient::State::kAttached);
   }
 
@@ -170,7 +114,7 @@ class TestEngineClient : public QObject {
     engine_->listen();  // another socket: a resumed engine
     QTRY_COMPARE(engine_->lines.size(), 3);
     const auto again = contract::decode_command(engine_->command(2).toStdString());
-    engine_->say(hello(static_cast<int>(again.id)));
+    engine_->say(helloLine(static_cast<int>(again.id)));
     QTRY_COMPARE(client_->state(), EngineClient::State::kAttached);
     QVERIFY(client_->send(contract::ResumeCommand{}) > 0);
   }
@@ -206,7 +150,7 @@ class TestEngineClient : public QObject {
     engine_->sayRaw("{\"notice\":\"comm");
     QTest::qWait(20);
     engine_->sayRaw("itted\",\"seq\":431}\n\n{\"notice\":\"weather\",\"sun\":1}\nnot JSON\n");
-    engine_->say("{\"notice\":\"state\",\"status\":" + status("paused", 431) + "}");
+    engine_->say("{\"notice\":\"state\",\"status\":" + statusText("paused", 431) + "}");
     QTRY_COMPARE(received.count(), 1);
     QCOMPARE(committed.count(), 1);
     QCOMPARE(committed[0][0].toLongLong(), 431);

@@ -1,3 +1,4 @@
+#include "fake_engine.h"
 #include "session_fixture.h"
 #include "ui/session/eval_model.h"
 #include "ui/session/event_model.h"
@@ -320,6 +321,69 @@ class TestRunSession : public QObject {
     const auto session = open(file, 5);
     QCOMPARE(session->state(), RunSession::State::kStored);
     QCOMPARE(whole(*session, "loss").samples, std::int64_t{5});
+  }
+
+  void replaysAtSpeed() {
+    WrittenRun run(libraryPath());
+    run.rows(1, 100, [](std::int64_t step) { return static_cast<double>(step); });
+    run.finish();
+    qint64 now = 5000;
+    RunSession session(nullptr, [&now] { return now; });
+    session.open(run.path());
+    QTRY_COMPARE(session.state(), RunSession::State::kStored);
+    whole(session, "loss");
+    session.playhead()->seek(0);
+    QCOMPARE(session.playheadSample().step, std::int64_t{1});
+    session.playhead()->setSpeed(10);
+    session.playhead()->play();
+    now += 1000;  // 10 s of the record: 20 steps of 0.5 s
+    session.playhead()->tick();
+    QCOMPARE(session.playheadSample().step, std::int64_t{21});
+    QCOMPARE(whole(session, "loss").samples, std::int64_t{21});
+    session.playhead()->setSpeed(1000);
+    now += 1000;
+    session.playhead()->tick();
+    QCOMPARE(session.playheadSample().step, std::int64_t{100});
+    QVERIFY(!session.playhead()->isPlaying());
+  }
+
+  void controlsTheEngineOfALiveRun() {
+    WrittenRun run(libraryPath());
+    run.rows(1, 10, [](std::int64_t) { return 1.0; });
+    run.commit();
+    test::FakeEngine engine(run.path());
+    auto session = std::make_unique<RunSession>();
+    session->setPollInterval(60000);  // what follows is read because the engine says so
+    session->open(run.path());
+    QTRY_COMPARE(session->state(), RunSession::State::kLive);
+    QVERIFY(!session->canControl());
+    QTRY_COMPARE(engine.lines.size(), 1);
+    engine.say(test::helloLine(1));
+    QTRY_VERIFY(session->canControl());
+    engine.say("{\"notice\":\"state\",\"status\":" + test::statusText("paused", 412) + "}");
+    QTRY_COMPARE(session->status().state, contract::RunState::kPaused);
+    QCOMPARE(session->status().evidence, QStringLiteral("the engine answers"));
+
+    QSignalSpy pending(session.get(), &RunSession::pendingChanged);
+    const auto id = session->sendCommand(contract::LrCommand{0.5});
+    QCOMPARE(pending.last().first().toInt(), 1);
+    run.rows(11, 20, [](std::int64_t) { return 1.0; });
+    run.event("lr", 20);
+    run.commit();
+    engine.say("{\"id\":" + QByteArray::number(id) + ",\"ok\":true,\"step\":20}");
+    engine.say("{\"notice\":\"committed\",\"seq\":20}");
+    QTRY_COMPARE(pending.last().first().toInt(), 0);
+    QTRY_COMPARE(session->playheadSample().step, std::int64_t{20});
+    QTRY_COMPARE(session->events().size(), 1);
+
+    engine.stop();
+    QTRY_VERIFY(!session->canControl());
+    run.finish();
+    session->poll();
+    QTest::qWait(1100);  // the state is read again after a second
+    session->poll();
+    QTRY_COMPARE(session->state(), RunSession::State::kStored);
+    QCOMPARE(session->sendCommand(contract::PauseCommand{}), -1);
   }
 
   void saysWhatCannotBeRead() {

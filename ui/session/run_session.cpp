@@ -23,9 +23,9 @@ constexpr int kNoticeMs = 100;
 
 }  // namespace
 
-RunSession::RunSession(QObject* parent)
+RunSession::RunSession(QObject* parent, std::function<qint64()> clock)
     : QObject(parent),
-      playhead_(new Playhead(this)),
+      playhead_(new Playhead(this, std::move(clock))),
       client_(new EngineClient(this)),
       log_(new CommandLog(this)),
       eventModel_(new EventModel(this)),

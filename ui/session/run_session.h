@@ -7,6 +7,7 @@
 #include <QThread>
 #include <QTimer>
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -38,7 +39,8 @@ class RunSession : public QObject {
   };
   Q_ENUM(State)
 
-  explicit RunSession(QObject* parent = nullptr);
+  /// clock: milliseconds of a monotonic clock for the replay; tests give their own.
+  explicit RunSession(QObject* parent = nullptr, std::function<qint64()> clock = {});
   ~RunSession() override;
 
   /// Opens a run folder, run.sqlite or *.bscope; answers by stateChanged. Closes what was open.
