@@ -1,0 +1,52 @@
+#include "app/bench_step.h"
+#include "engine/contract/error.h"
+
+#include <QFile>
+#include <QJsonDocument>
+#include <QJsonObject>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <stdexcept>
+
+using namespace batchscope;
+
+class TestBenchStep : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void measures_steps_that_learn() {
+    const StepTiming timing = measure_step({.batch = 4, .steps = 3, .warmup = 1, .batches = 2});
+    QVERIFY(timing.fastest_ms > 0 && timing.fastest_ms <= timing.median_ms);
+    QVERIFY(std::isfinite(timing.loss) && timing.loss > 0);
+    QVERIFY(std::abs(timing.pictures_per_s * timing.median_ms - 4000) < 1e-6);
+    // The loss is a function of the seed: the same steps end where they did.
+    QCOMPARE(measure_step({.batch = 4, .steps = 3, .warmup = 1, .batches = 2}).loss, timing.loss);
+  }
+
+  void writes_json_to_a_file() {
+    const QTemporaryDir folder;
+    const QString path = folder.filePath(QStringLiteral("step.json"));
+    CLI::App app;
+    add_bench_step(*app.add_subcommand("bench"));
+    app.parse("bench step --model tiny_faster_rcnn --batch 1 --size 64 --steps 1 --json " +
+              path.toStdString());
+    QFile file(path);
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    const QJsonObject out = QJsonDocument::fromJson(file.readAll()).object();
+    QCOMPARE(out.value(QLatin1String("model")).toString(), QStringLiteral("tiny_faster_rcnn"));
+    QCOMPARE(out.value(QLatin1String("batch")).toInt(), 1);
+    QVERIFY(out.value(QLatin1String("median_ms")).toDouble() > 0);
+    QVERIFY(out.value(QLatin1String("pictures_per_s")).toDouble() > 0);
+  }
+
+  void refuses_nonsense() {
+    QVERIFY_EXCEPTION_THROWN(measure_step({.batch = 0}), contract::SpecError);
+    QVERIFY_EXCEPTION_THROWN(measure_step({.model = "no_such_model"}), std::invalid_argument);
+  }
+};
+
+QTEST_GUILESS_MAIN(TestBenchStep)
+#include "tst_bench_step.moc"
