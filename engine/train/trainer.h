@@ -1,69 +1,26 @@
 #pragma once
 
-#include "engine/contract/error.h"
 #include "engine/contract/records.h"
-#include "engine/contract/run_spec.h"
 #include "engine/data/loader.h"
 #include "engine/distributed/gradient_sync.h"
-#include "engine/train/command_port.h"
 #include "engine/train/evaluator.h"
 #include "engine/train/guard.h"
 #include "engine/train/state_file.h"
 #include "engine/train/step_series.h"
 #include "engine/train/stopwatch.h"
+#include "engine/train/training_setup.h"
 #include "engine/train/training_state.h"
 #include "optim/agvm.h"
 #include "optim/schedule.h"
 #include "optim/switching.h"
 
 #include <chrono>
-#include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace batchscope::train {
-
-/// Where a resumed run goes on. Only rank 0 needs the numbers.
-struct ResumePoint {
-  std::filesystem::path checkpoint;  // empty: from the first step again
-  std::int64_t next_seq = 1, next_segment = 1;
-  std::string text;  // why and from where, for the event
-};
-
-/// A request from outside to end: how often it was made (1: save first, 2 or more: at once), and
-/// why.
-struct StopRequest {
-  int count = 0;
-  std::string why;
-};
-
-/// What a training is made of. sink and port are rank 0's, null elsewhere; a null port listens to
-/// nobody.
-struct TrainerSetup {
-  contract::RunSpec spec;
-  contract::RunInfo info;  // id, engine_version, host, device, parents: the trainer fills the rest
-  std::filesystem::path folder;  // of the run; empty: no checkpoints, no undo
-  torch::Device device = torch::kCPU;
-  torch::ScalarType dtype = torch::kFloat32;
-  std::shared_ptr<Group> group;
-  std::shared_ptr<models::Detector> model;
-  std::shared_ptr<const Dataset> training_set, validation_set;
-  contract::TelemetrySink* sink = nullptr;
-  CommandPort* port = nullptr;
-  std::function<StopRequest()> interrupted;  // asked on rank 0
-  std::function<void(const contract::StatusReport&, double loss)> progress;
-  std::optional<ResumePoint> resume;
-  std::vector<contract::CommandBody> first_commands;  // applied before the first update (--set)
-};
-
-struct Outcome {
-  contract::RunState state = contract::RunState::kFinished;
-  contract::ExitCode code = contract::ExitCode::kDone;
-  std::string sentence;
-};
 
 /// One rank of a training. All ranks construct it alike and call run() together. Training thread
 /// only.

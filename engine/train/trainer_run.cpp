@@ -154,13 +154,13 @@ void Trainer::begin() {
   for (const std::string& warning : setup_.training_set->warnings()) {
     note("warning", "engine", warning);
   }
+  const contract::AgvmSection& agvm = state_.spec.optim.agvm;
   if (state_.spec.batch.accumulation * state_.spec.batch.ranks < 2 &&
-      state_.spec.optim.agvm.enabled) {
-    note(
-        "warning",
-        "engine",
-        "AGVM cannot measure: an update has one micro-batch; set batch.accumulation or batch.ranks "
-        "to 2 or more.");
+      (agvm.enabled || agvm.observe)) {
+    note(agvm.enabled ? "warning" : "agvm_skipped",
+         "engine",
+         "The gradient variance is not measured: an update has one micro-batch; set "
+         "batch.accumulation or batch.ranks to 2 or more.");
   }
   for (const contract::CommandBody& command : setup_.first_commands) {
     const contract::Reply reply = apply(command, "user");
@@ -182,7 +182,7 @@ void Trainer::start_record() {
   }
   contract::RunInfo& info = setup_.info;
   info.name = state_.spec.run.name;
-  info.spec_toml = contract::to_toml(state_.spec);
+  info.spec_toml = contract::to_toml(setup_.spec);  // what the stored events change
   info.threads = at::get_num_threads();
   info.data_checksum = setup_.training_set->checksum();
   info.modules = modules_;
@@ -235,8 +235,11 @@ Outcome Trainer::run() {
     fail(error.what(), error.code());
     throw;
   } catch (const std::exception& error) {
-    fail(error.what(), contract::ExitCode::kData);
-    throw;
+    // Torch's errors carry a back trace after their first line.
+    const std::string text = error.what();
+    const contract::DataError first_line(text.substr(0, text.find('\n')));
+    fail(first_line.what(), first_line.code());
+    throw first_line;
   }
 }
 
