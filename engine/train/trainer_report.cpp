@@ -53,10 +53,11 @@ void Trainer::evaluate_now() {
                                     result.pictures,
                                     result.seconds,
                                     result.metrics};
+  // The predictions first: a reader that sees the evaluation asks for them.
+  probe_now();
   if (setup_.sink != nullptr) {
     setup_.sink->eval(record);
   }
-  probe_now();
   check_target(record);
   set_phase("training");
 }
