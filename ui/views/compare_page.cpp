@@ -57,6 +57,7 @@ ComparePage::ComparePage(session::RunCompare* compare, ChartLink* link, QWidget*
   charts->addWidget(overlay_);
   charts->addWidget(bottom);
   charts->addWidget(makeTables());
+  charts->setSizes({400, 260, 150});
   charts->setStretchFactor(0, 4);
   charts->setStretchFactor(1, 3);
   charts->setStretchFactor(2, 2);
@@ -133,6 +134,7 @@ QWidget* ComparePage::makeTables() {
   settings_->setAlternatingRowColors(true);
   settings_->setWordWrap(false);
   settings_->setShowGrid(false);
+  settings_->horizontalHeader()->setTextElideMode(Qt::ElideMiddle);
   settings_->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   settings_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
   leftColumn->addWidget(settings_);
@@ -183,6 +185,19 @@ QString ComparePage::series() const {
   return series_->currentText();
 }
 
+QList<EventMark> ComparePage::marks(session::XKind kind) const {
+  QList<EventMark> all;
+  const QStringList labels = compare_->labels();
+  const QList<session::RunSession*> runs = compare_->sessions();
+  for (int i = 0; i < runs.size(); ++i) {
+    for (EventMark mark : marksOf(runs[i]->events(), kind)) {
+      mark.detail = QStringLiteral("%1 · %2").arg(labels.value(i), mark.detail);
+      all.append(mark);
+    }
+  }
+  return all;
+}
+
 ChartSource ComparePage::overlaySource() const {
   return [this](const ChartRequest& request) {
     ChartContent content;
@@ -200,11 +215,8 @@ ChartSource ComparePage::overlaySource() const {
       content.loading = content.loading || views[i].loading;
       content.curves.append(
           curvesOf(views[i], {series(), labels.value(i), i}, QStringLiteral("%1:").arg(i)));
-      for (EventMark mark : marksOf(compare_->sessions()[i]->events(), request.kind)) {
-        mark.detail = QStringLiteral("%1 · %2").arg(labels.value(i), mark.detail);
-        content.marks.append(mark);
-      }
     }
+    content.marks = marks(request.kind);
     return content;
   };
 }
@@ -244,6 +256,7 @@ ChartSource ComparePage::differenceSource() const {
       content.curves.append(curve);
     }
     content.known = !content.curves.isEmpty();
+    content.marks = marks(request.kind);
     return content;
   };
 }
@@ -266,6 +279,7 @@ ChartSource ComparePage::metricSource() const {
       }
     }
     content.known = !content.curves.isEmpty();
+    content.marks = marks(request.kind);
     return content;
   };
 }
@@ -286,6 +300,7 @@ void ComparePage::fillChips() {
     chip->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     chip->setToolTip(tr("Remove %1 from the comparison").arg(labels[i]));
     chip->setAccessibleName(chip->toolTip());
+    chip->setFixedWidth(fontMetrics().horizontalAdvance(chip->text()) + 36);
     session::RunSession* run = runs[i];
     connect(chip, &QToolButton::clicked, this, [this, run] { compare_->remove(run); });
     chips_->layout()->addWidget(chip);

@@ -30,6 +30,7 @@ class ComparePage : public QWidget {
  private:
   QWidget* makeBar();
   QWidget* makeTables();
+  QList<EventMark> marks(session::XKind kind) const;
   ChartSource overlaySource() const;
   ChartSource differenceSource() const;
   ChartSource metricSource() const;

@@ -31,6 +31,11 @@ void HeatmapView::setEmptyText(const QString& text) {
   update();
 }
 
+void HeatmapView::setMarks(const QList<EventMark>& marks) {
+  marks_ = marks;
+  update();
+}
+
 void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTitle, bool log) {
   data_ = cells;
   xTitle_ = xTitle;
@@ -127,27 +132,8 @@ void HeatmapView::paintScale(QPainter& painter, const QRectF& plot) const {
   }
 }
 
-void HeatmapView::paintEvent(QPaintEvent* event) {
-  QFrame::paintEvent(event);
-  QPainter painter(this);
+void HeatmapView::paintRows(QPainter& painter, const QRectF& plot) const {
   const QFontMetricsF metrics(font());
-  QFont bold = font();
-  bold.setWeight(QFont::DemiBold);
-  painter.setFont(bold);
-  painter.setPen(colours().text);
-  painter.drawText(
-      QRectF(11, 8, width() - 22, metrics.height()), Qt::AlignLeft | Qt::AlignVCenter, title_);
-  painter.setFont(font());
-  painter.setPen(colours().textMuted);
-  if (image_.isNull()) {
-    painter.drawText(
-        QRectF(rect()).adjusted(20, 30, -20, -10), Qt::AlignCenter | Qt::TextWordWrap, empty_);
-    return;
-  }
-  const QRectF plot = area();
-  painter.fillRect(plot, colours().raised);
-  painter.setRenderHint(QPainter::SmoothPixmapTransform, false);
-  painter.drawImage(plot, image_);
   const double rows = rowHeight();
   for (int r = 0; r < data_.rows.size(); ++r) {
     const QRectF name(11, plot.top() + r * rows, plot.left() - 19, rows);
@@ -164,11 +150,28 @@ void HeatmapView::paintEvent(QPaintEvent* event) {
       painter.drawRect(QRectF(plot.left(), name.top(), plot.width(), rows).adjusted(1, 1, -1, -1));
     }
   }
-  painter.setPen(colours().textMuted);
+}
+
+void HeatmapView::paintAxis(QPainter& painter, const QRectF& plot) const {
+  const QFontMetricsF metrics(font());
   const AxisRange x{data_.x0, data_.x1};
+  const auto place = [&](double at) {
+    return plot.left() + (at - x.low) / x.span() * plot.width();
+  };
+  for (const EventMark& mark : marks_) {
+    if (x.contains(mark.x) && mark.kind != EventMark::Kind::kNote) {
+      const double px = std::round(place(mark.x)) + 0.5;
+      // Light on dark: visible over the whole colour map.
+      painter.setPen(QPen(QColor(0, 0, 0, 150), 3));
+      painter.drawLine(QPointF(px, plot.top()), QPointF(px, plot.bottom()));
+      painter.setPen(QPen(QColor(255, 255, 255, 220), 1, Qt::DashLine));
+      painter.drawLine(QPointF(px, plot.top()), QPointF(px, plot.bottom()));
+    }
+  }
+  painter.setPen(colours().textMuted);
   const double titleWidth = metrics.horizontalAdvance(xTitle_) + 10;
   for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / 90))) {
-    const double px = plot.left() + (tick.at - x.low) / x.span() * plot.width();
+    const double px = place(tick.at);
     if (px + 30 < plot.right() - titleWidth) {
       painter.drawText(
           QRectF(px - 40, plot.bottom() + 3, 80, metrics.height()), Qt::AlignCenter, tick.label);
@@ -177,7 +180,31 @@ void HeatmapView::paintEvent(QPaintEvent* event) {
   painter.drawText(QRectF(plot.left(), plot.bottom() + 3, plot.width(), metrics.height()),
                    Qt::AlignRight,
                    xTitle_);
-  paintScale(painter, plot);
+}
+
+void HeatmapView::paintEvent(QPaintEvent* event) {
+  QFrame::paintEvent(event);
+  QPainter painter(this);
+  QFont bold = font();
+  bold.setWeight(QFont::DemiBold);
+  painter.setFont(bold);
+  painter.setPen(colours().text);
+  painter.drawText(QRectF(11, 8, width() - 22, QFontMetricsF(font()).height()),
+                   Qt::AlignLeft | Qt::AlignVCenter,
+                   title_);
+  painter.setFont(font());
+  painter.setPen(colours().textMuted);
+  if (image_.isNull()) {
+    painter.drawText(
+        QRectF(rect()).adjusted(20, 30, -20, -10), Qt::AlignCenter | Qt::TextWordWrap, empty_);
+  } else {
+    const QRectF plot = area();
+    painter.fillRect(plot, colours().raised);
+    painter.drawImage(plot, image_);
+    paintRows(painter, plot);
+    paintAxis(painter, plot);
+    paintScale(painter, plot);
+  }
   if (hasFocus()) {
     painter.setPen(QPen(colours().accent, 2));
     painter.setBrush(Qt::NoBrush);

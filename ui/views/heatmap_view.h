@@ -13,6 +13,8 @@ class HeatmapView : public QFrame {
  public:
   explicit HeatmapView(QWidget* parent = nullptr);
   void setData(const session::HeatmapView& cells, const QString& xTitle, bool log);
+  /// Events as vertical lines.
+  void setMarks(const QList<EventMark>& marks);
   void setTitle(const QString& title, const QString& help);
   void setEmptyText(const QString& text);
   /// Row that is marked; -1: none.
@@ -38,11 +40,14 @@ class HeatmapView : public QFrame {
   double rowHeight() const;
   int rowAt(double y) const;
   double scaled(double value) const;
+  void paintRows(QPainter& painter, const QRectF& plot) const;
+  void paintAxis(QPainter& painter, const QRectF& plot) const;
   void paintScale(QPainter& painter, const QRectF& plot) const;
   void rebuild();
 
   session::HeatmapView data_;
   QString title_, xTitle_, empty_;
+  QList<EventMark> marks_;
   AxisRange values_{0, 0};
   QImage image_;
   bool log_ = true;

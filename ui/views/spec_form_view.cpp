@@ -133,7 +133,7 @@ QWidget* SpecFormView::makeEditor(const session::SpecField& field) {
     editor = box;
   } else {
     auto* edit = new QLineEdit(this);
-    edit->setPlaceholderText(field.fallback);
+    edit->setPlaceholderText(field.fallback == QLatin1String("\"\"") ? tr("none") : field.fallback);
     connect(edit, &QLineEdit::textEdited, this, write);
     connect(edit, &QLineEdit::editingFinished, this, &SpecFormView::refresh);
     editor = edit;

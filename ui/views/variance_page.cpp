@@ -193,6 +193,7 @@ void VariancePage::dataChanged() {
   if (run() == nullptr) {
     return;
   }
+  map_->setMarks(marksOf(run()->events(), link()->kind()));
   const QPointF full = run()->xRange(link()->kind());
   const AxisRange x = link()->range().value_or(AxisRange{full.x(), full.y()});
   map_->setData(run()->heatmap(quantity_->currentData().toString(),
