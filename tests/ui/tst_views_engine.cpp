@@ -81,13 +81,13 @@ class TestEngine : public QObject {
     const auto window = makeWindow(false);
     LaunchDialog dialog(home_.filePath(QStringLiteral("library")), engine_);
     // Long enough that no slow machine finishes it before the switch.
-    QVERIFY(
-        dialog.loadToml(QStringLiteral("[run]\nname = \"from the window\"\n"
-                                       "[data]\ntrain_pictures = 256\nval_pictures = 16\n"
-                                       "[schedule]\nsteps = 200000\n"
-                                       "[eval]\nat_end = false\n"
-                                       "[optim.agvm]\nstart = 5\ninterval = 2\n"
-                                       "[precision]\nthreads = 1\n")));
+    QVERIFY(dialog.loadToml(
+        QStringLiteral("[run]\nname = \"from the window\"\n"
+                       "[data]\ntrain_pictures = 256\nval_pictures = 16\n"
+                       "[schedule]\nsteps = 200000\nwarmup = { kind = \"ramp\", steps = 4 }\n"
+                       "[eval]\nat_end = false\n"
+                       "[optim]\nlr = 0.002\n[optim.agvm]\nstart = 5\ninterval = 2\n"
+                       "[precision]\nthreads = 1\n")));
     QVERIFY2(dialog.startButton()->isEnabled(), "preflight refused");
     window->start(dialog.request());
     QTRY_VERIFY_WITH_TIMEOUT(window->currentRun() != nullptr, kPatienceMs);
@@ -115,8 +115,9 @@ class TestEngine : public QObject {
     panel->findChild<QCheckBox*>()->setChecked(true);
     QVERIFY(panel->applyButton()->isEnabled());
     panel->applyButton()->click();
-    QTRY_VERIFY_WITH_TIMEOUT(panel->stateText().startsWith(QStringLiteral("Applied at step")),
-                             kPatienceMs);
+    QTRY_VERIFY2_WITH_TIMEOUT(panel->stateText().startsWith(QStringLiteral("Applied at step")),
+                              qPrintable(panel->stateText()),
+                              kPatienceMs);
     const qint64 step = run->commandLog()->latest().step;
     QTRY_COMPARE_WITH_TIMEOUT(run->status().optimizer.section(QLatin1Char(' '), 0, 0),
                               QStringLiteral("pmd_lamb"),

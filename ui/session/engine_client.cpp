@@ -209,12 +209,15 @@ void EngineClient::onHello(const contract::Reply& reply) {
 }
 
 void EngineClient::onReply(const contract::Reply& reply) {
+  if (reply.status)
+    Q_EMIT statusReceived(*reply.status);
   if (waiting_.remove(reply.id) == 0)
     return;
   if (waiting_.isEmpty())
     answers_.stop();
-  if (reply.status)
-    Q_EMIT statusReceived(*reply.status);
+  // Optimizer, learning rate and batch are no state of the run: no notice speaks of their change.
+  if (reply.ok)
+    write(nextId_++, contract::StatusCommand{});
   if (reply.ok)
     Q_EMIT applied(reply.id, reply.step, fromStdText(reply.detail));
   else
