@@ -136,6 +136,9 @@ ChartSource runSource(session::RunSession* run, std::function<QList<SeriesChoice
         }
       }
     }
+    if (content.notes.size() > 1) {
+      content.notes = {translated("thinned or smoothed: the legend says how")};
+    }
     content.marks = marksOf(run->events(), request.kind);
     return content;
   };

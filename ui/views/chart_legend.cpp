@@ -42,7 +42,8 @@ QIcon swatch(const Curve& curve) {
 QString countersOf(const Curve& curve, qint64 hiddenByLog, qint64 points) {
   QStringList parts;
   if (curve.nonfiniteSamples > 0) {
-    parts.append(ChartLegend::tr("%1 non-finite").arg(formatCount(curve.nonfiniteSamples)));
+    parts.append((curve.unknown ? ChartLegend::tr("%1 unknown") : ChartLegend::tr("%1 non-finite"))
+                     .arg(formatCount(curve.nonfiniteSamples)));
   }
   if (hiddenByLog > 0) {
     parts.append(ChartLegend::tr("%1 ≤ 0 hidden").arg(formatCount(hiddenByLog)));

@@ -24,6 +24,7 @@ struct Curve {
   qint64 samples = 0;        // raw samples in view
   qint64 nonfiniteSamples = 0;
   bool thinned = false;
+  bool unknown = false;  // what is not finite is unknown by definition: gaps, no markers
 };
 
 /// A vertical mark: something happened at x.

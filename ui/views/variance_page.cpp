@@ -154,7 +154,19 @@ void VariancePage::runChanged() {
     const auto choices = moduleChoices(current, prefix);
     chart->setSource(runSource(current, choices), runSamples(current, choices));
   };
-  use(scale_, QStringLiteral("noise/"));
+  const auto scales = moduleChoices(current, QStringLiteral("noise/"));
+  const ChartSource plain = runSource(current, scales);
+  scale_->setSource(
+      [plain](const ChartRequest& request) {
+        ChartContent content = plain(request);
+        for (Curve& curve : content.curves) {
+          // No signal left after averaging: the scale is unknown there, which is no fault.
+          curve.unknown = true;
+          curve.nonfinite.clear();
+        }
+        return content;
+      },
+      runSamples(current, scales));
   use(factors_, QStringLiteral("mu/"));
   fraction_->setSource(fractionSource(),
                        runSamples(current, moduleChoices(current, QStringLiteral("d/"))));
