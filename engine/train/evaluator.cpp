@@ -10,7 +10,7 @@
 namespace batchscope::train {
 namespace {
 
-constexpr std::int64_t kPixelsPerForward = 4 * 512 * 512;
+constexpr std::int64_t kPixelsPerForward = std::int64_t{4} * 512 * 512;
 
 /// The detections of one block of pictures, as they travel between ranks.
 struct Block {
@@ -79,7 +79,7 @@ std::vector<EvalDetection> detect_block(models::Detector& model,
     const auto boxes = detections[i].boxes.to(torch::kCPU, torch::kFloat64).contiguous();
     const auto labels = detections[i].labels.to(torch::kCPU, torch::kInt64).contiguous();
     const auto scores = detections[i].scores.to(torch::kCPU, torch::kFloat64).contiguous();
-    const double* box = boxes.const_data_ptr<double>();
+    const auto* box = boxes.const_data_ptr<double>();
     for (std::int64_t k = 0; k < boxes.size(0); ++k, box += 4) {
       EvalDetection d;
       d.image = dataset.image_id(begin + static_cast<std::int64_t>(i));

@@ -66,10 +66,10 @@ double estimated_trust(const optim::Optimizer& carried,
         !state[p].vhat.defined()) {
       continue;
     }
-    const double u = (state[p].mhat / (state[p].vhat.sqrt() + options.eps)).norm().item<double>();
+    const auto u = (state[p].mhat / (state[p].vhat.sqrt() + options.eps)).norm().item<double>();
     const double ratio = u > 0 ? w.norm().item<double>() / u : 1;
     if (ratio > 0 && std::isfinite(ratio)) {
-      const double n = static_cast<double>(w.numel());
+      const auto n = static_cast<double>(w.numel());
       const double low = options.trust_clamp ? options.trust_min : ratio;
       const double high = options.trust_clamp ? options.trust_max : ratio;
       sum += n * std::clamp(ratio, low, high);

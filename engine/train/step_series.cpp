@@ -18,8 +18,11 @@ std::vector<std::int32_t> family(contract::TelemetrySink& sink,
                                  const std::vector<std::string>& modules,
                                  const std::string& help) {
   std::vector<SeriesInfo> infos;
+  infos.reserve(modules.size());
   for (const std::string& module : modules) {
-    infos.push_back({name + "/" + module, "", module, help});
+    SeriesInfo info{name, "", module, help};
+    info.name.append("/").append(module);
+    infos.push_back(std::move(info));
   }
   return sink.add_series(infos);
 }

@@ -124,7 +124,7 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
   flags[1] = static_cast<double>(stop_requests());
   torch::Tensor all = torch::cat({sums.cpu(), flags});
   setup_.group->all_reduce_sum(all);
-  const double* value = all.const_data_ptr<double>();
+  const auto* value = all.const_data_ptr<double>();
   StepSums step;
   step.data_ms = data_ms;
   for (std::size_t p = 0; p < loss_names_.size(); ++p) {
@@ -194,7 +194,7 @@ optim::StepReport Trainer::update(StepGradients& gradients, double loss) {
   if (guard_.refuses(loss)) {
     std::vector<double> squares(modules_.size(), 0);
     for (std::size_t p = 0; p < gradients.mean.size(); ++p) {
-      const double norm = gradients.mean[p].norm().item<double>();
+      const auto norm = gradients.mean[p].norm().item<double>();
       squares[static_cast<std::size_t>(module_of_[p])] += norm * norm;
       report.grad_norm += norm * norm;
     }

@@ -89,6 +89,7 @@ class Trainer {
   std::int64_t effective_batch() const { return state_.spec.batch.effective(); }
   void on_divergence(const GuardVerdict& verdict);
   void fail(const std::string& sentence, contract::ExitCode code);
+  void part();
 
   // trainer_commands.cpp
   void apply_scripted();
@@ -154,6 +155,7 @@ class Trainer {
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
   bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;
+  bool saves_ = false;                                // rank 0 has a folder for checkpoints
   bool alone_ = false;                                // the other ranks are lost
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
   End end_ = End::kNone;

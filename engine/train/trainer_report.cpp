@@ -23,7 +23,7 @@ void Trainer::evaluate_if_due() {
   if (setup_.validation_set != nullptr && evaluated_step_ != state_.step && state_.step > 0) {
     const bool by_step = e.every_steps > 0 && state_.step % e.every_steps == 0;
     const double epoch = e.every_epochs * static_cast<double>(setup_.training_set->size());
-    const double images = static_cast<double>(state_.images);
+    const auto images = static_cast<double>(state_.images);
     const bool by_epoch =
         epoch > 0 && std::floor(images / epoch) >
                          std::floor((images - static_cast<double>(effective_batch())) / epoch);

@@ -61,6 +61,7 @@ Trainer::Trainer(TrainerSetup setup)
                                   ", but " + std::to_string(setup_.group->size()) +
                                   " processes were started.");
   }
+  saves_ = !setup_.group->broadcast_bytes(setup_.folder.string(), 0).empty();
   state_.spec = setup_.spec;
   state_.start_batch = setup_.spec.batch;
   at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));
@@ -70,7 +71,6 @@ Trainer::Trainer(TrainerSetup setup)
 Trainer::~Trainer() = default;
 
 void Trainer::build_model() {
-  torch::manual_seed(static_cast<std::uint64_t>(state_.spec.run.seed));
   setup_.model->to(setup_.device, setup_.dtype);
   setup_.model->train();
   std::vector<torch::Tensor> tensors;
@@ -310,7 +310,17 @@ Outcome Trainer::finish() {
     heartbeat(true);
     setup_.sink->finish(outcome.state, static_cast<int>(outcome.code));
   }
+  part();
   return outcome;
+}
+
+void Trainer::part() {
+  // A rank that leaves while another still waits for its last message breaks that one's connection.
+  try {
+    setup_.group->barrier();
+  } catch (const contract::PeerError&) {
+    // The others have left already; all is stored.
+  }
 }
 
 }  // namespace batchscope::train

@@ -39,7 +39,7 @@ void load_model(torch::nn::Module& model, const StateFile& file, const std::stri
   for (const auto& [name, tensor] : file.part(kModel)) {
     stored[name] = tensor;
   }
-  const auto copy = [&](const std::string& name, torch::Tensor tensor) {
+  const auto copy = [&](const std::string& name, const torch::Tensor& tensor) {
     const auto found = stored.find(name);
     if (found == stored.end()) {
       throw contract::DataError("Checkpoint " + origin + " has no tensor " + name +
@@ -147,7 +147,7 @@ void Trainer::write_state(const std::string& file, const std::string& kind) {
 }
 
 std::string Trainer::save_checkpoint() {
-  if (setup_.folder.empty()) {
+  if (!saves_) {
     return "";
   }
   std::string file = kCheckpointName;
@@ -166,7 +166,7 @@ std::string Trainer::save_checkpoint() {
 }
 
 void Trainer::save_restore_point(const std::string& change) {
-  if (setup_.folder.empty()) {
+  if (!saves_) {
     return;
   }
   const Hold hold(clock_);

@@ -36,7 +36,7 @@ struct StopRequest {
 struct TrainerSetup {
   contract::RunSpec spec;
   contract::RunInfo info;  // id, engine_version, host, device, parents: the trainer fills the rest
-  std::filesystem::path folder;  // of the run; empty: no checkpoints, no undo
+  std::filesystem::path folder;  // of the run, on rank 0; empty: no checkpoints, no undo
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;
   std::shared_ptr<Group> group;

@@ -16,6 +16,9 @@
 
 #include <csignal>
 #include <memory>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 using namespace batchscope;
 using contract::RunState;
@@ -142,6 +145,18 @@ class Training {
 
 QStringList words(const char* text) {
   return QString::fromLatin1(text).split(QLatin1Char(' '), Qt::SkipEmptyParts);
+}
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(fd);
+  return ntohs(address.sin_port);
 }
 
 QByteArray weights_of(const QString& file) {
@@ -343,6 +358,55 @@ class TestEngineProcess : public QObject {
     QCOMPARE(rest.summary().step, end);
     QVERIFY(rest.rows() > committed);
     QCOMPARE(rest.events("resume").size(), std::size_t{1});
+  }
+
+  /// Ranks that a launcher started (torchrun, Slurm) make one run, without our supervisor.
+  void ranksOfALauncher() {
+    QTemporaryDir library;
+    const QString port = QString::number(free_port());
+    QProcess ranks[2];
+    for (int rank = 0; rank < 2; ++rank) {
+      QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+      environment.insert(QStringLiteral("RANK"), QString::number(rank));
+      environment.insert(QStringLiteral("LOCAL_RANK"), QString::number(rank));
+      environment.insert(QStringLiteral("WORLD_SIZE"), QStringLiteral("2"));
+      environment.insert(QStringLiteral("MASTER_ADDR"), QStringLiteral("127.0.0.1"));
+      environment.insert(QStringLiteral("MASTER_PORT"), port);
+      ranks[rank].setProcessEnvironment(environment);
+      ranks[rank].start(engine(),
+                        words("train demo --set batch.ranks=2 --set schedule.steps=20 "
+                              "--set eval.at_end=false --library") +
+                            QStringList{library.path()});
+    }
+    for (QProcess& rank : ranks) {
+      QVERIFY(rank.waitForFinished(kPatience));
+      QCOMPARE(rank.exitCode(), 0);
+    }
+    const auto runs = storage::list_runs(library.path().toStdString());
+    QCOMPARE(runs.size(), std::size_t{1});
+    QCOMPARE(runs[0].state, RunState::kFinished);
+    QCOMPARE(runs[0].images, 320);
+    QVERIFY(ranks[0].readAllStandardOutput().startsWith("run " + QByteArray(runs[0].id.c_str())));
+    QVERIFY(ranks[1].readAllStandardOutput().isEmpty());
+  }
+
+  void aTruncatedCheckpointIsNamed() {
+    Training training({QStringLiteral("schedule.steps=20"), QStringLiteral("eval.at_end=false")});
+    QCOMPARE(training.wait(), 0);
+    const QString name = QStringLiteral("step-00000020-segment-0.ckpt");
+    QFile file(training.folder + QStringLiteral("/checkpoints/") + name);
+    QVERIFY(file.resize(file.size() / 2));
+    const Result result = run_engine({QStringLiteral("train"),
+                                      QStringLiteral("--resume"),
+                                      training.folder,
+                                      QStringLiteral("--set"),
+                                      QStringLiteral("schedule.steps=30")});
+    QCOMPARE(result.code, 3);
+    QVERIFY2(result.err.contains(QStringLiteral("Checkpoint %1 is truncated").arg(name)),
+             qPrintable(result.err));
+    // The record is what it was.
+    QCOMPARE(training.summary().state, RunState::kFinished);
+    QCOMPARE(training.rows(), 20);
   }
 
   void exitCodes() {
