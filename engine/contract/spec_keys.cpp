@@ -88,10 +88,7 @@ struct Builder {
   }
 };
 
-#define AT(member)       \
-  [](auto& s) -> auto& { \
-    return (s.member);   \
-  }
+#define AT(member) ([](auto& s) -> auto& { return s.member; })
 
 Range any() {
   return {};
