@@ -59,10 +59,14 @@ int run_child(const std::string& mode, const std::string& folder) {
     return 0;
   }
   if (mode == "code3") {
-    return second ? 3 : work_until_stop(5);
+    if (second) {
+      pause_for(1500);  // rank 0 has to be listening before it is asked to stop
+      return 3;
+    }
+    return work_until_stop(5);
   }
   if (mode == "second dies" || mode == "stubborn") {
-    pause_for(300);
+    pause_for(1500);
     if (second) {
       raise(SIGKILL);
     }
