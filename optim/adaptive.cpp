@@ -90,9 +90,9 @@ bool AdaptiveOptimizer::dead(const torch::Tensor& m,
 }
 
 double AdaptiveOptimizer::trust(double weight_norm, double update_norm) const {
-  double r = math::lamb_trust(weight_norm, update_norm);
+  const double r = math::lamb_trust(weight_norm, update_norm);
   if (options_.trust_clamp && weight_norm > 0 && update_norm > 0) {
-    r = std::clamp(r, options_.trust_min, options_.trust_max);
+    return std::clamp(r, options_.trust_min, options_.trust_max);
   }
   return r;
 }
@@ -105,6 +105,7 @@ Direction AdaptiveOptimizer::advance(State& state, StepInput& input) const {
   d.beta2 = b.read2.keep;
   d.trust.assign(layout_.count(), 1.0);
   d.adapted.assign(layout_.count(), false);
+  d.clamped.assign(layout_.count(), false);
   std::vector<bool> skip(layout_.count(), false);
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     // Asked of the history before this update; b.c scales it.
@@ -142,6 +143,7 @@ Direction AdaptiveOptimizer::advance(State& state, StepInput& input) const {
     if (adapts() && !excluded(k) && (options_.weight_decay != 0 || options_.always_adapt)) {
       d.trust[k] = trust(input.weight_norm[k], d.norm[k]);
       d.adapted[k] = !skip[k];
+      d.clamped[k] = !skip[k] && d.trust[k] != math::lamb_trust(input.weight_norm[k], d.norm[k]);
     }
     d.factor.push_back(skip[k] ? 0.0 : -input.rate[k] * d.trust[k]);
   }

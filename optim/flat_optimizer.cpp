@@ -100,27 +100,48 @@ void FlatOptimizer::set_rates(StepInput& input, double lr, const std::vector<dou
   }
 }
 
+std::optional<Direction> FlatOptimizer::direct(StepInput& input,
+                                               StepReport& report,
+                                               double lr,
+                                               const std::vector<double>& mu) {
+  if (!report.applied) {
+    return std::nullopt;
+  }
+  set_rates(input, lr, mu);
+  Direction d = advance(state_, input);
+  ++state_.t;
+  report_step(report, input, d, lr, mu);
+  return d;
+}
+
 StepReport FlatOptimizer::step(std::vector<torch::Tensor>& grads,
                                double lr,
                                const std::vector<double>& mu) {
-  require(static_cast<std::int64_t>(mu.size()) == modules_,
-          "expected " + std::to_string(modules_) + " factors, found " + std::to_string(mu.size()));
+  require_factors(mu);
   const torch::NoGradGuard no_grad;
   StepReport report;
   StepInput input = input_for(grads, report);
-  if (!report.applied) {
-    return report;
-  }
-  set_rates(input, lr, mu);
-  const Direction d = advance(state_, input);
-  ++state_.t;
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
+  const auto d = direct(input, report, lr, mu);
+  for (std::size_t k = 0; d && k < layout_.count(); ++k) {
     // A factor of 0 is a tensor that must keep its bits.
-    if (d.factor[k] != 0) {
-      layout_.weight(k).add_(layout_.piece(d.direction, k), d.factor[k]);
+    if (d->factor[k] != 0) {
+      layout_.weight(k).add_(layout_.piece(d->direction, k), d->factor[k]);
     }
   }
-  report_step(report, input, d, lr, mu);
+  return report;
+}
+
+StepReport FlatOptimizer::shadow_step(const std::vector<torch::Tensor>& grads,
+                                      double lr,
+                                      const std::vector<double>& mu,
+                                      std::vector<torch::Tensor>* change) {
+  require_factors(mu);
+  const torch::NoGradGuard no_grad;
+  StepReport report;
+  StepInput input = input_for(grads, report);
+  if (const auto d = direct(input, report, lr, mu); d && change != nullptr) {
+    *change = change_of(*d);
+  }
   return report;
 }
 
@@ -133,12 +154,20 @@ std::vector<torch::Tensor> FlatOptimizer::preview(const std::vector<torch::Tenso
   }
   set_rates(input, 1.0, std::vector<double>(static_cast<std::size_t>(modules_), 1.0));
   State copy = state_.clone();
-  const Direction d = advance(copy, input);
+  return change_of(advance(copy, input));
+}
+
+std::vector<torch::Tensor> FlatOptimizer::change_of(const Direction& d) const {
   const torch::Tensor change = d.direction.clone();
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     layout_.piece(change, k).mul_(d.factor[k]);
   }
   return layout_.by_parameter(change);
+}
+
+void FlatOptimizer::require_factors(const std::vector<double>& mu) const {
+  require(static_cast<std::int64_t>(mu.size()) == modules_,
+          "expected " + std::to_string(modules_) + " factors, found " + std::to_string(mu.size()));
 }
 
 void FlatOptimizer::report_step(StepReport& report,
@@ -153,9 +182,11 @@ void FlatOptimizer::report_step(StepReport& report,
   report.n_eff_v = d.n_eff_v;
   const auto modules = static_cast<std::size_t>(modules_);
   std::vector<double> sum(modules, 0.0), weight(modules, 0.0);
+  report.tensor_trust.assign(layout_.count(), 1.0);
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     if (d.adapted[k]) {
       const auto m = layout_.module(k);
+      report.tensor_trust[layout_.parameter(k)] = d.trust[k];
       sum[m] += d.trust[k] * static_cast<double>(layout_.size(k));
       weight[m] += static_cast<double>(layout_.size(k));
     }
@@ -163,6 +194,10 @@ void FlatOptimizer::report_step(StepReport& report,
   for (std::size_t m = 0; m < modules; ++m) {
     report.module_trust.push_back(weight[m] > 0 ? sum[m] / weight[m] : 1.0);
     report.module_lr.push_back(lr * mu[m] * report.module_trust[m]);
+  }
+  report.module_clamped.assign(modules, 0.0);
+  for (std::size_t k = 0; k < d.clamped.size(); ++k) {
+    report.module_clamped[layout_.module(k)] += d.clamped[k] ? 1 : 0;
   }
   if (!diagnostics_) {
     return;
@@ -173,6 +208,7 @@ void FlatOptimizer::report_step(StepReport& report,
   }
   report.module_weight_norm = per_module(input.weight_norm);
   report.module_update_norm = per_module(update);
+  report_tensors(report, input, update);
   const auto mean_norm = [&](const torch::Tensor& x, double mass) {
     std::vector<double> values =
         x.defined() && mass > 0 ? layout_.norms(x) : std::vector<double>(layout_.count(), 0.0);
@@ -182,6 +218,19 @@ void FlatOptimizer::report_step(StepReport& report,
   };
   report.module_m_norm = mean_norm(state_.m, state_.mass1);
   report.module_v_norm = mean_norm(state_.v, state_.mass2);
+}
+
+void FlatOptimizer::report_tensors(StepReport& report,
+                                   const StepInput& input,
+                                   const std::vector<double>& update) const {
+  const auto ordered = [&](const std::vector<double>& values) {
+    std::vector<double> out(layout_.count());
+    for (std::size_t k = 0; k < layout_.count(); ++k) {
+      out[layout_.parameter(k)] = values[k];
+    }
+    return out;
+  };
+  report.tensors = {ordered(input.grad_norm), ordered(input.weight_norm), ordered(update)};
 }
 
 void FlatOptimizer::set_options(const Options& options) {

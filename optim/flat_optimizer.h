@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,7 +41,8 @@ struct Direction {
   std::vector<double> factor;
   std::vector<double> trust;
   std::vector<bool> adapted;
-  std::vector<double> norm;  // of the direction; empty: not computed
+  std::vector<bool> clamped;  // empty: none
+  std::vector<double> norm;   // of the direction; empty: not computed
   double pmd_c = 1, beta1 = 0, beta2 = 0, n_eff_m = 0, n_eff_v = 0;
 };
 
@@ -54,6 +56,10 @@ class FlatOptimizer : public Optimizer {
   StepReport step(std::vector<torch::Tensor>& grads,
                   double lr,
                   const std::vector<double>& mu) override;
+  StepReport shadow_step(const std::vector<torch::Tensor>& grads,
+                         double lr,
+                         const std::vector<double>& mu,
+                         std::vector<torch::Tensor>* change) override;
   std::vector<torch::Tensor> preview(const std::vector<torch::Tensor>& grads) override;
   const Options& options() const override { return options_; }
   void set_options(const Options& options) override;
@@ -96,12 +102,23 @@ class FlatOptimizer : public Optimizer {
  private:
   bool excluding() const;
   StepInput input_for(const std::vector<torch::Tensor>& grads, StepReport& report) const;
+  /// The part of an update before the weights change; nothing if the update must not be applied.
+  std::optional<Direction> direct(StepInput& input,
+                                  StepReport& report,
+                                  double lr,
+                                  const std::vector<double>& mu);
+  void require_factors(const std::vector<double>& mu) const;
+  /// The change of every weight, in parameter order.
+  std::vector<torch::Tensor> change_of(const Direction& d) const;
   void set_rates(StepInput& input, double lr, const std::vector<double>& mu) const;
   void report_step(StepReport& report,
                    const StepInput& input,
                    const Direction& d,
                    double lr,
                    const std::vector<double>& mu) const;
+  void report_tensors(StepReport& report,
+                      const StepInput& input,
+                      const std::vector<double>& update) const;
   /// Root of the sum of squares of values over the tensors of each module.
   std::vector<double> per_module(const std::vector<double>& values) const;
 

@@ -19,6 +19,8 @@ class Layout {
   Layout(const std::vector<Parameter>& parameters, std::int64_t modules);
 
   std::size_t count() const { return order_.size(); }
+  /// Index of the parameter at position k.
+  std::size_t parameter(std::size_t k) const { return order_[k]; }
   const std::string& name(std::size_t k) const { return parameters_[order_[k]].name; }
   std::size_t module(std::size_t k) const {
     return static_cast<std::size_t>(parameters_[order_[k]].module);

@@ -39,6 +39,7 @@ Direction MomentumOptimizer::advance(State& state, StepInput& input) const {
   Direction d;
   d.trust.assign(layout_.count(), 1.0);
   d.adapted.assign(layout_.count(), false);
+  d.clamped.assign(layout_.count(), false);
   for (const double rate : input.rate) {
     d.factor.push_back(pre() ? -1.0 : -rate);
   }
@@ -76,7 +77,9 @@ void MomentumOptimizer::scale_contribution(State& state, StepInput& input, Direc
                                options_.weight_decay,
                                options_.eps);
       if (options_.lars_clip) {
-        ratio = std::min(ratio / input.rate[k], 1.0);
+        ratio /= input.rate[k];
+        d.clamped[k] = ratio > 1;
+        ratio = std::min(ratio, 1.0);
       }
       d.trust[k] = ratio;
       d.adapted[k] = true;

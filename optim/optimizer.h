@@ -18,6 +18,13 @@ struct Parameter {
   torch::Tensor tensor;
 };
 
+/// Norms of every tensor in one update, in parameter order; all L2.
+struct TensorNorms {
+  std::vector<double> grad;    // after clipping
+  std::vector<double> weight;  // before the update
+  std::vector<double> update;  // of the change of the weights
+};
+
 /// What one update did, per module where it is a vector ([M], in module order). Those marked (d)
 /// are empty while diagnostics are off or the update was skipped.
 struct StepReport {
@@ -31,11 +38,15 @@ struct StepReport {
   std::vector<double> module_v_norm;       // (d) of vhat; 0 where the method has none
   std::vector<double>
       module_trust;  // mean over the adapted tensors, weighted by size; 1 where none is adapted
+  std::vector<double>
+      tensor_trust;  // per parameter, in the order given; 1 where none applies; empty: skipped
   std::vector<double> module_lr;  // lr · mu · trust
   double pmd_c = 1;               // coefficient used in this update
   double beta1_eff = 0,
          beta2_eff = 0;             // weight of the history in this update; SGD, LARS: momentum, 0
   double n_eff_m = 0, n_eff_v = 0;  // effective number of gradients remembered; 0: no such moment
+  std::vector<double> module_clamped;  // tensors whose trust ratio was bounded; empty: skipped
+  TensorNorms tensors;                 // (d)
 };
 
 /// The state of a tensor, independent of lr and decay convention (algorithms.md 10).
@@ -61,8 +72,15 @@ class Optimizer {
   virtual StepReport step(std::vector<torch::Tensor>& grads,
                           double lr,
                           const std::vector<double>& mu) = 0;
+  /// As step(), but the weights and the gradients keep their bits: state and t() advance as if the
+  /// update had been made. `change`, unless null, receives the change of the weights that was left
+  /// out, in parameter order; it belongs to the caller and is left alone when nothing was applied.
+  virtual StepReport shadow_step(const std::vector<torch::Tensor>& grads,
+                                 double lr,
+                                 const std::vector<double>& mu,
+                                 std::vector<torch::Tensor>* change) = 0;
   /// The change of weights that step() would make with lr = 1 and mu = 1, without changing
-  /// anything. For LR mapping, previews and shadow optimizers.
+  /// anything. For LR mapping and previews.
   virtual std::vector<torch::Tensor> preview(const std::vector<torch::Tensor>& grads) = 0;
 
   virtual const Options& options() const = 0;
