@@ -134,8 +134,15 @@ void Trainer::take_stop(double requests) {
 }
 
 Reply Trainer::apply(const contract::CommandBody& body, const std::string& source) {
+  const contract::StatusReport before = status();
   try {
-    return carry_out(body, source);
+    Reply reply = carry_out(body, source);
+    // Every client shows what one of them changed.
+    if (setup_.port != nullptr && !(status() == before)) {
+      heartbeat(true);
+      setup_.port->notify(contract::StateNotice{status()});
+    }
+    return reply;
   } catch (const SpecError& error) {
     return refusal(error.field(), error.what());
   } catch (const contract::Error& error) {

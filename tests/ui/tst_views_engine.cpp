@@ -110,6 +110,11 @@ class TestEngine : public QObject {
     session::RunSession* run = window->currentRun();
     QCOMPARE(QFileInfo(run->path()).fileName(), QFileInfo(folder_).fileName());
     QTRY_VERIFY_WITH_TIMEOUT(run->status().step > 20, kPatienceMs);
+    // A second window on the same run sees what the first one does, and may take it back.
+    const auto second = makeWindow(true);
+    QTRY_VERIFY_WITH_TIMEOUT(second->currentRun() != nullptr && second->currentRun()->canControl(),
+                             kPatienceMs);
+    QCOMPARE(second->currentRun()->path(), run->path());
     OptimizerPanel* panel = window->optimizerPanel();
     panel->chooseMethod(QStringLiteral("pmd_lamb"));
     panel->findChild<QCheckBox*>()->setChecked(true);
@@ -123,6 +128,9 @@ class TestEngine : public QObject {
                               QStringLiteral("pmd_lamb"),
                               kPatienceMs);
     QVERIFY(run->status().agvm);
+    QTRY_VERIFY_WITH_TIMEOUT(
+        second->currentRun()->status().optimizer.startsWith(QStringLiteral("pmd_lamb")),
+        kPatienceMs);
     // The change stands on the charts at the step that the engine named.
     const auto marked = [&] {
       CurveChart* loss = chartOf(window->runView()->page(), QStringLiteral("Loss"));
@@ -135,9 +143,10 @@ class TestEngine : public QObject {
     };
     QTRY_VERIFY_WITH_TIMEOUT(marked(), kPatienceMs);
 
-    QTRY_VERIFY_WITH_TIMEOUT(panel->undoButton()->isEnabled(), kPatienceMs);
-    answerBoxes(window.get(), QStringLiteral("Yes"));
-    panel->undoButton()->click();
+    QPushButton* undo = second->optimizerPanel()->undoButton();
+    QTRY_VERIFY_WITH_TIMEOUT(undo->isEnabled(), kPatienceMs);
+    answerBoxes(second.get(), QStringLiteral("Yes"));
+    undo->click();
     QTRY_COMPARE_WITH_TIMEOUT(run->status().optimizer, QStringLiteral("sgd"), kPatienceMs);
     const auto abandoned = [&] {
       CurveChart* loss = chartOf(window->runView()->page(), QStringLiteral("Loss"));
@@ -146,6 +155,8 @@ class TestEngine : public QObject {
                          [](const Curve& curve) { return curve.abandoned; });
     };
     QTRY_VERIFY_WITH_TIMEOUT(abandoned(), kPatienceMs);
+    QVERIFY(second->close());
+    QVERIFY(run->canControl());
     QVERIFY(window->close());
   }
 

@@ -215,9 +215,6 @@ void EngineClient::onReply(const contract::Reply& reply) {
     return;
   if (waiting_.isEmpty())
     answers_.stop();
-  // Optimizer, learning rate and batch are no state of the run: no notice speaks of their change.
-  if (reply.ok)
-    write(nextId_++, contract::StatusCommand{});
   if (reply.ok)
     Q_EMIT applied(reply.id, reply.step, fromStdText(reply.detail));
   else
