@@ -5,6 +5,7 @@
 #include "optim/optimizer.h"
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ struct OptimizerChange {
   double shrink_from = 0, shrink_to = 0;  // of the weights per update, by decay
   bool same_method = false;
   bool optimizer_changes = false;  // more than AGVM
+};
+
+/// A change and, unless only AGVM changes, the optimizer that takes over.
+struct PlannedChange {
+  OptimizerChange change;
+  std::unique_ptr<optim::Optimizer> next;
 };
 
 using OptionsOf = std::function<optim::Options(const contract::RunSpec&)>;

@@ -1,7 +1,5 @@
 #include "engine/train/trainer.h"
 
-#include "engine/train/plan_options.h"
-
 #include <cmath>
 
 namespace batchscope::train {
@@ -16,10 +14,6 @@ double ms_since(Clock::time_point start) {
 constexpr std::int64_t kStepsAhead = 4;    // announced to the loader, this one included
 constexpr std::int64_t kBudgetEvery = 50;  // updates between looks at the cost of measuring
 
-bool preconditions(optim::Method method) {
-  return method != optim::Method::kSgd && method != optim::Method::kLars;
-}
-
 }  // namespace
 
 void Trainer::step() {
@@ -31,7 +25,7 @@ void Trainer::step() {
                                   setup_.group->rank(),
                                   setup_.group->size());
   announce_ahead();
-  const bool measure = measures(plan);
+  const bool measure = updater_->measures(plan.micros);
   sync_->begin({.pictures = plan.pictures,
                 .micros = plan.micros,
                 .first_micro = plan.first_micro,
@@ -43,23 +37,15 @@ void Trainer::step() {
   const torch::Tensor local = forward_backward(plan, data_ms);
   StepGradients gradients = sync_->finish();
   const StepSums sums = reduce(local, plan, data_ms);
-  last_lr_ = optim::scheduled_lr(schedule_, plan_.lr, state_.images);
   if (measure && std::isfinite(sums.loss)) {
     measure_variance(gradients);
   }
-  const optim::StepReport report = update(gradients, sums.loss);
-  state_.step += 1;
-  state_.images += plan.pictures;
+  const optim::StepReport report =
+      updater_->update(gradients.mean, plan.pictures, guard_.refuses(sums.loss));
   last_loss_ = sums.loss;
   record(plan, sums, report);
   watch(sums.loss, report);
   keep_budget(ms_since(start));
-}
-
-bool Trainer::measures(const StepPlan& plan) const {
-  const optim::AgvmOptions& options = agvm_->options();
-  return plan.micros >= 2 && (options.enabled || options.observe) &&
-         optim::agvm_measures(options, state_.step + 1);
 }
 
 void Trainer::announce_ahead() {
@@ -138,86 +124,14 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
 
 void Trainer::measure_variance(const StepGradients& gradients) {
   const auto start = Clock::now();
-  const auto modules = static_cast<std::int64_t>(modules_.size());
-  const auto raw = optim::half_dots(gradients.half1, gradients.half2, module_of_, modules);
-  auto preconditioned = raw;
-  if (preconditions(optimizer_->options().method)) {
-    const double scale = state_.spec.optim.agvm.compat_official
-                             ? 1.0 / static_cast<double>(setup_.group->size())
-                             : 1.0;
-    std::vector<torch::Tensor> half1, half2;
-    for (std::size_t p = 0; p < parameters_.size(); ++p) {
-      const auto index = static_cast<std::int64_t>(p);
-      half1.push_back(optimizer_->precondition(index, gradients.half1[p], scale));
-      half2.push_back(optimizer_->precondition(index, gradients.half2[p], scale));
-    }
-    preconditioned = optim::half_dots(half1, half2, module_of_, modules);
-  }
-  const std::int64_t skipped = agvm_->skipped();
-  agvm_->measure(raw, preconditioned, gradients.pictures1, gradients.pictures2, state_.step + 1);
-  if (agvm_->skipped() > skipped) {
+  if (!updater_->measure(
+          {gradients.half1, gradients.half2, gradients.pictures1, gradients.pictures2})) {
     note("agvm_skipped",
          "engine",
          "A measurement of the gradient variance was not finite and was left out.",
-         {{"skipped", std::to_string(agvm_->skipped())}});
+         {{"skipped", std::to_string(agvm().skipped())}});
   }
   diagnostics_ms_ += ms_since(start);
-}
-
-void Trainer::start_ramp(const StepGradients& gradients) {
-  auto du_old = old_optimizer_->preview(gradients.mean);
-  const auto du_new = optimizer_->preview(gradients.mean);
-  const std::vector<double>& factor = state_.pending->old_factor;
-  for (std::size_t p = 0; p < du_old.size() && !factor.empty(); ++p) {
-    du_old[p].mul_(factor[static_cast<std::size_t>(module_of_[p])]);
-  }
-  contract::RunSpec old_spec = state_.pending->old_spec;
-  const double lr_old = optim::scheduled_lr(schedule_, plan_for(old_spec).lr, state_.images);
-  state_.ramp = optim::match_update_ramp(
-      du_old, du_new, module_of_, static_cast<std::int64_t>(modules_.size()), lr_old, last_lr_);
-  state_.pending.reset();
-  old_optimizer_.reset();
-}
-
-std::vector<double> Trainer::module_factors() const {
-  std::vector<double> factors = agvm_->mu();
-  const std::vector<double> ramp = ramp_factors();
-  for (std::size_t m = 0; m < ramp.size(); ++m) {
-    factors[m] *= ramp[m];
-  }
-  return factors;
-}
-
-optim::StepReport Trainer::update(StepGradients& gradients, double loss) {
-  const torch::NoGradGuard no_grad;
-  optim::StepReport report;
-  if (guard_.refuses(loss)) {
-    std::vector<double> squares(modules_.size(), 0);
-    for (std::size_t p = 0; p < gradients.mean.size(); ++p) {
-      const auto norm = gradients.mean[p].norm().item<double>();
-      squares[static_cast<std::size_t>(module_of_[p])] += norm * norm;
-      report.grad_norm += norm * norm;
-    }
-    for (const double square : squares) {
-      report.module_grad_norm.push_back(std::sqrt(square));
-    }
-    report.grad_norm = std::sqrt(report.grad_norm);
-  } else {
-    if (state_.pending) {
-      start_ramp(gradients);
-    }
-    report = optimizer_->step(gradients.mean, last_lr_, module_factors());
-  }
-  if (report.applied) {
-    agvm_->tick(state_.step + 1);
-    if (state_.ramp.active()) {
-      state_.ramp.tick();
-    }
-    state_.last_trust = report.module_trust;
-  } else {
-    state_.skipped += 1;
-  }
-  return report;
 }
 
 void Trainer::watch(double loss, const optim::StepReport& report) {
@@ -256,15 +170,15 @@ void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::St
   seen.step_ms = step_ms;
   seen.data_ms = sums.data_ms;
   seen.diagnostics_percent = diagnostics_percent_;
-  seen.lr = last_lr_;
+  seen.lr = updater_->last_lr();
   seen.loss = sums.loss;
   seen.parts = sums.parts;
   seen.report = &report;
-  seen.agvm = agvm_.get();
-  seen.measured = agvm_->last_measured() == state_.step;
-  seen.modulated = agvm_->last_measured() > 0 || agvm_->options().enabled;
+  seen.agvm = &agvm();
+  seen.measured = agvm().last_measured() == state_.step;
+  seen.modulated = agvm().last_measured() > 0 || agvm().options().enabled;
   seen.modules = state_.step % module_interval_ == 0;
-  seen.factor = ramp_factors();
+  seen.factor = updater_->ramp_factors();
   setup_.sink->step(series_->record(seen));
   diagnostics_ms_ += ms_since(start);
   heartbeat();

@@ -10,9 +10,7 @@
 #include "engine/train/stopwatch.h"
 #include "engine/train/training_setup.h"
 #include "engine/train/training_state.h"
-#include "optim/agvm.h"
-#include "optim/schedule.h"
-#include "optim/switching.h"
+#include "engine/train/updater.h"
 
 #include <chrono>
 #include <memory>
@@ -44,10 +42,10 @@ class Trainer {
   contract::Reply apply(const contract::CommandBody& body, const std::string& source);
 
   const TrainingState& state() const { return state_; }
-  const optim::Optimizer& optimizer() const { return *optimizer_; }
-  const optim::Agvm& agvm() const { return *agvm_; }
-  const std::vector<optim::Parameter>& parameters() const { return parameters_; }
-  const std::vector<std::string>& modules() const { return modules_; }
+  const optim::Optimizer& optimizer() const { return updater_->optimizer(); }
+  const optim::Agvm& agvm() const { return updater_->agvm(); }
+  const std::vector<optim::Parameter>& parameters() const { return updater_->parameters(); }
+  const std::vector<std::string>& modules() const { return updater_->modules(); }
   contract::StatusReport status() const;
 
  private:
@@ -59,17 +57,13 @@ class Trainer {
   };
 
   // trainer.cpp: one update
-  bool measures(const StepPlan& plan) const;
   void announce_ahead();
   torch::Tensor forward_backward(const StepPlan& plan, double& data_ms);
   StepSums reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms);
   void measure_variance(const StepGradients& gradients);
-  void start_ramp(const StepGradients& gradients);
-  optim::StepReport update(StepGradients& gradients, double loss);
   void record(const StepPlan& plan, const StepSums& sums, const optim::StepReport& report);
   void watch(double loss, const optim::StepReport& report);
   void keep_budget(double step_ms);
-  std::vector<double> module_factors() const;
 
   // trainer_run.cpp: around the updates
   void build_model();
@@ -106,15 +100,7 @@ class Trainer {
   contract::Reply change_end(const contract::EndCommand& c, const std::string& source);
   contract::Reply undo(const std::string& source);
   contract::Reply done(const std::string& detail = "") const;
-  void use_spec(const contract::RunSpec& spec);
-  contract::ResolvedPlan plan_for(const contract::RunSpec& spec) const;
-
-  // trainer_switch.cpp
-  double mean_trust() const;
-  std::vector<double> ramp_factors() const;
-  void begin_lr_mapping(contract::LrMapping mapping,
-                        const contract::RunSpec& old_spec,
-                        const std::vector<double>& old_factor);
+  const contract::ResolvedPlan& plan() const { return updater_->plan(); }
 
   // trainer_state.cpp
   std::string encode() const;
@@ -130,17 +116,10 @@ class Trainer {
 
   TrainerSetup setup_;
   TrainingState state_;
-  contract::ResolvedPlan plan_;
-  optim::Schedule schedule_;
-  std::vector<std::string> modules_;
-  std::vector<optim::Parameter> parameters_;
-  std::vector<std::int64_t> module_of_;
   std::vector<std::string> loss_names_;
   std::unique_ptr<GradientSync> sync_;
   std::unique_ptr<Loader> loader_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  std::unique_ptr<optim::Agvm> agvm_;
-  std::unique_ptr<optim::Optimizer> old_optimizer_;  // until the first update after a switch
+  std::unique_ptr<Updater> updater_;
   std::unique_ptr<StepSeries> series_;
   std::unique_ptr<Probes> probes_;
   Guard guard_;
@@ -150,7 +129,7 @@ class Trainer {
   // Not part of a checkpoint.
   std::vector<QueuedCommand> waiting_;
   Stopwatch clock_;  // training time: stands still in pauses and evaluations
-  double last_loss_ = 0, last_lr_ = 0, last_row_seconds_ = 0;
+  double last_loss_ = 0, last_row_seconds_ = 0;
   double diagnostics_ms_ = 0, diagnostics_percent_ = 0;
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;

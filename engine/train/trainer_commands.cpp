@@ -1,9 +1,6 @@
 #include "engine/distributed/command_relay.h"
-#include "engine/train/optimizer_change.h"
-#include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
 
-#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -210,15 +207,10 @@ Reply Trainer::carry_out(const contract::CommandBody& body, const std::string& s
 }
 
 Reply Trainer::change_lr(const contract::LrCommand& c, const std::string& source) {
-  if (!(c.value > 0) || !std::isfinite(c.value)) {
-    throw SpecError("value", "lr must be a finite number > 0, found " + number(c.value) + ".");
-  }
-  const double old = plan_.lr;
+  updater_->check(c);
+  const double old = plan().lr;
   save_restore_point("lr " + number(c.value));
-  contract::RunSpec spec = state_.spec;
-  spec.optim.lr = c.value;
-  spec.optim.lr_rule = "none";
-  use_spec(spec);
+  updater_->apply(c);
   note("lr",
        source,
        "Learning rate " + number(old) + " -> " + number(c.value) + ".",
@@ -228,48 +220,31 @@ Reply Trainer::change_lr(const contract::LrCommand& c, const std::string& source
 
 Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
                                    const std::string& source) {
-  if (c.value < 1 || c.value > 1'000'000) {
-    throw SpecError("value",
-                    "accumulation must be 1 to 1000000, found " + std::to_string(c.value) + ".");
-  }
+  updater_->check(c);
   save_restore_point("accumulation " + std::to_string(c.value));
-  contract::RunSpec spec = state_.spec;
-  const double old_lr = plan_.lr;
-  const std::int64_t old = spec.batch.accumulation, old_batch = spec.batch.effective();
-  spec.batch.accumulation = c.value;
-  if (spec.optim.lr_on_batch_change == "rule" && spec.optim.lr_rule != "none") {
-    // The rule's rate for the new batch, from what is in force now.
-    const optim::LrRule rule = optim::lr_rule_from(spec.optim.lr_rule);
-    const double ratio = optim::scaled_lr(rule, 1, spec.batch.effective(), spec.optim.base_batch) /
-                         optim::scaled_lr(rule, 1, old_batch, spec.optim.base_batch);
-    spec.optim.lr *= ratio;
-  }
-  use_spec(spec);
+  const double old_lr = plan().lr;
+  const std::int64_t old = state_.spec.batch.accumulation, old_batch = effective_batch();
+  updater_->apply(c);
   loader_->cancel();
   announced_ = state_.images;
   note("accumulation",
        source,
        "Accumulation " + std::to_string(old) + " -> " + std::to_string(c.value) +
            ": effective batch " + std::to_string(old_batch) + " -> " +
-           std::to_string(spec.batch.effective()) + ".",
+           std::to_string(effective_batch()) + ".",
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.value)},
         {"value", std::to_string(c.value)},
         {"old_lr", number(old_lr)},
-        {"new_lr", number(plan_.lr)}});
+        {"new_lr", number(plan().lr)}});
   return done();
 }
 
 Reply Trainer::change_end(const contract::EndCommand& c, const std::string& source) {
-  if (c.step <= state_.step) {
-    throw SpecError("step",
-                    "end must be after the present step " + std::to_string(state_.step) +
-                        ", found " + std::to_string(c.step) + ".");
-  }
+  updater_->check(c);
   const std::int64_t old = planned_steps();
   save_restore_point("end " + std::to_string(c.step));
-  state_.total_images = state_.images + (c.step - state_.step) * effective_batch();
-  use_spec(state_.spec);
+  updater_->apply(c);
   loader_->cancel();
   announced_ = state_.images;
   note("end",

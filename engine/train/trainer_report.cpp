@@ -34,7 +34,7 @@ void Trainer::evaluate_if_due() {
     }
   }
   // Readers see what the model finds long before the first evaluation.
-  if (state_.step == std::max<std::int64_t>(1, plan_.warmup_steps) && evaluated_step_ < 0) {
+  if (state_.step == std::max<std::int64_t>(1, plan().warmup_steps) && evaluated_step_ < 0) {
     probe_now();
   }
 }
@@ -112,7 +112,7 @@ void Trainer::on_divergence(const GuardVerdict& verdict) {
   diverged_ = true;
   divergence_noted_ = true;
   const std::string module =
-      verdict.module < 0 ? "" : modules_[static_cast<std::size_t>(verdict.module)];
+      verdict.module < 0 ? "" : modules()[static_cast<std::size_t>(verdict.module)];
   const std::string where = module.empty() ? "" : ", first in " + module;
   const std::string ratio = std::isfinite(verdict.ratio)
                                 ? number(verdict.ratio) + " times its recent median"
@@ -203,7 +203,7 @@ contract::StatusReport Trainer::status() const {
   report.committed_seq = seq_;
   report.optimizer = state_.spec.optim.name;
   report.agvm = state_.spec.optim.agvm.enabled;
-  report.lr = plan_.lr;
+  report.lr = plan().lr;
   report.micro = state_.spec.batch.micro;
   report.accumulation = state_.spec.batch.accumulation;
   report.ranks = state_.spec.batch.ranks;

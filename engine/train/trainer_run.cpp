@@ -74,12 +74,13 @@ void Trainer::build_model() {
   setup_.model->to(setup_.device, setup_.dtype);
   setup_.model->train();
   std::vector<torch::Tensor> tensors;
+  std::vector<std::string> modules;
+  std::vector<optim::Parameter> parameters;
   for (const models::ModuleGroup& group : setup_.model->module_groups()) {
-    const auto module = static_cast<std::int64_t>(modules_.size());
-    modules_.push_back(group.name);
+    const auto module = static_cast<std::int64_t>(modules.size());
+    modules.push_back(group.name);
     for (std::size_t p = 0; p < group.parameters.size(); ++p) {
-      parameters_.push_back({group.parameter_names[p], module, group.parameters[p]});
-      module_of_.push_back(module);
+      parameters.push_back({group.parameter_names[p], module, group.parameters[p]});
       tensors.push_back(group.parameters[p]);
     }
   }
@@ -106,26 +107,8 @@ void Trainer::build_model() {
       static_cast<std::uint64_t>(state_.spec.run.seed),
       TransformOptions{.input = eval_options_.transform, .flip = state_.spec.data.flip},
       state_.spec.data.loader_threads);
-  use_spec(state_.spec);
-  state_.total_images = plan_.total_images;
-  const auto modules = static_cast<std::int64_t>(modules_.size());
-  optimizer_ = optim::make_optimizer(optimizer_options(state_.spec, plan_), parameters_, modules);
-  agvm_ = std::make_unique<optim::Agvm>(agvm_options(state_.spec, plan_, modules_), modules);
-}
-
-contract::ResolvedPlan Trainer::plan_for(const contract::RunSpec& spec) const {
-  contract::RunSpec at_start = spec;
-  at_start.batch = state_.start_batch;
-  return contract::resolve(at_start, setup_.training_set->size());
-}
-
-void Trainer::use_spec(const contract::RunSpec& spec) {
-  plan_ = plan_for(spec);
-  state_.spec = spec;
-  schedule_ = make_schedule(spec, plan_);
-  if (state_.total_images > 0) {
-    schedule_.total_images = state_.total_images;
-  }
+  updater_ = std::make_unique<Updater>(
+      state_, std::move(modules), std::move(parameters), setup_.training_set->size());
 }
 
 void Trainer::begin() {
@@ -185,7 +168,7 @@ void Trainer::start_record() {
   info.spec_toml = contract::to_toml(setup_.spec);  // what the stored events change
   info.threads = at::get_num_threads();
   info.data_checksum = setup_.training_set->checksum();
-  info.modules = modules_;
+  info.modules = modules();
   info.classes = setup_.training_set->classes();
   info.steps = planned_steps();
   info.total_images = state_.total_images;
@@ -193,7 +176,7 @@ void Trainer::start_record() {
     info.started = utc_now();
   }
   setup_.sink->begin(info, setup_.resume.has_value());
-  series_ = std::make_unique<StepSeries>(*setup_.sink, modules_, loss_names_);
+  series_ = std::make_unique<StepSeries>(*setup_.sink, modules(), loss_names_);
   for (const contract::SegmentRecord& segment : state_.segments) {
     setup_.sink->segment(segment);
   }

@@ -1,4 +1,3 @@
-#include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
 
 #include <ATen/Parallel.h>
@@ -10,9 +9,6 @@ namespace batchscope::train {
 namespace {
 
 constexpr const char* kModel = "model/";
-constexpr const char* kOptimizer = "optimizer/";
-constexpr const char* kOldOptimizer = "old_optimizer/";
-constexpr const char* kAgvm = "agvm/";
 constexpr const char* kCheckpointName = "checkpoints/step-";
 constexpr const char* kRestoreName = "checkpoints/restore-";
 
@@ -73,11 +69,7 @@ std::string Trainer::encode() const {
                          .ranks = setup_.group->size(),
                          .classes = setup_.training_set->classes()});
   add_model(file, *setup_.model);
-  file.add(kOptimizer, optimizer_->save());
-  file.add(kAgvm, agvm_->save());
-  if (old_optimizer_ != nullptr) {
-    file.add(kOldOptimizer, old_optimizer_->save());
-  }
+  updater_->save(file);
   return encode_state(file);
 }
 
@@ -92,19 +84,7 @@ void Trainer::load(const std::string& bytes, const std::string& origin) {
   load_model(*setup_.model, file, origin);
   const double seconds = clock_.seconds();
   state_ = std::move(state);
-  use_spec(state_.spec);
-  const auto modules = static_cast<std::int64_t>(modules_.size());
-  optimizer_ = optim::make_optimizer(optimizer_options(state_.spec, plan_), parameters_, modules);
-  optimizer_->load(file.part(kOptimizer));
-  agvm_ = std::make_unique<optim::Agvm>(agvm_options(state_.spec, plan_, modules_), modules);
-  agvm_->load(file.part(kAgvm));
-  old_optimizer_.reset();
-  if (state_.pending) {
-    const contract::RunSpec& old = state_.pending->old_spec;
-    old_optimizer_ =
-        optim::make_optimizer(optimizer_options(old, plan_for(old)), parameters_, modules);
-    old_optimizer_->load(file.part(kOldOptimizer));
-  }
+  updater_->load(file);
   state_.seconds = std::max(seconds, state_.seconds);
 }
 
@@ -246,7 +226,7 @@ void Trainer::adopt_settings(const contract::RunSpec& asked) {
   spec.precision.threads = asked.precision.threads;
   spec.data.loader_threads = asked.data.loader_threads;
   spec.batch.ranks = asked.batch.ranks;
-  use_spec(spec);
+  updater_->use_spec(spec);
 }
 
 }  // namespace batchscope::train

@@ -1,5 +1,3 @@
-#include "engine/train/optimizer_change.h"
-#include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
 
 #include <algorithm>
@@ -18,68 +16,19 @@ std::string label(const contract::RunSpec& spec) {
   return spec.optim.name + (spec.optim.agvm.enabled ? " + agvm" : "");
 }
 
-optim::StatePolicy policy_of(contract::StatePolicy policy) {
-  switch (policy) {
-    case contract::StatePolicy::kCarry:
-      return optim::StatePolicy::kCarry;
-    case contract::StatePolicy::kConvert:
-      return optim::StatePolicy::kConvert;
-    case contract::StatePolicy::kReset:
-      return optim::StatePolicy::kReset;
-  }
-  return optim::StatePolicy::kCarry;
-}
-
 }  // namespace
-
-double Trainer::mean_trust() const {
-  double sum = 0, elements = 0;
-  for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    const auto m = static_cast<std::size_t>(module_of_[p]);
-    if (m < state_.last_trust.size()) {
-      sum += state_.last_trust[m] * static_cast<double>(parameters_[p].tensor.numel());
-      elements += static_cast<double>(parameters_[p].tensor.numel());
-    }
-  }
-  return elements > 0 ? sum / elements : 1;
-}
 
 contract::Reply Trainer::change_optimizer(const contract::OptimizerCommand& c,
                                           const std::string& source) {
-  const auto options_of = [this](const contract::RunSpec& spec) {
-    return optimizer_options(spec, plan_for(spec));
-  };
-  const auto lr_of = [this](const contract::RunSpec& spec) { return plan_for(spec).lr; };
-  const auto modules = static_cast<std::int64_t>(modules_.size());
-  // Worked out once without the new method's trust ratio, to build the optimizer that knows it.
-  OptimizerChange change =
-      plan_optimizer_change(state_.spec, c, options_of, lr_of, mean_trust(), 1);
-  std::unique_ptr<optim::Optimizer> next;
-  if (change.optimizer_changes) {
-    next =
-        optim::switch_optimizer(*optimizer_, change.to, parameters_, modules, policy_of(c.state));
-    if (!change.same_method) {
-      change = plan_optimizer_change(
-          state_.spec, c, options_of, lr_of, mean_trust(), estimated_trust(*next, parameters_));
-      next->set_options(change.to);
-    }
-  }
+  PlannedChange planned = updater_->plan_change(c);
+  const OptimizerChange change = planned.change;
   const std::string table = describe(change, c);
   if (c.dry_run) {
     return done(table);
   }
   const contract::RunSpec old_spec = state_.spec;
   save_restore_point("optimizer " + label(change.spec));
-  const std::vector<double> old_factor = ramp_factors();
-  use_spec(change.spec);
-  if (next != nullptr) {
-    begin_lr_mapping(c.lr_mapping, old_spec, old_factor);
-    std::swap(optimizer_, next);
-    if (state_.pending && !old_optimizer_) {
-      old_optimizer_ = std::move(next);
-    }
-  }
-  agvm_->set_options(agvm_options(state_.spec, plan_, modules_));
+  updater_->apply(std::move(planned), c);
   std::map<std::string, std::string> args = contract::command_args(c);
   args["old"] = label(old_spec);
   args["new"] = label(state_.spec);
@@ -94,39 +43,6 @@ contract::Reply Trainer::change_optimizer(const contract::OptimizerCommand& c,
            contract::to_string(c.state) + ", " + contract::to_string(c.lr_mapping) + ".",
        args);
   return done(table);
-}
-
-std::vector<double> Trainer::ramp_factors() const {
-  std::vector<double> factors;
-  for (std::size_t m = 0; m < modules_.size() && state_.ramp.active(); ++m) {
-    factors.push_back(state_.ramp.factor(static_cast<std::int64_t>(m)));
-  }
-  return factors;
-}
-
-void Trainer::begin_lr_mapping(contract::LrMapping mapping,
-                               const contract::RunSpec& old_spec,
-                               const std::vector<double>& old_factor) {
-  state_.ramp = {};
-  switch (mapping) {
-    case contract::LrMapping::kMatchUpdate:
-      // Two switches at one boundary: what is to be matched is still the first one's update.
-      if (!state_.pending) {
-        state_.pending = PendingMatch{old_spec, old_factor};
-      }
-      break;
-    case contract::LrMapping::kTargetNow:
-      state_.pending.reset();
-      old_optimizer_.reset();
-      break;
-    case contract::LrMapping::kRewarmup:
-      state_.pending.reset();
-      old_optimizer_.reset();
-      state_.ramp.start.assign(modules_.size(), 0);
-      state_.ramp.length = std::max<std::int64_t>(1, plan_.warmup_steps);
-      state_.ramp.rewarmup = true;
-      break;
-  }
 }
 
 contract::Reply Trainer::undo(const std::string& source) {

@@ -27,22 +27,27 @@ struct PendingMatch {
   std::vector<double> old_factor;  // of a ramp that was still going on, per module
 };
 
-/// The plain part of what a training is at a step boundary: with the tensors of model, optimizer
-/// and AGVM it decides everything that follows.
-struct TrainingState {
+/// The plain part of what decides the updates that follow, beside the tensors of optimizer and AGVM
+/// (Updater) and the weights.
+struct UpdateState {
   contract::RunSpec spec;              // as changed so far
   contract::BatchSection start_batch;  // schedules and defaults follow the batch of the start
   std::int64_t step = 0;               // updates completed
   std::int64_t images = 0;             // pictures consumed, the position in the stream
   std::int64_t total_images = 0;
-  std::int64_t segment = 0;
-  std::int64_t skipped = 0;         // updates that were not applied
-  std::int64_t events_done = 0;     // scripted events carried out
-  std::int64_t restore_serial = 0;  // restore points made so far
-  double seconds = 0;               // training time
+  std::int64_t skipped = 0;  // updates that were not applied
   optim::LrRamp ramp;
   std::vector<double> last_trust;  // mean trust ratio per module in the last applied update
   std::optional<PendingMatch> pending;
+};
+
+/// The plain part of what a training is at a step boundary: with the tensors of model, optimizer
+/// and AGVM it decides everything that follows.
+struct TrainingState : UpdateState {
+  std::int64_t segment = 0;
+  std::int64_t events_done = 0;                   // scripted events carried out
+  std::int64_t restore_serial = 0;                // restore points made so far
+  double seconds = 0;                             // training time
   std::vector<contract::SegmentRecord> segments;  // the line that leads here, oldest first
   std::vector<RestorePoint> restore_points;       // oldest first
   std::vector<std::string> checkpoints;           // on disk, oldest first
