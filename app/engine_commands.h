@@ -29,6 +29,7 @@ void add_train_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app);
 void add_control_command(CLI::App& app, int& exit_code);
 void add_spec_command(CLI::App& app);
+void add_optim_command(CLI::App& app);
 
 /// One rank of a training, in this process. `arguments.run_folder` is rank 0's; it may be empty on
 /// the others.

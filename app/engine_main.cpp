@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   app::add_eval_command(app);
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);
+  app::add_optim_command(app);
   app::add_runs_commands(app, std::cout);
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
   bench->require_subcommand(1);

@@ -1,6 +1,7 @@
 #include "engine/train/state_file.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/safetensors.h"
 
 #include <nlohmann/json.hpp>
 
@@ -9,7 +10,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <unistd.h>
 
@@ -22,28 +22,6 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "batchscope-state-1";
 constexpr const char* kNoChecksum = "0000000000000000";
-
-const std::map<std::string, torch::ScalarType>& dtypes() {
-  static const std::map<std::string, torch::ScalarType> table = {{"F64", torch::kFloat64},
-                                                                 {"F32", torch::kFloat32},
-                                                                 {"F16", torch::kFloat16},
-                                                                 {"BF16", torch::kBFloat16},
-                                                                 {"I64", torch::kInt64},
-                                                                 {"I32", torch::kInt32},
-                                                                 {"U8", torch::kUInt8},
-                                                                 {"BOOL", torch::kBool}};
-  return table;
-}
-
-std::string dtype_name(torch::ScalarType type) {
-  for (const auto& [name, known] : dtypes()) {
-    if (known == type) {
-      return name;
-    }
-  }
-  throw std::invalid_argument(std::string("state file: dtype ") + torch::toString(type) +
-                              " cannot be stored");
-}
 
 /// A 64-bit mix of eight bytes at a time: fast enough to be no part of a checkpoint's cost, and any
 /// single changed byte changes it.
@@ -75,15 +53,15 @@ torch::Tensor read_tensor(const std::string& name,
                           const char* data,
                           std::size_t data_size,
                           const std::string& origin) {
-  const auto known = dtypes().find(entry.at("dtype").get<std::string>());
+  const auto dtype = dtype_of_name(entry.at("dtype").get<std::string>());
   const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
   const auto begin = entry.at("data_offsets").at(0).get<std::size_t>();
   const auto end = entry.at("data_offsets").at(1).get<std::size_t>();
-  if (known == dtypes().end() || begin > end || end > data_size) {
+  if (!dtype || begin > end || end > data_size) {
     throw DataError("Checkpoint " + origin + " is damaged: the entry of tensor " + name +
                     " points outside the file.");
   }
-  torch::Tensor tensor = torch::empty(shape, known->second);
+  torch::Tensor tensor = torch::empty(shape, *dtype);
   if (tensor.nbytes() != end - begin) {
     throw DataError("Checkpoint " + origin + " is damaged: tensor " + name + " has " +
                     std::to_string(end - begin) + " bytes, its shape needs " +
