@@ -1,6 +1,7 @@
 #include "engine/train/optimizer_change.h"
 
 #include "engine/contract/error.h"
+#include "optim/kernels/update_math.h"
 #include "optim/switching.h"
 
 #include <algorithm>
@@ -54,25 +55,49 @@ contract::RunSpec changed_spec(const contract::RunSpec& spec,
 
 }  // namespace
 
+namespace {
+
+/// First trust ratio of one tensor with the state that is carried; 0: it has none.
+double first_trust(const optim::Options& options,
+                   const torch::Tensor& w,
+                   const optim::CanonicalState& state) {
+  if ((options.exclude_1d && w.dim() <= 1) || !state.mhat.defined()) {
+    return 0;
+  }
+  const auto weight = w.norm(2, torch::kDouble).item<double>();
+  if (options.method == optim::Method::kLars) {
+    return optim::math::lars_ratio(options.trust_coefficient,
+                                   weight,
+                                   state.mhat.norm(2, torch::kDouble).item<double>(),
+                                   options.weight_decay,
+                                   options.eps);
+  }
+  if (!state.vhat.defined()) {
+    return 0;
+  }
+  const auto u =
+      (state.mhat / (state.vhat.sqrt() + options.eps)).norm(2, torch::kDouble).item<double>();
+  const double ratio = u > 0 ? weight / u : 1;
+  return options.trust_clamp && ratio > 0 ? std::clamp(ratio, options.trust_min, options.trust_max)
+                                          : ratio;
+}
+
+}  // namespace
+
 double estimated_trust(const optim::Optimizer& carried,
                        const std::vector<optim::Parameter>& parameters) {
   const torch::NoGradGuard no_grad;
   const optim::Options& options = carried.options();
+  if (options.method == optim::Method::kSgd || options.method == optim::Method::kAdamW) {
+    return 1;
+  }
   const auto state = carried.canonical();
   double sum = 0, elements = 0;
   for (std::size_t p = 0; p < parameters.size() && p < state.size(); ++p) {
-    const torch::Tensor& w = parameters[p].tensor;
-    if ((options.exclude_1d && w.dim() <= 1) || !state[p].mhat.defined() ||
-        !state[p].vhat.defined()) {
-      continue;
-    }
-    const auto u = (state[p].mhat / (state[p].vhat.sqrt() + options.eps)).norm().item<double>();
-    const double ratio = u > 0 ? w.norm().item<double>() / u : 1;
+    const double ratio = first_trust(options, parameters[p].tensor, state[p]);
     if (ratio > 0 && std::isfinite(ratio)) {
-      const auto n = static_cast<double>(w.numel());
-      const double low = options.trust_clamp ? options.trust_min : ratio;
-      const double high = options.trust_clamp ? options.trust_max : ratio;
-      sum += n * std::clamp(ratio, low, high);
+      const auto n = static_cast<double>(parameters[p].tensor.numel());
+      sum += n * ratio;
       elements += n;
     }
   }

@@ -40,8 +40,8 @@ OptimizerChange plan_optimizer_change(const contract::RunSpec& spec,
                                       double trust_from,
                                       double trust_to);
 
-/// Mean trust ratio, weighted by size, that a LAMB-family optimizer would use with the state it
-/// carries; 1 where it has none.
+/// Mean trust ratio, weighted by size, that LARS or a LAMB-family optimizer would use first with
+/// the state it carries; 1 where a method has none.
 double estimated_trust(const optim::Optimizer& carried,
                        const std::vector<optim::Parameter>& parameters);
 

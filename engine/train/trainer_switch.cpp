@@ -24,7 +24,7 @@ contract::Reply Trainer::change_optimizer(const contract::OptimizerCommand& c,
   const OptimizerChange change = planned.change;
   const std::string table = describe(change, c);
   if (c.dry_run) {
-    return done(table);
+    return done(table + describe(updater_->preview(std::move(planned), c)));
   }
   const contract::RunSpec old_spec = state_.spec;
   save_restore_point("optimizer " + label(change.spec));

@@ -12,6 +12,9 @@ constexpr const char* kOptimizer = "optimizer/";
 constexpr const char* kOldOptimizer = "old_optimizer/";
 constexpr const char* kAgvm = "agvm/";
 
+/// Updates of a ramp over a switch; half a warm-up where that is more (algorithms.md 10.5).
+constexpr std::int64_t kRampUpdates = 100;
+
 bool preconditions(optim::Method method) {
   return method != optim::Method::kSgd && method != optim::Method::kLars;
 }
@@ -76,17 +79,34 @@ bool Updater::measure(const HalfGradients& halves) {
   return agvm_->skipped() == skipped;
 }
 
-void Updater::start_ramp(const std::vector<torch::Tensor>& mean) {
-  auto du_old = old_optimizer_->preview(mean);
-  const auto du_new = optimizer_->preview(mean);
-  const std::vector<double>& factor = state_.pending->old_factor;
+optim::LrRamp Updater::matched_ramp(optim::Optimizer& old,
+                                    const contract::RunSpec& old_spec,
+                                    const std::vector<double>& factor,
+                                    optim::Optimizer& next,
+                                    double lr_target,
+                                    const std::vector<torch::Tensor>& gradient) const {
+  auto du_old = old.preview(gradient);
+  const auto du_new = next.preview(gradient);
   for (std::size_t p = 0; p < du_old.size() && !factor.empty(); ++p) {
     du_old[p].mul_(factor[static_cast<std::size_t>(module_of_[p])]);
   }
-  const double lr_old =
-      optim::scheduled_lr(schedule_, plan_for(state_.pending->old_spec).lr, state_.images);
-  state_.ramp =
-      optim::match_update_ramp(du_old, du_new, module_of_, module_count(), lr_old, last_lr_);
+  const double lr_old = optim::scheduled_lr(schedule_, plan_for(old_spec).lr, state_.images);
+  return optim::match_update_ramp(du_old,
+                                  du_new,
+                                  module_of_,
+                                  module_count(),
+                                  lr_old,
+                                  lr_target,
+                                  std::max(kRampUpdates, plan_.warmup_steps / 2));
+}
+
+void Updater::start_ramp(const std::vector<torch::Tensor>& mean) {
+  state_.ramp = matched_ramp(*old_optimizer_,
+                             state_.pending->old_spec,
+                             state_.pending->old_factor,
+                             *optimizer_,
+                             last_lr_,
+                             mean);
   state_.pending.reset();
   old_optimizer_.reset();
 }

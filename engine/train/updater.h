@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/train/change_preview.h"
 #include "engine/train/optimizer_change.h"
 #include "engine/train/state_file.h"
 #include "engine/train/training_state.h"
@@ -61,6 +62,9 @@ class Updater {
   /// Carries it out.
   void apply(PlannedChange planned, const contract::OptimizerCommand& command);
 
+  /// What the first update after a change would be; changes nothing.
+  ChangePreview preview(PlannedChange planned, const contract::OptimizerCommand& command) const;
+
   /// "optimizer/…", "old_optimizer/…", "agvm/…": with the state's words all that is to be kept.
   void save(StateFile& file) const;
   /// Follows a state that was replaced, with the tensors that were saved with it.
@@ -87,6 +91,14 @@ class Updater {
   optim::Options options_of(const contract::RunSpec& spec) const;
   void build();
   void start_ramp(const std::vector<torch::Tensor>& mean);
+  /// Starts where `next` moves the weights as far as `old` does; `factor`: of a ramp that `old` was
+  /// still on.
+  optim::LrRamp matched_ramp(optim::Optimizer& old,
+                             const contract::RunSpec& old_spec,
+                             const std::vector<double>& factor,
+                             optim::Optimizer& next,
+                             double lr_target,
+                             const std::vector<torch::Tensor>& gradient) const;
   optim::StepReport refused_report(const std::vector<torch::Tensor>& mean) const;
   std::vector<double> module_factors() const;
   void begin_lr_mapping(contract::LrMapping mapping,

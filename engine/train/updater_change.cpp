@@ -100,11 +100,14 @@ PlannedChange Updater::plan_change(const contract::OptimizerCommand& command) co
   const auto options = [this](const contract::RunSpec& spec) { return options_of(spec); };
   const auto lr_of = [this](const contract::RunSpec& spec) { return plan_for(spec).lr; };
   PlannedChange planned;
+  const auto build = [&] {
+    planned.next = optim::switch_optimizer(
+        *optimizer_, planned.change.to, parameters_, module_count(), policy_of(command.state));
+  };
   // Worked out once without the new method's trust ratio, to build the optimizer that knows it.
   planned.change = plan_optimizer_change(state_.spec, command, options, lr_of, mean_trust(), 1);
   if (planned.change.optimizer_changes) {
-    planned.next = optim::switch_optimizer(
-        *optimizer_, planned.change.to, parameters_, module_count(), policy_of(command.state));
+    build();
     if (!planned.change.same_method) {
       planned.change = plan_optimizer_change(state_.spec,
                                              command,
@@ -112,7 +115,7 @@ PlannedChange Updater::plan_change(const contract::OptimizerCommand& command) co
                                              lr_of,
                                              mean_trust(),
                                              estimated_trust(*planned.next, parameters_));
-      planned.next->set_options(planned.change.to);
+      build();
     }
   }
   return planned;

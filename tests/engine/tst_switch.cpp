@@ -82,6 +82,45 @@ class TestSwitch : public QObject {
     QCOMPARE(live.trainer->state().spec.optim.name, name.toStdString());
   }
 
+  /// A preview tells what the first update is, if the next gradient is the mean recent one, and
+  /// changes nothing.
+  void previewTellsTheFirstUpdate() {
+    std::map<std::string, torch::Tensor> weights = {{"a", torch::randn({4, 3}, torch::kDouble)},
+                                                    {"b", torch::randn({5, 2}, torch::kDouble)}};
+    const std::vector<optim::Parameter> parameters = {{"a.w", 0, weights["a"]},
+                                                      {"b.w", 1, weights["b"]}};
+    train::UpdateState state;
+    state.spec = contract::parse_spec(
+        "optim.name = \"adamw\"\noptim.lr = 0.01\noptim.momentum = 0.0\n"
+        "schedule.warmup.kind = \"none\"\nschedule.decay.kind = \"none\"\n");
+    state.start_batch = state.spec.batch;
+    train::Updater updater(state, {"a", "b"}, parameters, 100);
+    const std::vector<torch::Tensor> gradient = {torch::randn({4, 3}, torch::kDouble),
+                                                 torch::randn({5, 2}, torch::kDouble)};
+    const auto feed = [&] {
+      std::vector<torch::Tensor> copy = {gradient[0].clone(), gradient[1].clone()};
+      return updater.update(copy, 8, false);
+    };
+    const contract::OptimizerCommand command = to("lamb", 0.02, contract::LrMapping::kMatchUpdate);
+    QVERIFY(!updater.preview(updater.plan_change(command), command).gradient_known);
+    feed();  // one gradient: it is its own mean
+    const torch::Tensor kept = weights["a"].clone();
+    const train::ChangePreview preview = updater.preview(updater.plan_change(command), command);
+    QVERIFY(torch::equal(kept, weights["a"]));
+    QVERIFY(preview.gradient_known);
+    QCOMPARE(preview.modules.size(), std::size_t{2});
+    QCOMPARE(preview.state_floats_after, 2);
+    updater.apply(updater.plan_change(command), command);
+    const optim::StepReport report = feed();
+    for (std::size_t m = 0; m < 2; ++m) {
+      const train::ChangePreview::Module& said = preview.modules[m];
+      QVERIFY(std::abs(said.after.norm - report.module_update_norm[m]) < 1e-9);
+      QVERIFY(std::abs(said.after.trust - report.module_trust[m]) < 1e-9);
+      QVERIFY(std::abs(said.before.norm - said.after.norm) < 1e-6 * said.before.norm);
+      QVERIFY(said.factor > 0 && said.factor < 10);
+    }
+  }
+
   /// The first update after match_update has the size of the old optimizer's.
   void matchUpdateKeepsTheSizeOfUpdates() {
     ToyRun run = toy_run(toy_spec("sgd", 200));
@@ -124,6 +163,8 @@ class TestSwitch : public QObject {
     contract::Reply reply = run.trainer->apply(command, "user");
     QVERIFY(reply.ok);
     QVERIFY(reply.detail.find("shrink per update") != std::string::npos);
+    QVERIFY(reply.detail.find("state memory") != std::string::npos);
+    QVERIFY(reply.detail.find("\nbackbone ") != std::string::npos);
     QCOMPARE(run.trainer->state().spec.optim.name, std::string("sgd"));
     QVERIFY(run.sink->of_kind("optimizer").empty());
     command.dry_run = false;
