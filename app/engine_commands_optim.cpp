@@ -14,11 +14,18 @@ struct ReplayArguments {
   std::vector<std::string> sets;
 };
 
+train::ReplaySummary replayed(const contract::RunSpec& spec, const ReplayArguments& arguments) {
+  try {
+    return train::replay(spec, arguments.tensors, arguments.out, device_of(arguments.device, 0));
+  } catch (const contract::SpecError& error) {
+    throw contract::located(error, arguments.spec);
+  }
+}
+
 void play(const ReplayArguments& arguments) {
   contract::RunSpec spec = contract::load_spec(arguments.spec);
   apply_sets(spec, arguments.sets);
-  const train::ReplaySummary done =
-      train::replay(spec, arguments.tensors, arguments.out, device_of(arguments.device, 0));
+  const train::ReplaySummary done = replayed(spec, arguments);
   for (const std::string& event : done.events) {
     std::printf("%s\n", event.c_str());
   }

@@ -154,6 +154,7 @@ std::vector<torch::Tensor> FlatOptimizer::preview(const std::vector<torch::Tenso
   }
   set_rates(input, 1.0, std::vector<double>(static_cast<std::size_t>(modules_), 1.0));
   State copy = state_.clone();
+  strip_rates(copy);
   return change_of(advance(copy, input));
 }
 

@@ -81,6 +81,9 @@ class FlatOptimizer : public Optimizer {
   virtual bool needs_weight_norms() const = 0;
   /// Norm of a gradient above which the state would overflow.
   virtual double largest_norm() const = 0;
+  /// Takes out of the buffers of a copied state the rates that they hold, so that an update of it
+  /// at a rate of 1 is one of which the rate is a factor.
+  virtual void strip_rates(State& /*state*/) const {}
 
   /// True for tensors that exclude_1d excludes.
   bool excluded(std::size_t i) const { return excluding() && !layout_.is_matrix(i); }

@@ -113,6 +113,16 @@ void MomentumOptimizer::options_change(const Options& next) {
   }
 }
 
+void MomentumOptimizer::strip_rates(State& state) const {
+  const auto buffers = layout_.pieces(state.m);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    if (state.folded[k] > 0) {
+      buffers[k].div_(state.folded[k]);
+      state.folded[k] = 1;
+    }
+  }
+}
+
 std::vector<CanonicalState> MomentumOptimizer::canonical() const {
   const torch::NoGradGuard no_grad;
   if (state_.mass1 == 0) {

@@ -21,6 +21,7 @@ class MomentumOptimizer : public FlatOptimizer {
  protected:
   Direction advance(State& state, StepInput& input) const override;
   void options_change(const Options& next) override;
+  void strip_rates(State& state) const override;
   bool needs_weight_norms() const override { return lars(); }
   double largest_norm() const override;
 
