@@ -8,6 +8,8 @@ namespace batchscope::optim {
 enum class Method { kSgd, kAdamW, kLars, kLamb, kPmdLamb };
 enum class PmdVariant { kMomentScale, kBetaScale, kReadout };
 enum class PmdCurve { kCosine, kLinear };
+/// kInside: in u; kDecoupled: w·(1 - lr·lambda) before it; kL2: in the gradient.
+enum class LambDecay { kInside, kDecoupled, kL2 };
 enum class ClipForm { kTorch, kLamb };
 
 /// Hyper-parameters of every method; each method reads its own. Defaults are the product's
@@ -27,12 +29,18 @@ struct Options {
   bool exclude_1d = true;  // 1-D tensors: trust 1 and no decay (LARS too)
   bool always_adapt = false;
   bool bias_correction = true;
+  bool folded_bias = false;    // its correction is a factor on the rate (DeepSpeed)
+  bool grad_averaging = true;  // false: the new gradient counts 1, not 1 - beta1
+  LambDecay decay = LambDecay::kInside;
   bool skip_dead = true;  // leave weights alone that have neither gradient nor moment
   // LARS
   double trust_coefficient = 0.001;
-  bool lars_pre = false;       // the rate enters the buffer (paper, NVCaffe)
-  bool lars_clip = false;      // ratio min(r/lr, 1)
-  bool compat_ratio1 = false;  // ratio 1 for a zero gradient; else its decay is skipped
+  bool lars_pre = false;            // the rate enters the buffer (paper, NVCaffe)
+  bool lars_clip = false;           // ratio min(r/lr, 1)
+  bool lars_decay_in_ratio = true;  // lambda·|w| in the ratio's denominator
+  bool lars_always_adapt = true;    // scale also without weight decay
+  bool compat_untouched = false;    // a zero norm: neither scaling nor decay (apex)
+  bool compat_ratio1 = false;       // ratio 1 for a zero gradient; else its decay is skipped
   // PMD-LAMB
   std::int64_t pmd_period = 200;
   std::int64_t pmd_start = 0;  // applied updates before the first period

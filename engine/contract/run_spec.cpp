@@ -238,6 +238,28 @@ void read_table(RunSpec& spec,
   }
 }
 
+/// The error with the place of its key, or of the table that the key would be in.
+SpecError placed(const SpecError& error, const toml::table& table, const std::string& file) {
+  const toml::node* node = &table;
+  Place place;
+  std::istringstream words(error.field());
+  for (std::string word; std::getline(words, word, '.');) {
+    if (const auto* list = node->as_array(); list != nullptr && !list->empty()) {
+      node = &list->front();
+    }
+    const auto* inner = node->as_table();
+    const toml::node* found = inner == nullptr ? nullptr : inner->get(word);
+    if (found == nullptr) {
+      break;
+    }
+    node = found;
+    place = place_of(*node, file);
+  }
+  return place.line == 0
+             ? error
+             : SpecError(error.field(), error.what() + place.text(), place.line, place.column);
+}
+
 void make_absolute(std::string& path, const std::filesystem::path& folder) {
   if (!path.empty() && std::filesystem::path(path).is_relative()) {
     path = std::filesystem::weakly_canonical(folder / path).string();
@@ -272,8 +294,10 @@ RunSpec parse_spec(const std::string& text,
                    const std::string& folder,
                    const std::string& file_name) {
   RunSpec spec;
+  toml::table table;
   try {
-    read_table(spec, toml::parse(text), "", file_name);
+    table = toml::parse(text);
+    read_table(spec, table, "", file_name);
   } catch (const toml::parse_error& e) {
     const auto begin = e.source().begin;
     const Place place{file_name, static_cast<int>(begin.line), static_cast<int>(begin.column)};
@@ -291,8 +315,25 @@ RunSpec parse_spec(const std::string& text,
       make_absolute(*path, folder);
     }
   }
-  detail::check_contradictions(spec);
+  try {
+    detail::check_contradictions(spec);
+  } catch (const SpecError& error) {
+    throw placed(error, table, file_name);
+  }
   return spec;
+}
+
+SpecError located(const SpecError& error, const std::string& path) {
+  std::error_code ignored;
+  if (error.line() > 0 || !std::filesystem::is_regular_file(path, ignored)) {
+    return error;
+  }
+  try {
+    return placed(
+        error, toml::parse(read_file(path)), std::filesystem::path(path).filename().string());
+  } catch (const toml::parse_error&) {
+    return error;
+  }
 }
 
 RunSpec load_spec(const std::string& path_or_preset) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/contract/error.h"
 #include "engine/contract/messages.h"
 
 #include <array>
@@ -69,6 +70,9 @@ struct LambSection {
   bool exclude_1d = true;
   bool always_adapt = false;
   bool bias_correction = true;
+  bool folded_bias = false;  // the correction is a factor on the rate (DeepSpeed)
+  bool grad_averaging = true;
+  std::string decay = "inside";  // inside | decoupled | l2
   bool skip_dead = true;
   bool operator==(const LambSection&) const = default;
 };
@@ -78,6 +82,9 @@ struct LarsSection {
   bool clip = false;
   bool exclude_1d = true;
   bool compat_ratio1 = false;
+  bool compat_untouched = false;  // a zero norm: neither scaling nor decay (apex)
+  bool decay_in_ratio = true;
+  bool always_adapt = true;  // scaling also without weight decay
   bool operator==(const LarsSection&) const = default;
 };
 struct PmdSection {
@@ -223,6 +230,9 @@ RunSpec parse_spec(const std::string& toml,
                    const std::string& file_name = "");
 /// Reads a spec file, or, when no such file exists, the preset of that name. Throws SpecError.
 RunSpec load_spec(const std::string& path_or_preset);
+/// The same error with the line and column of its key in a spec file, where that file sets it; for
+/// what only shows when a spec is used.
+SpecError located(const SpecError& error, const std::string& path);
 /// Sets one value by dotted key from text ("optim.agvm.enabled", "true"). Throws SpecError.
 void set_value(RunSpec& spec, const std::string& key, const std::string& value);
 /// Reads one value by dotted key in canonical TOML notation; empty for an absent optional. Throws

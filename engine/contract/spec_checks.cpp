@@ -89,11 +89,12 @@ double ruled_lr(const OptimSection& optim, std::int64_t batch) {
     return optim.lr * std::sqrt(ratio);
   }
   if (optim.lr_rule == "mixed") {
-    // Linear up to 128, square root beyond (algorithms.md 1.1).
-    const double linear = static_cast<double>(std::min<std::int64_t>(batch, 128)) /
-                          static_cast<double>(optim.base_batch);
-    return optim.lr * linear *
-           std::sqrt(static_cast<double>(std::max<std::int64_t>(batch, 128)) / 128.0);
+    // Linear up to 128, square root beyond (algorithms.md 1.1); lr is the rate at base_batch.
+    const auto growth = [](std::int64_t b) {
+      const double linear = static_cast<double>(std::min<std::int64_t>(b, 128));
+      return linear * std::sqrt(static_cast<double>(std::max<std::int64_t>(b, 128)) / 128.0);
+    };
+    return optim.lr * growth(batch) / growth(optim.base_batch);
   }
   return optim.lr;
 }
@@ -120,6 +121,12 @@ void detail::check_contradictions(const RunSpec& spec) {
   need(!optim.nesterov || (optim.momentum > 0 && optim.dampening == 0),
        "optim.nesterov",
        "needs momentum > 0 and dampening 0");
+  need(!optim.lamb.folded_bias || optim.lamb.bias_correction,
+       "optim.lamb.folded_bias",
+       "needs optim.lamb.bias_correction");
+  need(!optim.lars.compat_ratio1 || !optim.lars.compat_untouched,
+       "optim.lars.compat_untouched",
+       "and optim.lars.compat_ratio1 exclude each other");
   need(optim.lamb.trust_min <= optim.lamb.trust_max,
        "optim.lamb.trust_min",
        "must not be above optim.lamb.trust_max");

@@ -246,6 +246,18 @@ void add_optim(Builder& b) {
         AT(optim.lamb.bias_correction),
         any(),
         "divide moments by their masses");
+  b.add("optim.lamb.folded_bias",
+        AT(optim.lamb.folded_bias),
+        any(),
+        "bias correction as a factor on the rate (DeepSpeed)");
+  b.add("optim.lamb.grad_averaging",
+        AT(optim.lamb.grad_averaging),
+        any(),
+        "weight the new gradient by 1 - beta1; off: by 1");
+  b.add("optim.lamb.decay",
+        AT(optim.lamb.decay),
+        one_of({"inside", "decoupled", "l2"}),
+        "weight decay in the update, beside it, or in the gradient");
   b.add("optim.lamb.skip_dead",
         AT(optim.lamb.skip_dead),
         any(),
@@ -267,6 +279,18 @@ void add_optim(Builder& b) {
         AT(optim.lars.compat_ratio1),
         any(),
         "LARS: ratio 1 at a zero gradient, as other codes do");
+  b.add("optim.lars.compat_untouched",
+        AT(optim.lars.compat_untouched),
+        any(),
+        "LARS: at a zero norm neither scaling nor decay, as apex does");
+  b.add("optim.lars.decay_in_ratio",
+        AT(optim.lars.decay_in_ratio),
+        any(),
+        "LARS: weight decay counts in the ratio's denominator");
+  b.add("optim.lars.always_adapt",
+        AT(optim.lars.always_adapt),
+        any(),
+        "LARS: scale also without weight decay");
   b.add("optim.pmd.period",
         AT(optim.pmd.period),
         at_least(1),

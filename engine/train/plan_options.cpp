@@ -27,10 +27,18 @@ optim::Options optimizer_options(const contract::RunSpec& spec,
   options.trust_max = o.lamb.trust_max;
   options.always_adapt = o.lamb.always_adapt;
   options.bias_correction = o.lamb.bias_correction;
+  options.folded_bias = o.lamb.folded_bias;
+  options.grad_averaging = o.lamb.grad_averaging;
+  options.decay = o.lamb.decay == "decoupled" ? optim::LambDecay::kDecoupled
+                  : o.lamb.decay == "l2"      ? optim::LambDecay::kL2
+                                              : optim::LambDecay::kInside;
   options.skip_dead = o.lamb.skip_dead;
   options.trust_coefficient = o.lars.trust_coefficient;
   options.lars_pre = o.lars.form == "pre";
   options.lars_clip = o.lars.clip;
+  options.lars_decay_in_ratio = o.lars.decay_in_ratio;
+  options.lars_always_adapt = o.lars.always_adapt;
+  options.compat_untouched = o.lars.compat_untouched;
   options.compat_ratio1 = o.lars.compat_ratio1;
   options.pmd_period = plan.pmd_period;
   options.pmd_start = plan.pmd_start;
