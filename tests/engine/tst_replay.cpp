@@ -185,11 +185,13 @@ class TestReplay : public QObject {
       QTest::newRow(name) << QByteArray(bytes.data(), static_cast<qsizetype>(bytes.size()))
                           << QString::fromUtf8(sentence);
     };
-    const std::string param = R"("param/a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
+    const std::string param =
+        "\"param/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}";
     const auto with = [&](const std::string& more, std::size_t data) {
       return file_of("{" + param + "," + more + "}", data);
     };
-    const std::string grad = R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]})";
+    const std::string grad =
+        "\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}";
     row("empty", "", "too short");
     row("short", "abc", "too short");
     row("header too long", std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10), "header would");
@@ -200,59 +202,65 @@ class TestReplay : public QObject {
     row("data cut", with(grad, 12), "truncated or damaged");
     row("too much data", with(grad, 20), "its data 20");
     row("overlap",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]})", 12),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}", 12),
         "overlaps");
-    row("gap", with(R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[12,20]})", 20), "gap");
+    row("gap",
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[12,20]}", 20),
+        "gap");
     row("outside",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[800000,800008]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[800000,800008]}", 16),
         "ends at byte 800008");
     row("offsets turned",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[16,8]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,8]}", 16),
         "data_offsets");
     row("negative offset",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}", 16),
         "data_offsets");
     row("negative shape",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[-2],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[8,16]}", 16),
         "no shape");
     row("wrong size",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[3],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[8,16]}", 16),
         "need 12");
     row("monstrous shape",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[8,16]})",
+        with("\"grad/1/"
+             "a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[8,16]}",
              16),
         "more than there can be");
     row("unknown dtype",
-        with(R"("grad/1/a":{"dtype":"F31","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "F31");
     row("twice", with(param + "," + grad, 16), "twice");
     row("integers",
-        with(R"("grad/1/a":{"dtype":"I32","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"I32\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "dtype I32");
     row("other shape",
-        with(R"("grad/1/a":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]}", 16),
         "shape [1, 2]");
     row("no such parameter",
-        with(R"("grad/1/b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/1/b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "no \"param/b\"");
     row("step zero",
-        with(R"("grad/0/a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/0/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "expected param/NAME");
     row("endless",
-        with(R"("grad/90000000/a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/90000000/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "of 1 steps only");
     row("whole and half",
-        with(grad + R"(,"grad_a/1/a":{"dtype":"F32","shape":[2],"data_offsets":[16,24]})", 24),
+        with(grad + ",\"grad_a/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]}",
+             24),
         "both whole");
     row("no gradient", file_of("{" + param + "}", 8), "no gradient");
-    row("modules", with(grad + R"(,"__metadata__":{"modules":"[1]"})", 16), "array of strings");
+    row("modules", with(grad + ",\"__metadata__\":{\"modules\":\"[1]\"}", 16), "array of strings");
     row("module missing",
-        with(grad + R"(,"__metadata__":{"modules":"[\"x\"]"})", 16),
+        with(grad + ",\"__metadata__\":{\"modules\":\"[\\\"x\\\"]\"}", 16),
         "module \"a\"");
-    row("module twice", with(grad + R"(,"__metadata__":{"modules":"[\"a\",\"a\"]"})", 16), "twice");
-    row("metadata", with(grad + R"(,"__metadata__":3)", 16), "metadata");
+    row("module twice",
+        with(grad + ",\"__metadata__\":{\"modules\":\"[\\\"a\\\",\\\"a\\\"]\"}", 16),
+        "twice");
+    row("metadata", with(grad + ",\"__metadata__\":3", 16), "metadata");
     row("a name with a line break",
-        with(R"("grad/x\ny":{"dtype":"F32","shape":[2],"data_offsets":[8,16]})", 16),
+        with("\"grad/x\\ny\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}", 16),
         "grad/x?y");
   }
   void refusesBadFiles() {
