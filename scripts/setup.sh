@@ -11,7 +11,7 @@ base_packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 p
   qt6-base-dev sqlite3)
 gui_packages=(qt6-charts-dev libqt6opengl6-dev qt6-svg-dev libqt6svg6 qt6-qpa-plugins libgl1-mesa-dev
   fonts-dejavu-core xvfb xauth)
-lint_packages=(clang-format clang-tidy)
+lint_packages=(clang-format clang-tidy clangd)
 
 say() { printf '%s\n' "batchscope: $*" >&2; }
 fail() { say "$*"; exit 1; }
