@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <stdexcept>
 
@@ -18,9 +19,6 @@ constexpr double kForgotten = 1e-3;
 /// Square root of the largest float32, about: above it v overflows.
 constexpr double kLargestFloatNorm = 1.8e19;
 
-torch::Tensor blended(const torch::Tensor& moment, const torch::Tensor& g, math::Blend b) {
-  return torch::mul(moment, b.keep).add_(g, b.gain);
-}
 torch::Tensor blended_square(const torch::Tensor& moment, const torch::Tensor& g, math::Blend b) {
   return torch::mul(moment, b.keep).addcmul_(g, g, b.gain);
 }
@@ -89,63 +87,81 @@ bool AdaptiveOptimizer::dead(const torch::Tensor& m,
          (c < kForgotten || !layout_.piece(m, k).any().item<bool>());
 }
 
-double AdaptiveOptimizer::trust(double weight_norm, double update_norm) const {
-  const double r = math::lamb_trust(weight_norm, update_norm);
-  if (options_.trust_clamp && weight_norm > 0 && update_norm > 0) {
-    return std::clamp(r, options_.trust_min, options_.trust_max);
+void AdaptiveOptimizer::prepare(const State& /*state*/, Update& update) const {
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    kernels::Piece& piece = update.pieces[k];
+    piece.decay = decay_of(k);
+    piece.factor = -update.rate[k];
+    piece.adapts =
+        adapts() && !excluded(k) && (options_.weight_decay != 0 || options_.always_adapt);
   }
-  return r;
 }
 
-Direction AdaptiveOptimizer::advance(State& state, StepInput& input) const {
+void AdaptiveOptimizer::pass(State& state, Update& update) const {
+  const Blends b = blends(state);
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    kernels::Piece& piece = update.pieces[k];
+    // Asked of the history before this update; b.c scales it.
+    update.skip[k] = dead(state.m, k, update.grad_norm(k), b.c);
+    piece.factor = update.skip[k] ? 0.0 : piece.factor;
+    // A factor of 0 is a tensor that must keep its bits.
+    piece.stores = update.dry || piece.factor == 0;
+  }
+  const bool plain = adapts() && !options_.bias_correction;
+  kernels::adaptive_step(dtype(),
+                         {.clip = update.clip,
+                          .store1 = b.store1,
+                          .store2 = b.store2,
+                          .read1 = b.read1,
+                          .read2 = b.read2,
+                          .readout = b.readout,
+                          .mass1 = plain ? 1 : b.read1.mass(state.mass1),
+                          .mass2 = plain ? 1 : b.read2.mass(state.mass2),
+                          .eps = options_.eps,
+                          .trust = {options_.trust_clamp, options_.trust_min, options_.trust_max},
+                          .norms = update.norms},
+                         update.pieces,
+                         update.sums);
+}
+
+kernels::DeviceRules AdaptiveOptimizer::device_rules(const State& state) const {
+  const Blends b = blends(state);
+  const bool plain = adapts() && !options_.bias_correction;
+  kernels::DeviceRules rules;
+  rules.adaptive = true;
+  rules.store1 = b.store1;
+  rules.store2 = b.store2;
+  rules.read1 = b.read1;
+  rules.read2 = b.read2;
+  rules.readout = b.readout;
+  rules.mass1 = plain ? 1 : b.read1.mass(state.mass1);
+  rules.mass2 = plain ? 1 : b.read2.mass(state.mass2);
+  rules.trust = {options_.trust_clamp, options_.trust_min, options_.trust_max};
+  rules.skip_dead = adapts() && options_.skip_dead;
+  rules.forgotten = b.c < kForgotten;
+  return rules;
+}
+
+Direction AdaptiveOptimizer::settle(State& state, const Update& update) const {
   const Blends b = blends(state);
   Direction d;
   d.pmd_c = b.c;
   d.beta1 = b.read1.keep;
   d.beta2 = b.read2.keep;
-  d.trust.assign(layout_.count(), 1.0);
-  d.adapted.assign(layout_.count(), false);
-  d.clamped.assign(layout_.count(), false);
-  std::vector<bool> skip(layout_.count(), false);
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
-    // Asked of the history before this update; b.c scales it.
-    skip[k] = dead(state.m, k, input.grad_norm[k], b.c);
-  }
-  double mass1 = b.read1.mass(state.mass1), mass2 = b.read2.mass(state.mass2);
-  d.n_eff_m = math::effective_count(mass1, b.read1.squares(state.squares1));
-  d.n_eff_v = math::effective_count(mass2, b.read2.squares(state.squares2));
-  torch::Tensor m = state.m, v = state.v;
-  if (b.readout) {
-    m = blended(state.m, input.g, b.read1);
-    v = blended_square(state.v, input.g, b.read2);
-  }
-  state.m.mul_(b.store1.keep).add_(input.g, b.store1.gain);
-  state.v.mul_(b.store2.keep).addcmul_(input.g, input.g, b.store2.gain);
+  d.n_eff_m = math::effective_count(b.read1.mass(state.mass1), b.read1.squares(state.squares1));
+  d.n_eff_v = math::effective_count(b.read2.mass(state.mass2), b.read2.squares(state.squares2));
   state.mass1 = b.store1.mass(state.mass1);
   state.mass2 = b.store2.mass(state.mass2);
   state.squares1 = b.store1.squares(state.squares1);
   state.squares2 = b.store2.squares(state.squares2);
   const std::int64_t k_now = phase_now(state);
   state.phase = k_now < 0 ? state.phase : (k_now + 1) % options_.pmd_period;
-
-  // u = mhat / (sqrt(vhat) + eps) + lambda·w
-  if (adapts() && !options_.bias_correction) {
-    mass1 = mass2 = 1;
-  }
-  d.direction = torch::div(m, torch::div(v, mass2).sqrt_().add_(options_.eps).mul_(mass1));
-  if (options_.weight_decay != 0) {
-    decaying(d.direction).add_(decaying(input.w), options_.weight_decay);
-  }
-  if (adapts()) {
-    d.norm = layout_.norms(d.direction);
-  }
   for (std::size_t k = 0; k < layout_.count(); ++k) {
-    if (adapts() && !excluded(k) && (options_.weight_decay != 0 || options_.always_adapt)) {
-      d.trust[k] = trust(input.weight_norm[k], d.norm[k]);
-      d.adapted[k] = !skip[k];
-      d.clamped[k] = !skip[k] && d.trust[k] != math::lamb_trust(input.weight_norm[k], d.norm[k]);
-    }
-    d.factor.push_back(skip[k] ? 0.0 : -input.rate[k] * d.trust[k]);
+    const kernels::Piece& piece = update.pieces[k];
+    const double free = math::lamb_trust(std::sqrt(update.sums[k].w), std::sqrt(update.sums[k].u));
+    d.trust.push_back(piece.trust);
+    d.adapted.push_back(piece.adapts && !update.skip[k]);
+    d.clamped.push_back(d.adapted.back() && piece.trust != free);
   }
   return d;
 }
@@ -221,6 +237,45 @@ torch::Tensor AdaptiveOptimizer::precondition(std::int64_t parameter,
   const torch::Tensor g = grad.to(v.scalar_type()) * scale;
   // v as it will be after this update, without bias correction (algorithms.md 2.5).
   return g / blended_square(v, g, blends(state_).read2).sqrt_().add_(options_.eps);
+}
+
+std::vector<HalfDots> AdaptiveOptimizer::preconditioned_dots(const std::vector<torch::Tensor>& g1,
+                                                             const std::vector<torch::Tensor>& g2,
+                                                             double scale) const {
+  const torch::NoGradGuard no_grad;
+  layout_.check_shapes(g1);
+  layout_.check_shapes(g2);
+  const auto* v = static_cast<const std::byte*>(state_.v.const_data_ptr());
+  const auto bytes = static_cast<std::int64_t>(state_.v.element_size());
+  std::vector<HalfDots> dots(layout_.count());
+  std::vector<kernels::HalfPiece> pieces;
+  std::vector<std::size_t> index;
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    const std::size_t i = layout_.parameter(k);
+    const torch::Tensor &a = g1[i], &b = g2[i];
+    if (a.defined() && b.defined() && a.is_cpu() && layout_.walkable(a, k) &&
+        layout_.walkable(b, k)) {
+      pieces.push_back({.a = a.const_data_ptr(),
+                        .b = b.const_data_ptr(),
+                        .v = v + layout_.begin(k) * bytes,
+                        .elements = a.numel()});
+      index.push_back(i);
+    } else if (a.defined() || b.defined()) {
+      const auto p = static_cast<std::int64_t>(i);
+      const auto one = [&](const torch::Tensor& g) {
+        return g.defined() ? precondition(p, g, scale) : torch::Tensor();
+      };
+      dots[i] = tensor_dots({one(a)}, {one(b)}).front();
+    }
+  }
+  const math::Blend blend = blends(state_).read2;
+  std::vector<kernels::HalfSums> sums(pieces.size());
+  kernels::preconditioned_half_products(
+      dtype(), pieces, {scale, blend.keep, blend.gain, options_.eps}, sums);
+  for (std::size_t j = 0; j < index.size(); ++j) {
+    dots[index[j]] = {sums[j].d12, sums[j].d11, sums[j].d22};
+  }
+  return dots;
 }
 
 }  // namespace batchscope::optim

@@ -18,13 +18,19 @@ class AdaptiveOptimizer : public FlatOptimizer {
   torch::Tensor precondition(std::int64_t parameter,
                              const torch::Tensor& grad,
                              double scale) const override;
+  std::vector<HalfDots> preconditioned_dots(const std::vector<torch::Tensor>& g1,
+                                            const std::vector<torch::Tensor>& g2,
+                                            double scale) const override;
   /// Takes the moments and masses of another adaptive method bit for bit and begins a PMD period.
   void adopt(const AdaptiveOptimizer& from);
 
  protected:
-  Direction advance(State& state, StepInput& input) const override;
+  void prepare(const State& state, Update& update) const override;
+  void pass(State& state, Update& update) const override;
+  kernels::DeviceRules device_rules(const State& state) const override;
+  Direction settle(State& state, const Update& update) const override;
   void options_change(const Options& next) override;
-  bool needs_weight_norms() const override { return adapts(); }
+  bool needs_weight_norms() const override { return false; }
   double largest_norm() const override;
 
  private:
@@ -40,7 +46,6 @@ class AdaptiveOptimizer : public FlatOptimizer {
   Blends blends(const State& state) const;
   /// True for a tensor without gradient and history: its update would be decay alone.
   bool dead(const torch::Tensor& m, std::size_t k, double grad_norm, double c) const;
-  double trust(double weight_norm, double update_norm) const;
   void reset();
 };
 

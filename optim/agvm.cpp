@@ -1,7 +1,5 @@
 #include "optim/agvm.h"
 
-#include "optim/kernels/reduce.h"
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -230,33 +228,6 @@ void Agvm::load(const std::vector<std::pair<std::string, torch::Tensor>>& state)
   next.ramp_left_ = static_cast<std::int64_t>(counters[2]);
   next.stopped_ = counters[3] != 0;
   *this = std::move(next);
-}
-
-std::vector<HalfDots> half_dots(const std::vector<torch::Tensor>& g1,
-                                const std::vector<torch::Tensor>& g2,
-                                const std::vector<std::int64_t>& module,
-                                std::int64_t modules) {
-  require(g1.size() == g2.size() && g1.size() == module.size(),
-          "the halves and their modules must have one length, found " + std::to_string(g1.size()) +
-              ", " + std::to_string(g2.size()) + " and " + std::to_string(module.size()));
-  std::vector<HalfDots> sums(static_cast<std::size_t>(modules));
-  for (std::size_t i = 0; i < g1.size(); ++i) {
-    require(
-        module[i] >= 0 && module[i] < modules,
-        "module " + std::to_string(module[i]) + " is not in [0, " + std::to_string(modules) + ")");
-    if (!g1[i].defined() && !g2[i].defined()) {
-      continue;
-    }
-    // An undefined half is a gradient of zeros.
-    const torch::Tensor a = g1[i].defined() ? g1[i] : torch::zeros_like(g2[i]);
-    const torch::Tensor b = g2[i].defined() ? g2[i] : torch::zeros_like(a);
-    const auto [d12, d11, d22] = three_dots(a, b);
-    HalfDots& sum = sums[static_cast<std::size_t>(module[i])];
-    sum.d12 += d12;
-    sum.d11 += d11;
-    sum.d22 += d22;
-  }
-  return sums;
 }
 
 }  // namespace batchscope::optim

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "optim/half_dots.h"
+
 #include <torch/torch.h>
 
 #include <array>
@@ -22,11 +24,6 @@ struct AgvmOptions {
   std::int64_t anchor = 0;                                       // module index
   double clamp_low = 0.5, clamp_high = 10;                       // of the ratio, before the root
   std::int64_t off_ramp = 100;  // updates in which the factors return to 1; 0: at once
-};
-
-/// Products of the two half-batch mean gradients of one module, in float64: <1,2>, <1,1>, <2,2>.
-struct HalfDots {
-  double d12 = 0, d11 = 0, d22 = 0;
 };
 
 /// d = 1 - cos of the two halves, each norm bounded below by 1e-8 (algorithms.md 2.3). NaN if a
@@ -101,11 +98,5 @@ class Agvm {
   std::int64_t ramp_left_ = 0;
   bool stopped_ = false;  // `stop` has passed: the factors are on their way to 1
 };
-
-/// The three products of two lists of tensors per module (float64 sums), module[i] in [0, modules).
-std::vector<HalfDots> half_dots(const std::vector<torch::Tensor>& g1,
-                                const std::vector<torch::Tensor>& g2,
-                                const std::vector<std::int64_t>& module,
-                                std::int64_t modules);
 
 }  // namespace batchscope::optim

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <stdexcept>
 
@@ -15,14 +16,6 @@ void require(bool ok, const std::string& what) {
   if (!ok) {
     throw std::invalid_argument("optimizer: " + what);
   }
-}
-
-double root_sum(const std::vector<double>& norms) {
-  double sum = 0;
-  for (const double n : norms) {
-    sum += n * n;
-  }
-  return std::sqrt(sum);
 }
 
 torch::Tensor clone_or_undefined(const torch::Tensor& x) {
@@ -41,7 +34,10 @@ State State::clone() const {
 FlatOptimizer::FlatOptimizer(const Options& options,
                              const std::vector<Parameter>& parameters,
                              std::int64_t modules)
-    : options_(options), layout_(parameters, modules), modules_(modules) {
+    : options_(options),
+      layout_(parameters, modules),
+      modules_(modules),
+      device_(layout_.tensor_options().device()) {
   check_options(options);
 }
 
@@ -54,79 +50,219 @@ torch::Tensor FlatOptimizer::decaying(const torch::Tensor& flat) const {
   return excluding() ? flat.narrow(0, 0, layout_.matrices()) : flat;
 }
 
-std::vector<double> FlatOptimizer::per_module(const std::vector<double>& values) const {
-  std::vector<double> sums(static_cast<std::size_t>(modules_), 0.0);
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
-    sums[layout_.module(k)] += values[k] * values[k];
-  }
-  std::ranges::transform(sums, sums.begin(), [](double x) { return std::sqrt(x); });
-  return sums;
+kernels::Dtype FlatOptimizer::dtype() const {
+  return layout_.tensor_options().dtype() == torch::kDouble ? kernels::Dtype::kFloat64
+                                                            : kernels::Dtype::kFloat32;
 }
 
-/// Flattens and clips the gradient. report.applied tells whether the update may go on.
-StepInput FlatOptimizer::input_for(const std::vector<torch::Tensor>& grads,
-                                   StepReport& report) const {
-  StepInput input;
-  input.g = layout_.flatten(grads);
-  input.grad_norm = layout_.norms(input.g);
-  report.module_grad_norm = per_module(input.grad_norm);
-  report.grad_norm = root_sum(input.grad_norm);
+double Update::grad_norm(std::size_t k) const {
+  return std::sqrt(sums[k].g) * clip;
+}
+
+FlatOptimizer::Memory FlatOptimizer::bind(std::vector<torch::Tensor>& grads, Update& update) const {
+  layout_.check_shapes(grads);
+  Memory memory;
+  update.pieces.resize(layout_.count());
+  update.sums.resize(layout_.count());
+  update.skip.assign(layout_.count(), false);
+  const auto dense = [&](const torch::Tensor& x, std::size_t k) {
+    torch::Tensor copy = layout_.empty_piece(k);
+    return x.defined() ? copy.copy_(x.detach()) : copy.zero_();
+  };
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    const torch::Tensor& w = layout_.weight(k);
+    const torch::Tensor& g = grads[layout_.parameter(k)];
+    const bool in_place = layout_.walkable(w, k);
+    if (!in_place) {
+      memory.copied.push_back(k);
+    }
+    memory.weights.push_back(in_place ? w : dense(w, k));
+    const bool as_it_is = g.defined() && layout_.walkable(g, k, /*any_dtype=*/on_device());
+    memory.grads.push_back(as_it_is ? g : dense(g, k));
+    kernels::Piece& piece = update.pieces[k];
+    piece.w = memory.weights.back().mutable_data_ptr();
+    piece.g = memory.grads.back().mutable_data_ptr();
+    piece.elements = layout_.size(k);
+  }
+  return memory;
+}
+
+void FlatOptimizer::set_moments(State& state, std::vector<kernels::Piece>& pieces) const {
+  const auto begin = [&](torch::Tensor& flat) {
+    return static_cast<std::byte*>(flat.mutable_data_ptr());
+  };
+  const auto bytes = static_cast<std::int64_t>(state.m.element_size());
+  std::byte* const m = begin(state.m);
+  std::byte* const v = state.v.defined() ? begin(state.v) : nullptr;
+  for (std::size_t k = 0; k < pieces.size(); ++k) {
+    pieces[k].m = m + layout_.begin(k) * bytes;
+    pieces[k].v = v == nullptr ? nullptr : v + layout_.begin(k) * bytes;
+  }
+}
+
+void FlatOptimizer::look_at_gradients(Update& update,
+                                      const std::vector<double>* squares,
+                                      StepReport& report) const {
+  const bool weights = needs_weight_norms();
+  if (squares == nullptr || weights) {
+    kernels::measure(dtype(), update.pieces, weights, update.sums);
+  }
+  for (std::size_t k = 0; k < layout_.count() && squares != nullptr; ++k) {
+    update.sums[k].g = squares->at(layout_.parameter(k));
+  }
+  double sum = 0;
+  for (const kernels::Sums& s : update.sums) {
+    sum += s.g;
+  }
+  report.grad_norm = std::sqrt(sum);
+  report.module_grad_norm = gradient_norms(update);
   if (options_.clip_norm > 0 && std::isfinite(report.grad_norm)) {
     report.clip_factor = options_.clip_form == ClipForm::kTorch
                              ? math::clip_torch(report.grad_norm, options_.clip_norm)
                              : math::clip_lamb(report.grad_norm, options_.clip_norm);
   }
+  update.clip = report.clip_factor;
   report.applied =
       std::isfinite(report.grad_norm) && report.grad_norm * report.clip_factor <= largest_norm();
-  if (!report.applied) {
-    return input;
-  }
-  if (report.clip_factor < 1) {
-    input.g.mul_(report.clip_factor);
-    for (double& n : input.grad_norm) {
-      n *= report.clip_factor;
-    }
-  }
-  input.w = layout_.weights();
-  if (needs_weight_norms() || diagnostics_) {
-    input.weight_norm = layout_.norms(input.w);
-  }
-  return input;
 }
 
-void FlatOptimizer::set_rates(StepInput& input, double lr, const std::vector<double>& mu) const {
+void FlatOptimizer::set_rates(Update& update, double lr, const std::vector<double>& mu) const {
   for (std::size_t k = 0; k < layout_.count(); ++k) {
-    input.rate.push_back(lr * mu[layout_.module(k)]);
+    update.rate.push_back(lr * mu[layout_.module(k)]);
   }
 }
 
-std::optional<Direction> FlatOptimizer::direct(StepInput& input,
-                                               StepReport& report,
-                                               double lr,
-                                               const std::vector<double>& mu) {
-  if (!report.applied) {
-    return std::nullopt;
-  }
-  set_rates(input, lr, mu);
-  Direction d = advance(state_, input);
-  ++state_.t;
-  report_step(report, input, d, lr, mu);
-  return d;
+void FlatOptimizer::require_factors(const std::vector<double>& mu) const {
+  require(static_cast<std::int64_t>(mu.size()) == modules_,
+          "expected " + std::to_string(modules_) + " factors, found " + std::to_string(mu.size()));
 }
 
 StepReport FlatOptimizer::step(std::vector<torch::Tensor>& grads,
                                double lr,
                                const std::vector<double>& mu) {
+  return run(grads, nullptr, lr, mu);
+}
+
+StepReport FlatOptimizer::step_measured(std::vector<torch::Tensor>& grads,
+                                        const std::vector<double>& squares,
+                                        double lr,
+                                        const std::vector<double>& mu) {
+  require(squares.size() == layout_.count(),
+          "expected " + std::to_string(layout_.count()) + " sums of squares, found " +
+              std::to_string(squares.size()));
+  return run(grads, &squares, lr, mu);
+}
+
+StepReport FlatOptimizer::run(std::vector<torch::Tensor>& grads,
+                              const std::vector<double>* squares,
+                              double lr,
+                              const std::vector<double>& mu) {
   require_factors(mu);
   const torch::NoGradGuard no_grad;
   StepReport report;
-  StepInput input = input_for(grads, report);
-  const auto d = direct(input, report, lr, mu);
-  for (std::size_t k = 0; d && k < layout_.count(); ++k) {
-    // A factor of 0 is a tensor that must keep its bits.
-    if (d->factor[k] != 0) {
-      layout_.weight(k).add_(layout_.piece(d->direction, k), d->factor[k]);
+  Update update;
+  update.norms = diagnostics_;
+  const Memory memory = bind(grads, update);
+  set_rates(update, lr, mu);
+  set_moments(state_, update.pieces);
+  prepare(state_, update);
+  if (on_device()) {
+    report = run_on_device(state_, update, memory, torch::Tensor());
+  } else {
+    look_at_gradients(update, squares, report);
+    if (report.applied) {
+      pass(state_, update);
     }
+  }
+  if (!report.applied) {
+    return report;
+  }
+  const Direction d = settle(state_, update);
+  ++state_.t;
+  give_back(memory);
+  report_step(report, update, d, lr, mu);
+  return report;
+}
+
+void FlatOptimizer::give_back(const Memory& memory) const {
+  for (const std::size_t k : memory.copied) {
+    torch::Tensor w = layout_.weight(k);
+    w.copy_(memory.weights[k]);
+  }
+  for (const torch::Tensor& w : memory.weights) {
+    w.unsafeGetTensorImpl()->bump_version();  // autograd notices weights that change under it
+  }
+}
+
+StepReport FlatOptimizer::run_on_device(State& state,
+                                        Update& update,
+                                        const Memory& memory,
+                                        const torch::Tensor& directions) {
+  kernels::DeviceRules rules = device_rules(state);
+  rules.wide = dtype() == kernels::Dtype::kFloat64;
+  rules.norms = update.norms;
+  rules.dry = update.dry;
+  rules.clip_norm = options_.clip_norm;
+  rules.clip_lamb = options_.clip_form == ClipForm::kLamb;
+  rules.largest_norm = largest_norm();
+  rules.eps = options_.eps;
+  rules.weight_decay = options_.weight_decay;
+  // Gradients may be narrower than the direction, so it gets a place of its own.
+  const torch::Tensor u = directions.defined() ? directions : layout_.empty();
+  std::vector<kernels::DevicePiece> pieces;
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    const kernels::Piece& p = update.pieces[k];
+    const bool stores = update.dry || (rules.adaptive && p.adapts);
+    pieces.push_back({.w = p.w,
+                      .g = p.g,
+                      .m = p.m,
+                      .v = p.v,
+                      .u = stores ? layout_.piece(u, k).mutable_data_ptr() : nullptr,
+                      .elements = p.elements,
+                      .decay = p.decay,
+                      .rate = update.rate[k],
+                      .folded = state.folded.empty() ? 0.0 : state.folded[k],
+                      .grad = grad_type(memory.grads[k].scalar_type()),
+                      .adapts = p.adapts});
+  }
+  device_.enqueue(rules, pieces);
+  std::vector<kernels::DeviceOutcome> outcomes;
+  const kernels::DeviceReport seen = device_.read(outcomes);
+  for (std::size_t k = 0; k < outcomes.size(); ++k) {
+    const kernels::DeviceOutcome& o = outcomes[k];
+    update.sums[k] = {o.g, o.w, o.u, o.m, o.v};
+    update.pieces[k].factor = o.factor;
+    update.pieces[k].trust = o.trust;
+    update.pieces[k].adapts = o.adapted != 0;
+    update.skip[k] = o.dead != 0 || o.silent != 0;
+  }
+  StepReport report;
+  report.grad_norm = seen.grad_norm;
+  report.clip_factor = update.clip = seen.clip;
+  report.applied = seen.applied != 0;
+  report.module_grad_norm = gradient_norms(update);
+  return report;
+}
+
+StepReport FlatOptimizer::dry_run(State& state,
+                                  std::vector<torch::Tensor>& copies,
+                                  const torch::Tensor& flat,
+                                  Update& update,
+                                  double lr,
+                                  const std::vector<double>& mu) {
+  StepReport report;
+  update.dry = true;
+  const Memory memory = bind(copies, update);
+  set_rates(update, lr, mu);
+  set_moments(state, update.pieces);
+  prepare(state, update);
+  if (on_device()) {
+    // The kernel reads an element of the gradient before it writes the direction there.
+    return run_on_device(state, update, memory, flat);
+  }
+  look_at_gradients(update, nullptr, report);
+  if (report.applied) {
+    pass(state, update);
   }
   return report;
 }
@@ -137,101 +273,41 @@ StepReport FlatOptimizer::shadow_step(const std::vector<torch::Tensor>& grads,
                                       std::vector<torch::Tensor>* change) {
   require_factors(mu);
   const torch::NoGradGuard no_grad;
-  StepReport report;
-  StepInput input = input_for(grads, report);
-  if (const auto d = direct(input, report, lr, mu); d && change != nullptr) {
-    *change = change_of(*d);
+  Update update;
+  update.norms = diagnostics_;
+  const torch::Tensor flat = layout_.flatten(grads);
+  std::vector<torch::Tensor> copies = layout_.by_parameter(flat);
+  StepReport report = dry_run(state_, copies, flat, update, lr, mu);
+  if (!report.applied) {
+    return report;
+  }
+  const Direction d = settle(state_, update);
+  ++state_.t;
+  report_step(report, update, d, lr, mu);
+  for (std::size_t k = 0; k < layout_.count() && change != nullptr; ++k) {
+    copies[layout_.parameter(k)].mul_(update.pieces[k].factor);
+  }
+  if (change != nullptr) {
+    *change = std::move(copies);
   }
   return report;
 }
 
 std::vector<torch::Tensor> FlatOptimizer::preview(const std::vector<torch::Tensor>& grads) {
   const torch::NoGradGuard no_grad;
-  StepReport report;
-  StepInput input = input_for(grads, report);
-  if (!report.applied) {
-    return layout_.by_parameter(layout_.zeros());
-  }
-  set_rates(input, 1.0, std::vector<double>(static_cast<std::size_t>(modules_), 1.0));
+  Update update;
+  const torch::Tensor flat = layout_.flatten(grads);
+  std::vector<torch::Tensor> change = layout_.by_parameter(flat);
   State copy = state_.clone();
   strip_rates(copy);
-  return change_of(advance(copy, input));
-}
-
-std::vector<torch::Tensor> FlatOptimizer::change_of(const Direction& d) const {
-  const torch::Tensor change = d.direction.clone();
+  const std::vector<double> mu(static_cast<std::size_t>(modules_), 1.0);
+  if (!dry_run(copy, change, flat, update, 1.0, mu).applied) {
+    return layout_.by_parameter(layout_.zeros());
+  }
   for (std::size_t k = 0; k < layout_.count(); ++k) {
-    layout_.piece(change, k).mul_(d.factor[k]);
+    change[layout_.parameter(k)].mul_(update.pieces[k].factor);
   }
-  return layout_.by_parameter(change);
-}
-
-void FlatOptimizer::require_factors(const std::vector<double>& mu) const {
-  require(static_cast<std::int64_t>(mu.size()) == modules_,
-          "expected " + std::to_string(modules_) + " factors, found " + std::to_string(mu.size()));
-}
-
-void FlatOptimizer::report_step(StepReport& report,
-                                const StepInput& input,
-                                const Direction& d,
-                                double lr,
-                                const std::vector<double>& mu) const {
-  report.pmd_c = d.pmd_c;
-  report.beta1_eff = d.beta1;
-  report.beta2_eff = d.beta2;
-  report.n_eff_m = d.n_eff_m;
-  report.n_eff_v = d.n_eff_v;
-  const auto modules = static_cast<std::size_t>(modules_);
-  std::vector<double> sum(modules, 0.0), weight(modules, 0.0);
-  report.tensor_trust.assign(layout_.count(), 1.0);
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
-    if (d.adapted[k]) {
-      const auto m = layout_.module(k);
-      report.tensor_trust[layout_.parameter(k)] = d.trust[k];
-      sum[m] += d.trust[k] * static_cast<double>(layout_.size(k));
-      weight[m] += static_cast<double>(layout_.size(k));
-    }
-  }
-  for (std::size_t m = 0; m < modules; ++m) {
-    report.module_trust.push_back(weight[m] > 0 ? sum[m] / weight[m] : 1.0);
-    report.module_lr.push_back(lr * mu[m] * report.module_trust[m]);
-  }
-  report.module_clamped.assign(modules, 0.0);
-  for (std::size_t k = 0; k < d.clamped.size(); ++k) {
-    report.module_clamped[layout_.module(k)] += d.clamped[k] ? 1 : 0;
-  }
-  if (!diagnostics_) {
-    return;
-  }
-  std::vector<double> update = d.norm.empty() ? layout_.norms(d.direction) : d.norm;
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
-    update[k] *= std::abs(d.factor[k]);
-  }
-  report.module_weight_norm = per_module(input.weight_norm);
-  report.module_update_norm = per_module(update);
-  report_tensors(report, input, update);
-  const auto mean_norm = [&](const torch::Tensor& x, double mass) {
-    std::vector<double> values =
-        x.defined() && mass > 0 ? layout_.norms(x) : std::vector<double>(layout_.count(), 0.0);
-    std::ranges::transform(
-        values, values.begin(), [&](double n) { return mass > 0 ? n / mass : 0.0; });
-    return per_module(values);
-  };
-  report.module_m_norm = mean_norm(state_.m, state_.mass1);
-  report.module_v_norm = mean_norm(state_.v, state_.mass2);
-}
-
-void FlatOptimizer::report_tensors(StepReport& report,
-                                   const StepInput& input,
-                                   const std::vector<double>& update) const {
-  const auto ordered = [&](const std::vector<double>& values) {
-    std::vector<double> out(layout_.count());
-    for (std::size_t k = 0; k < layout_.count(); ++k) {
-      out[layout_.parameter(k)] = values[k];
-    }
-    return out;
-  };
-  report.tensors = {ordered(input.grad_norm), ordered(input.weight_norm), ordered(update)};
+  return change;
 }
 
 void FlatOptimizer::set_options(const Options& options) {

@@ -1,12 +1,14 @@
 #pragma once
 
+#include "optim/device_pass.h"
+#include "optim/kernels/multi_tensor.h"
 #include "optim/layout.h"
 #include "optim/optimizer.h"
 
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,27 +28,29 @@ struct State {
   State clone() const;
 };
 
-/// What a method gets for one update; everything flat or per tensor in layout order.
-struct StepInput {
-  torch::Tensor g;                  // clipped gradient, scratch
-  torch::Tensor w;                  // copy of the weights
-  std::vector<double> grad_norm;    // clipped
-  std::vector<double> weight_norm;  // empty unless the method or the diagnostics need it
-  std::vector<double> rate;         // lr · mu
+/// One update as it passes from the gradients to the report; lists in layout order.
+struct Update {
+  std::vector<kernels::Piece> pieces;  // w, g, elements; the method sets the rest
+  std::vector<kernels::Sums> sums;     // g: of the gradient before clipping
+  std::vector<double> rate;            // lr · mu
+  std::vector<bool> skip;              // dead, or (LARS) without a gradient
+  double clip = 1;
+  bool dry = false;    // the weights stay; the directions are left in g
+  bool norms = false;  // the report wants the sums of w, u, m, v
+  /// L2 norm of the clipped gradient.
+  double grad_norm(std::size_t k) const;
 };
 
-/// What a method answers: the weights change by factor[i]·direction in tensor i.
+/// What a method answers: the weights change by pieces[k].factor·direction in tensor k.
 struct Direction {
-  torch::Tensor direction;
-  std::vector<double> factor;
   std::vector<double> trust;
   std::vector<bool> adapted;
-  std::vector<bool> clamped;  // empty: none
-  std::vector<double> norm;   // of the direction; empty: not computed
+  std::vector<bool> clamped;
   double pmd_c = 1, beta1 = 0, beta2 = 0, n_eff_m = 0, n_eff_v = 0;
 };
 
-/// Parts that all methods share: clipping, the guard, reports, saving.
+/// Parts that all methods share: clipping, the guard, reports, saving. The kernels work on the
+/// memory of weights and gradients themselves where it is dense and in one order; else on a copy.
 class FlatOptimizer : public Optimizer {
  public:
   FlatOptimizer(const Options& options,
@@ -56,6 +60,10 @@ class FlatOptimizer : public Optimizer {
   StepReport step(std::vector<torch::Tensor>& grads,
                   double lr,
                   const std::vector<double>& mu) override;
+  StepReport step_measured(std::vector<torch::Tensor>& grads,
+                           const std::vector<double>& squares,
+                           double lr,
+                           const std::vector<double>& mu) override;
   StepReport shadow_step(const std::vector<torch::Tensor>& grads,
                          double lr,
                          const std::vector<double>& mu,
@@ -73,11 +81,18 @@ class FlatOptimizer : public Optimizer {
   void set_t(std::int64_t t) { state_.t = t; }
 
  protected:
-  /// One update of `state`; the weights are changed by the caller.
-  virtual Direction advance(State& state, StepInput& input) const = 0;
+  /// Sets what pieces need whatever the gradients are: decay, rate, kind of step.
+  virtual void prepare(const State& state, Update& update) const = 0;
+  /// The pass on the CPU, with the decisions that depend on norms. update.sums[k].w is set where
+  /// needs_weight_norms().
+  virtual void pass(State& state, Update& update) const = 0;
+  /// The same pass as rules for a device; what all methods share is set by the caller.
+  virtual kernels::DeviceRules device_rules(const State& state) const = 0;
+  /// Takes the update into the plain numbers of the state.
+  virtual Direction settle(State& state, const Update& update) const = 0;
   /// Called with the new options before they count.
   virtual void options_change(const Options& next) = 0;
-  /// True when advance() needs the norms of the weights.
+  /// True when advance() needs the norms of the weights beforehand.
   virtual bool needs_weight_norms() const = 0;
   /// Norm of a gradient above which the state would overflow.
   virtual double largest_norm() const = 0;
@@ -87,6 +102,10 @@ class FlatOptimizer : public Optimizer {
 
   /// True for tensors that exclude_1d excludes.
   bool excluded(std::size_t i) const { return excluding() && !layout_.is_matrix(i); }
+  double decay_of(std::size_t k) const { return excluded(k) ? 0.0 : options_.weight_decay; }
+  /// Points pieces at the moments of `state`.
+  void set_moments(State& state, std::vector<kernels::Piece>& pieces) const;
+  kernels::Dtype dtype() const;
   /// The part of a flat tensor that decays.
   torch::Tensor decaying(const torch::Tensor& flat) const;
   /// Mean gradients with one mass: the largest of the list. Shapes are checked.
@@ -103,30 +122,56 @@ class FlatOptimizer : public Optimizer {
   State state_;
 
  private:
+  /// Tensors behind the pieces of one update: those of the caller, or dense copies of them.
+  struct Memory {
+    std::vector<torch::Tensor> weights, grads;
+    std::vector<std::size_t> copied;  // positions whose weights are copies
+  };
   bool excluding() const;
-  StepInput input_for(const std::vector<torch::Tensor>& grads, StepReport& report) const;
-  /// The part of an update before the weights change; nothing if the update must not be applied.
-  std::optional<Direction> direct(StepInput& input,
-                                  StepReport& report,
-                                  double lr,
-                                  const std::vector<double>& mu);
   void require_factors(const std::vector<double>& mu) const;
-  /// The change of every weight, in parameter order.
-  std::vector<torch::Tensor> change_of(const Direction& d) const;
-  void set_rates(StepInput& input, double lr, const std::vector<double>& mu) const;
+  Memory bind(std::vector<torch::Tensor>& grads, Update& update) const;
+  /// Copies back weights that were worked on as copies, and tells autograd.
+  void give_back(const Memory& memory) const;
+  /// The update on a CUDA device; `directions`: flat, for a dry one.
+  StepReport run_on_device(State& state,
+                           Update& update,
+                           const Memory& memory,
+                           const torch::Tensor& directions);
+  bool on_device() const { return !layout_.tensor_options().device().is_cpu(); }
+  StepReport run(std::vector<torch::Tensor>& grads,
+                 const std::vector<double>* squares,
+                 double lr,
+                 const std::vector<double>& mu);
+  /// An update of `state` that leaves the weights alone and gets copies of the gradients, in which
+  /// it leaves the directions.
+  StepReport dry_run(State& state,
+                     std::vector<torch::Tensor>& copies,
+                     const torch::Tensor& flat,
+                     Update& update,
+                     double lr,
+                     const std::vector<double>& mu);
+  /// Norms, clipping and the guard. report.applied tells whether the update may go on.
+  void look_at_gradients(Update& update,
+                         const std::vector<double>* squares,
+                         StepReport& report) const;
+  void set_rates(Update& update, double lr, const std::vector<double>& mu) const;
   void report_step(StepReport& report,
-                   const StepInput& input,
+                   const Update& update,
                    const Direction& d,
                    double lr,
                    const std::vector<double>& mu) const;
-  void report_tensors(StepReport& report,
-                      const StepInput& input,
-                      const std::vector<double>& update) const;
-  /// Root of the sum of squares of values over the tensors of each module.
-  std::vector<double> per_module(const std::vector<double>& values) const;
+  void report_trust(StepReport& report,
+                    const Direction& d,
+                    double lr,
+                    const std::vector<double>& mu) const;
+  /// Root of the sum of squares over the tensors of each module.
+  std::vector<double> per_module(const std::function<double(std::size_t)>& square) const;
+  /// Norm of the gradient of each module, before clipping.
+  std::vector<double> gradient_norms(const Update& update) const;
 
   std::int64_t modules_ = 0;
   bool diagnostics_ = true;
+  DevicePass device_;
 };
 
 }  // namespace batchscope::optim

@@ -44,9 +44,9 @@ std::vector<std::pair<std::string, torch::Tensor>> FlatOptimizer::save() const {
   const auto v = momentum ? m : layout_.pieces(state_.v);
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     const std::string base = "state/" + layout_.name(k) + "/";
-    out.emplace_back(base + (momentum ? "buf" : "m"), m[k].clone());
+    out.emplace_back(base + (momentum ? "buf" : "m"), m[k].clone(at::MemoryFormat::Contiguous));
     if (!momentum) {
-      out.emplace_back(base + "v", v[k].clone());
+      out.emplace_back(base + "v", v[k].clone(at::MemoryFormat::Contiguous));
     }
     if (lars) {
       out.emplace_back(base + "ratio", scalar(state_.ratio[k]));

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <cstring>
 #include <numeric>
 #include <set>
 #include <stdexcept>
@@ -49,68 +47,77 @@ Layout::Layout(const std::vector<Parameter>& parameters, std::int64_t modules)
   for (const std::size_t i : order_) {
     sizes_.push_back(parameters[i].tensor.numel());
     begins_.push_back(total_);
-    strides_.push_back(torch::empty(parameters[i].tensor.sizes(), torch::kMeta).strides().vec());
+    const torch::Tensor& tensor = parameters[i].tensor;
+    strides_.push_back(tensor.is_non_overlapping_and_dense()
+                           ? tensor.strides().vec()
+                           : torch::empty(tensor.sizes(), torch::kMeta).strides().vec());
     total_ += sizes_.back();
     matrices_ += parameters[i].tensor.dim() > 1 ? sizes_.back() : 0;
   }
-  tensor_options_ = parameters.front().tensor.options().requires_grad(false);
+  tensor_options_ = torch::TensorOptions()
+                        .dtype(parameters.front().tensor.scalar_type())
+                        .device(parameters.front().tensor.device());
 }
 
 torch::Tensor Layout::zeros() const {
   return torch::zeros({total_}, tensor_options_);
 }
 
-torch::Tensor Layout::flatten(const std::vector<torch::Tensor>& tensors) const {
+void Layout::check_shapes(const std::vector<torch::Tensor>& tensors) const {
   require(
       tensors.size() == count(),
       "expected " + std::to_string(count()) + " tensors, found " + std::to_string(tensors.size()));
-  std::vector<torch::Tensor> list;
-  list.reserve(count());
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    require(!tensors[i].defined() || tensors[i].sizes() == p.tensor.sizes(),
+            c10::str("tensor for \"",
+                     p.name,
+                     "\" must be ",
+                     p.tensor.sizes(),
+                     ", found ",
+                     tensors[i].defined() ? tensors[i].sizes() : at::IntArrayRef()));
+  }
+}
+
+bool Layout::walkable(const torch::Tensor& x, std::size_t k, bool any_dtype) const {
+  const bool dtype = any_dtype || x.scalar_type() == tensor_options_.dtype().toScalarType();
+  if (!dtype || x.device() != tensor_options_.device() || x.layout() != torch::kStrided) {
+    return false;
+  }
+  for (std::int64_t d = 0; d < x.dim(); ++d) {
+    if (x.size(d) != 1 && x.stride(d) != strides_[k][static_cast<std::size_t>(d)]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+torch::Tensor Layout::empty() const {
+  return torch::empty({total_}, tensor_options_);
+}
+
+torch::Tensor Layout::empty_piece(std::size_t k) const {
+  return torch::empty({sizes_[k]}, tensor_options_)
+      .as_strided(parameters_[order_[k]].tensor.sizes(), strides_[k]);
+}
+
+torch::Tensor Layout::flatten(const std::vector<torch::Tensor>& tensors) const {
+  check_shapes(tensors);
+  torch::Tensor flat = empty();
   for (std::size_t k = 0; k < count(); ++k) {
     const torch::Tensor& x = tensors[order_[k]];
-    const Parameter& p = parameters_[order_[k]];
-    if (!x.defined()) {
-      list.push_back(torch::zeros({sizes_[k]}, tensor_options_));
-      continue;
-    }
-    require(
-        x.sizes() == p.tensor.sizes(),
-        c10::str("tensor for \"", p.name, "\" must be ", p.tensor.sizes(), ", found ", x.sizes()));
-    const bool ready = x.scalar_type() == p.tensor.scalar_type() && x.device() == p.tensor.device();
-    list.push_back(ready ? x : x.to(tensor_options_));
+    x.defined() ? piece(flat, k).copy_(x.detach()) : piece(flat, k).zero_();
   }
-  return joined(list);
+  return flat;
 }
 
 torch::Tensor Layout::weights() const {
   std::vector<torch::Tensor> list;
   list.reserve(count());
-  for (const std::size_t i : order_) {
-    list.push_back(parameters_[i].tensor);
+  for (const Parameter& p : parameters_) {
+    list.push_back(p.tensor);
   }
-  return joined(list);
-}
-
-torch::Tensor Layout::joined(const std::vector<torch::Tensor>& list) const {
-  torch::Tensor flat = torch::empty({total_}, tensor_options_);
-  if (!flat.is_cpu()) {
-    std::vector<torch::Tensor> rows;
-    rows.reserve(list.size());
-    for (const torch::Tensor& x : list) {
-      rows.push_back(x.detach().reshape({-1}));
-    }
-    return torch::cat_out(flat, rows);
-  }
-  // Dozens of small tensors: a plain copy costs a tenth of a call into the library.
-  auto* to = static_cast<std::byte*>(flat.mutable_data_ptr());
-  for (const torch::Tensor& x : list) {
-    const torch::Tensor dense = x.is_contiguous() ? x : x.detach().contiguous();
-    if (dense.nbytes() > 0) {
-      std::memcpy(to, dense.const_data_ptr(), dense.nbytes());
-    }
-    to += dense.nbytes();
-  }
-  return flat;
+  return flatten(list);
 }
 
 torch::Tensor Layout::piece(const torch::Tensor& flat, std::size_t k) const {

@@ -10,9 +10,10 @@
 
 namespace batchscope::optim {
 
-/// Places all tensors of an optimizer end to end in one flat tensor, so that an element update is a
-/// handful of operations on one tensor. Tensors of one dimension or none come last: what the
-/// trust-ratio methods adapt is one contiguous part. Positions k count in this order.
+/// Places the state of all tensors of an optimizer end to end in one flat tensor, each with its
+/// elements in the order in which its parameter's memory holds them. Tensors of one dimension or
+/// none come last: what the trust-ratio methods adapt is one contiguous part. Positions k count in
+/// this order.
 class Layout {
  public:
   /// Throws std::invalid_argument as make_optimizer does.
@@ -31,15 +32,28 @@ class Layout {
   bool is_matrix(std::size_t k) const { return begins_[k] < matrices_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
   /// The tensor at position k, to be written.
-  torch::Tensor& weight(std::size_t k) { return parameters_[order_[k]].tensor; }
+  const torch::Tensor& weight(std::size_t k) const { return parameters_[order_[k]].tensor; }
+  std::int64_t begin(std::size_t k) const { return begins_[k]; }
+  /// True when x is memory that a kernel can walk beside the state at position k: of its dtype, on
+  /// its device, dense, elements in its order. With `any_dtype` of any one.
+  bool walkable(const torch::Tensor& x, std::size_t k, bool any_dtype = false) const;
+  /// Uninitialised memory of its own for position k, walkable.
+  torch::Tensor empty_piece(std::size_t k) const;
+  /// Throws std::invalid_argument unless there is one tensor per parameter, each undefined or of
+  /// its parameter's shape.
+  void check_shapes(const std::vector<torch::Tensor>& tensors) const;
+  /// Where the state lives, and its dtype.
+  const torch::TensorOptions& tensor_options() const { return tensor_options_; }
 
   torch::Tensor zeros() const;
+  torch::Tensor empty() const;
   /// Flat copy of tensors in parameter order; undefined counts as zero. Throws
   /// std::invalid_argument for another number of tensors or other shapes.
   torch::Tensor flatten(const std::vector<torch::Tensor>& tensors) const;
   /// Flat copy of the weights of this moment.
   torch::Tensor weights() const;
-  /// View of a flat tensor at position k, with the shape of the parameter; and of all.
+  /// View of a flat tensor at position k, with the parameter's shape and order in memory; and of
+  /// all.
   torch::Tensor piece(const torch::Tensor& flat, std::size_t k) const;
   std::vector<torch::Tensor> pieces(const torch::Tensor& flat) const;
   /// View of parameter i, and of all in parameter order.
@@ -49,13 +63,10 @@ class Layout {
   std::vector<double> norms(const torch::Tensor& flat) const;
 
  private:
-  /// Copies tensors in layout order, of the right dtype and device, end to end.
-  torch::Tensor joined(const std::vector<torch::Tensor>& list) const;
-
   std::vector<Parameter> parameters_;
   std::vector<std::size_t> order_;  // position -> parameter
   std::vector<std::int64_t> sizes_, begins_;
-  std::vector<std::vector<std::int64_t>> strides_;  // contiguous ones of each shape
+  std::vector<std::vector<std::int64_t>> strides_;  // the parameter's; contiguous if it has gaps
   std::int64_t matrices_ = 0, total_ = 0;
   torch::TensorOptions tensor_options_;
 };

@@ -35,69 +35,89 @@ double MomentumOptimizer::largest_norm() const {
   return std::numeric_limits<double>::max();
 }
 
-Direction MomentumOptimizer::advance(State& state, StepInput& input) const {
-  Direction d;
-  d.trust.assign(layout_.count(), 1.0);
-  d.adapted.assign(layout_.count(), false);
-  d.clamped.assign(layout_.count(), false);
-  for (const double rate : input.rate) {
-    d.factor.push_back(pre() ? -1.0 : -rate);
+void MomentumOptimizer::prepare(const State& state, Update& update) const {
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    kernels::Piece& piece = update.pieces[k];
+    piece.decay = decay_of(k);
+    piece.keep = blend(state).keep;
+    piece.factor = pre() ? -1.0 : -update.rate[k];
+    piece.adapts = lars() && !excluded(k);
+    // A factor of 0 is a tensor that must keep its bits.
+    piece.stores = update.dry || piece.factor == 0;
   }
-  // d = g + lambda·w
-  torch::Tensor contribution = input.g;
-  if (options_.weight_decay != 0) {
-    decaying(contribution).add_(decaying(input.w), options_.weight_decay);
-  }
+}
+
+void MomentumOptimizer::pass(State& state, Update& update) const {
   if (lars()) {
-    scale_contribution(state, input, d);
+    scale_contribution(state, update);
   }
-  const math::Blend blend = math::sgd_blend(options_.momentum, options_.dampening, state.mass1);
-  if (blend.keep == 0) {
-    state.m.copy_(contribution);
-  } else {
-    state.m.mul_(blend.keep).add_(contribution, blend.gain);
+  kernels::momentum_step(dtype(),
+                         {.clip = update.clip,
+                          .gain = blend(state).gain,
+                          .own = options_.nesterov ? 1.0 : 0.0,
+                          .buffer = options_.nesterov ? options_.momentum : 1.0,
+                          .norms = update.norms},
+                         update.pieces,
+                         update.sums);
+}
+
+void MomentumOptimizer::scale_contribution(const State& state, Update& update) const {
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    kernels::Piece& piece = update.pieces[k];
+    const double grad_norm = update.grad_norm(k);
+    update.skip[k] = grad_norm == 0 && !options_.compat_ratio1;
+    piece.adapts = piece.adapts && !update.skip[k];
+    if (piece.adapts) {
+      piece.trust = math::lars_ratio(options_.trust_coefficient,
+                                     std::sqrt(update.sums[k].w),
+                                     grad_norm,
+                                     options_.weight_decay,
+                                     options_.eps);
+      piece.trust = options_.lars_clip ? std::min(piece.trust / update.rate[k], 1.0) : piece.trust;
+    }
+    const double rate = pre() ? update.rate[k] : 1.0;
+    piece.scale = update.skip[k] ? 0.0 : piece.trust * rate;
+    if (!update.skip[k] && pre() && rate > 0 && state.folded[k] == 0) {
+      piece.keep *= rate;  // the buffer held no rate so far
+    }
   }
-  state.mass1 = blend.mass(state.mass1);
-  state.squares1 = blend.squares(state.squares1);
-  d.direction = options_.nesterov ? contribution.add_(state.m, options_.momentum) : state.m;
+}
+
+kernels::DeviceRules MomentumOptimizer::device_rules(const State& state) const {
+  kernels::DeviceRules rules;
+  rules.keep = blend(state).keep;
+  rules.gain = blend(state).gain;
+  rules.own = options_.nesterov ? 1.0 : 0.0;
+  rules.buffer = options_.nesterov ? options_.momentum : 1.0;
+  rules.lars = lars();
+  rules.lars_pre = pre();
+  rules.lars_clip = options_.lars_clip;
+  rules.compat_ratio1 = options_.compat_ratio1;
+  rules.trust_coefficient = options_.trust_coefficient;
+  return rules;
+}
+
+Direction MomentumOptimizer::settle(State& state, const Update& update) const {
+  Direction d;
+  for (std::size_t k = 0; k < layout_.count(); ++k) {
+    d.trust.push_back(update.pieces[k].trust);
+    d.adapted.push_back(update.pieces[k].adapts);
+    d.clamped.push_back(d.adapted.back() && options_.lars_clip && d.trust.back() == 1);
+    // Without a gradient the buffer only decays; what its ratio was stays true.
+    if (!lars() || update.skip[k]) {
+      continue;
+    }
+    state.ratio[k] = update.pieces[k].trust;
+    if (pre() && update.rate[k] > 0) {
+      state.folded[k] = update.rate[k];
+    }
+  }
+  const math::Blend now = blend(state);
+  state.mass1 = now.mass(state.mass1);
+  state.squares1 = now.squares(state.squares1);
   d.beta1 = options_.momentum;
   d.n_eff_m = math::effective_count(state.mass1, state.squares1);
   return d;
-}
-
-void MomentumOptimizer::scale_contribution(State& state, StepInput& input, Direction& d) const {
-  const auto contributions = layout_.pieces(input.g), buffers = layout_.pieces(state.m);
-  for (std::size_t k = 0; k < layout_.count(); ++k) {
-    double ratio = 1;
-    const bool silent = input.grad_norm[k] == 0 && !options_.compat_ratio1;
-    if (!excluded(k) && !silent) {
-      ratio = math::lars_ratio(options_.trust_coefficient,
-                               input.weight_norm[k],
-                               input.grad_norm[k],
-                               options_.weight_decay,
-                               options_.eps);
-      if (options_.lars_clip) {
-        ratio /= input.rate[k];
-        d.clamped[k] = ratio > 1;
-        ratio = std::min(ratio, 1.0);
-      }
-      d.trust[k] = ratio;
-      d.adapted[k] = true;
-    }
-    const double rate = pre() ? input.rate[k] : 1.0;
-    contributions[k].mul_(silent ? 0.0 : ratio * rate);
-    if (silent) {
-      // The buffer only decays; what its ratio was stays true.
-      continue;
-    }
-    if (pre() && rate > 0) {
-      if (state.folded[k] == 0) {
-        buffers[k].mul_(rate);
-      }
-      state.folded[k] = rate;
-    }
-    state.ratio[k] = ratio;
-  }
 }
 
 void MomentumOptimizer::options_change(const Options& next) {
@@ -190,6 +210,12 @@ torch::Tensor MomentumOptimizer::precondition(std::int64_t /*parameter*/,
                                               const torch::Tensor& grad,
                                               double /*scale*/) const {
   return grad;
+}
+
+std::vector<HalfDots> MomentumOptimizer::preconditioned_dots(const std::vector<torch::Tensor>& g1,
+                                                             const std::vector<torch::Tensor>& g2,
+                                                             double /*scale*/) const {
+  return tensor_dots(g1, g2);
 }
 
 }  // namespace batchscope::optim

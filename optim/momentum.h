@@ -17,9 +17,15 @@ class MomentumOptimizer : public FlatOptimizer {
   torch::Tensor precondition(std::int64_t parameter,
                              const torch::Tensor& grad,
                              double scale) const override;
+  std::vector<HalfDots> preconditioned_dots(const std::vector<torch::Tensor>& g1,
+                                            const std::vector<torch::Tensor>& g2,
+                                            double scale) const override;
 
  protected:
-  Direction advance(State& state, StepInput& input) const override;
+  void prepare(const State& state, Update& update) const override;
+  void pass(State& state, Update& update) const override;
+  kernels::DeviceRules device_rules(const State& state) const override;
+  Direction settle(State& state, const Update& update) const override;
   void options_change(const Options& next) override;
   void strip_rates(State& state) const override;
   bool needs_weight_norms() const override { return lars(); }
@@ -28,8 +34,11 @@ class MomentumOptimizer : public FlatOptimizer {
  private:
   bool lars() const { return options_.method == Method::kLars; }
   bool pre() const { return lars() && options_.lars_pre; }
-  /// LARS: scales each tensor's contribution in place and keeps the ratios in state.
-  void scale_contribution(State& state, StepInput& input, Direction& d) const;
+  /// LARS: sets the scale of each tensor's contribution.
+  void scale_contribution(const State& state, Update& update) const;
+  math::Blend blend(const State& state) const {
+    return math::sgd_blend(options_.momentum, options_.dampening, state.mass1);
+  }
   void reset();
 };
 

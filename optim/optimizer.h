@@ -1,5 +1,6 @@
 #pragma once
 
+#include "optim/half_dots.h"
 #include "optim/options.h"
 
 #include <torch/torch.h>
@@ -66,12 +67,20 @@ struct CanonicalState {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One update. grads: one tensor per parameter, same shape (undefined counts as zero); may be
-  /// used as scratch. lr: scheduled base rate; mu: AGVM factor per module ([M]). A non-finite
-  /// global norm applies nothing (applied = false) and leaves every state and counter as it was.
+  /// One update. grads: one tensor per parameter, same shape (undefined counts as zero); used as
+  /// scratch: what they hold afterwards is undefined. lr: scheduled base rate; mu: AGVM factor per
+  /// module ([M]). A non-finite global norm applies nothing (applied = false) and leaves every
+  /// state and counter as it was.
   virtual StepReport step(std::vector<torch::Tensor>& grads,
                           double lr,
                           const std::vector<double>& mu) = 0;
+  /// The same for a caller who knows the sum of squares of each gradient, in parameter order: who
+  /// wrote the gradients could take them on the way (halves_mean does). Saves the pass over the
+  /// gradients that the guard and clipping need, 4 bytes per element of float32.
+  virtual StepReport step_measured(std::vector<torch::Tensor>& grads,
+                                   const std::vector<double>& squares,
+                                   double lr,
+                                   const std::vector<double>& mu) = 0;
   /// As step(), but the weights and the gradients keep their bits: state and t() advance as if the
   /// update had been made. `change`, unless null, receives the change of the weights that was left
   /// out, in parameter order; it belongs to the caller and is left alone when nothing was applied.
@@ -111,6 +120,10 @@ class Optimizer {
   virtual torch::Tensor precondition(std::int64_t parameter,
                                      const torch::Tensor& grad,
                                      double scale = 1.0) const = 0;
+  /// tensor_dots of both halves as precondition() makes them, in one pass that stores nothing.
+  virtual std::vector<HalfDots> preconditioned_dots(const std::vector<torch::Tensor>& g1,
+                                                    const std::vector<torch::Tensor>& g2,
+                                                    double scale = 1.0) const = 0;
 };
 
 /// An optimizer over `parameters`: float32 or float64 tensors of one dtype on one device, whose

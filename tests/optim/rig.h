@@ -68,7 +68,11 @@ struct Rig {
     modules = std::max(modules, module + 1);
   }
   void make(const Options& options) { optimizer = make_optimizer(options, parameters, modules); }
+  /// A step on copies of the gradients, since it uses them up.
   StepReport step(std::vector<torch::Tensor> grads, double lr) {
+    for (torch::Tensor& g : grads) {
+      g = g.defined() ? g.clone() : g;
+    }
     return optimizer->step(grads, lr, std::vector<double>(static_cast<std::size_t>(modules), 1.0));
   }
   std::vector<torch::Tensor> weights() const {

@@ -1,0 +1,135 @@
+#include "optim/kernels/block_kernels.h"
+
+namespace batchscope::optim::kernels {
+
+namespace {
+
+template <bool kReadout, Direction kDirection, bool kNorms, typename T>
+void adaptive_loop(const AdaptiveBlock<T>& block,
+                   const math::AdaptiveElement<T>& element,
+                   Sums& sums) {
+  const math::AdaptiveElement<T> c = element;
+  T *const w = block.w, *const g = block.g, *const m = block.m, *const v = block.v;
+  const T factor = block.factor;
+  const std::int64_t n = block.n;
+  double sw = 0, su = 0, sm = 0, sv = 0;
+#pragma omp simd reduction(+ : sw, su, sm, sv)
+  for (std::int64_t i = 0; i < n; ++i) {
+    T mi = m[i], vi = v[i];
+    const T wi = w[i];
+    const T u = math::adaptive_direction<kReadout>(g[i], wi, mi, vi, c);
+    m[i] = mi;
+    v[i] = vi;
+    if (kDirection == Direction::kApply) {
+      w[i] = wi + factor * u;
+    } else {
+      g[i] = u;
+    }
+    if (kNorms || kDirection == Direction::kStore) {
+      sw += static_cast<double>(wi) * static_cast<double>(wi);
+      su += static_cast<double>(u) * static_cast<double>(u);
+    }
+    if (kNorms) {
+      sm += static_cast<double>(mi) * static_cast<double>(mi);
+      sv += static_cast<double>(vi) * static_cast<double>(vi);
+    }
+  }
+  sums.w += sw;
+  sums.u += su;
+  sums.m += sm;
+  sums.v += sv;
+}
+
+template <Direction kDirection, bool kNorms, typename T>
+void momentum_loop(const MomentumBlock<T>& block,
+                   const math::MomentumElement<T>& element,
+                   Sums& sums) {
+  const math::MomentumElement<T> c = element;
+  T *const w = block.w, *const g = block.g, *const m = block.m;
+  const T factor = block.factor;
+  const std::int64_t n = block.n;
+  double sw = 0, su = 0, sm = 0;
+#pragma omp simd reduction(+ : sw, su, sm)
+  for (std::int64_t i = 0; i < n; ++i) {
+    T mi = m[i];
+    const T wi = w[i];
+    const T u = math::momentum_direction(g[i], wi, mi, c);
+    m[i] = mi;
+    if (kDirection == Direction::kApply) {
+      w[i] = wi + factor * u;
+    } else {
+      g[i] = u;
+    }
+    if (kNorms) {
+      sw += static_cast<double>(wi) * static_cast<double>(wi);
+      su += static_cast<double>(u) * static_cast<double>(u);
+      sm += static_cast<double>(mi) * static_cast<double>(mi);
+    }
+  }
+  sums.w += sw;
+  sums.u += su;
+  sums.m += sm;
+}
+
+template <bool kReadout, typename T>
+void adaptive_any(const AdaptiveBlock<T>& block,
+                  const math::AdaptiveElement<T>& element,
+                  Direction direction,
+                  bool norms,
+                  Sums& sums) {
+  if (direction == Direction::kApply) {
+    norms ? adaptive_loop<kReadout, Direction::kApply, true>(block, element, sums)
+          : adaptive_loop<kReadout, Direction::kApply, false>(block, element, sums);
+  } else {
+    norms ? adaptive_loop<kReadout, Direction::kStore, true>(block, element, sums)
+          : adaptive_loop<kReadout, Direction::kStore, false>(block, element, sums);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void momentum_block(const MomentumBlock<T>& block,
+                    const math::MomentumElement<T>& element,
+                    Direction direction,
+                    bool norms,
+                    Sums& sums) {
+  if (direction == Direction::kApply) {
+    norms ? momentum_loop<Direction::kApply, true>(block, element, sums)
+          : momentum_loop<Direction::kApply, false>(block, element, sums);
+  } else {
+    norms ? momentum_loop<Direction::kStore, true>(block, element, sums)
+          : momentum_loop<Direction::kStore, false>(block, element, sums);
+  }
+}
+
+template <typename T>
+void adaptive_block(const AdaptiveBlock<T>& block,
+                    const math::AdaptiveElement<T>& element,
+                    bool readout,
+                    Direction direction,
+                    bool norms,
+                    Sums& sums) {
+  readout ? adaptive_any<true>(block, element, direction, norms, sums)
+          : adaptive_any<false>(block, element, direction, norms, sums);
+}
+
+template <typename T>
+void apply_block(T* w, const T* u, std::int64_t n, T factor) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    w[i] += factor * u[i];
+  }
+}
+
+#define BATCHSCOPE_BLOCKS(T)                                                                   \
+  template void momentum_block<T>(                                                             \
+      const MomentumBlock<T>&, const math::MomentumElement<T>&, Direction, bool, Sums&);       \
+  template void adaptive_block<T>(                                                             \
+      const AdaptiveBlock<T>&, const math::AdaptiveElement<T>&, bool, Direction, bool, Sums&); \
+  template void apply_block<T>(T*, const T*, std::int64_t, T)
+BATCHSCOPE_BLOCKS(float);
+BATCHSCOPE_BLOCKS(double);
+#undef BATCHSCOPE_BLOCKS
+
+}  // namespace batchscope::optim::kernels
