@@ -262,12 +262,13 @@ std::array<std::vector<torch::Tensor>, 2> GradientSync::Impl::take_grads() {
   return grads;
 }
 
-/// mean = (p1·G1 + p2·G2) / (p1 + p2)
+/// mean = (p1·G1 + p2·G2) / (p1 + p2), with the statistics that the same pass gives.
 void GradientSync::Impl::combine(StepGradients& out) const {
-  const double second = pictures[1] / double(plan.pictures);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    out.mean.push_back(torch::lerp(out.half1[i], out.half2[i], second));
-  }
+  optim::HalfMean both =
+      optim::halves_mean(out.half1, out.half2, pictures[1] / double(plan.pictures));
+  out.mean = std::move(both.mean);
+  out.dots = std::move(both.dots);
+  out.squares = std::move(both.squares);
 }
 
 StepGradients GradientSync::Impl::finish() {

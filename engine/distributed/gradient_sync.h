@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/distributed/group.h"
+#include "optim/half_dots.h"
 
 #include <torch/torch.h>
 
@@ -16,6 +17,8 @@ struct StepGradients {
   std::vector<torch::Tensor> mean;  // gradient of the mean loss over the step's pictures
   std::vector<torch::Tensor> half1,
       half2;  // gradients of the mean losses of the two halves; empty unless measured
+  std::vector<optim::HalfDots> dots;    // products of the halves of each parameter; as they are
+  std::vector<double> squares;          // sums of squares of the mean of each parameter; likewise
   double pictures1 = 0, pictures2 = 0;  // pictures in the halves
 };
 

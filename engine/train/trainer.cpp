@@ -41,7 +41,7 @@ void Trainer::step() {
     measure_variance(gradients);
   }
   const optim::StepReport report =
-      updater_->update(gradients.mean, plan.pictures, guard_.refuses(sums.loss));
+      updater_->update(gradients.mean, plan.pictures, guard_.refuses(sums.loss), gradients.squares);
   last_loss_ = sums.loss;
   record(plan, sums, report);
   watch(sums.loss, report);
@@ -124,8 +124,11 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
 
 void Trainer::measure_variance(const StepGradients& gradients) {
   const auto start = Clock::now();
-  if (!updater_->measure(
-          {gradients.half1, gradients.half2, gradients.pictures1, gradients.pictures2})) {
+  if (!updater_->measure({gradients.half1,
+                          gradients.half2,
+                          gradients.pictures1,
+                          gradients.pictures2,
+                          &gradients.dots})) {
     note("agvm_skipped",
          "engine",
          "A measurement of the gradient variance was not finite and was left out.",

@@ -60,19 +60,19 @@ bool Updater::measures(std::int64_t micros) const {
 }
 
 bool Updater::measure(const HalfGradients& halves) {
-  const auto raw = optim::half_dots(halves.half1, halves.half2, module_of_, module_count());
+  const auto raw = optim::dots_by_module(
+      halves.dots != nullptr ? *halves.dots : optim::tensor_dots(halves.half1, halves.half2),
+      module_of_,
+      module_count());
   auto preconditioned = raw;
   if (preconditions(optimizer_->options().method)) {
     const contract::RunSpec& spec = state_.spec;
     const double scale =
         spec.optim.agvm.compat_official ? 1.0 / static_cast<double>(spec.batch.ranks) : 1.0;
-    std::vector<torch::Tensor> half1, half2;
-    for (std::size_t p = 0; p < parameters_.size(); ++p) {
-      const auto index = static_cast<std::int64_t>(p);
-      half1.push_back(optimizer_->precondition(index, halves.half1[p], scale));
-      half2.push_back(optimizer_->precondition(index, halves.half2[p], scale));
-    }
-    preconditioned = optim::half_dots(half1, half2, module_of_, module_count());
+    preconditioned =
+        optim::dots_by_module(optimizer_->preconditioned_dots(halves.half1, halves.half2, scale),
+                              module_of_,
+                              module_count());
   }
   const std::int64_t skipped = agvm_->skipped();
   agvm_->measure(raw, preconditioned, halves.pictures1, halves.pictures2, state_.step + 1);
@@ -145,7 +145,8 @@ optim::StepReport Updater::refused_report(const std::vector<torch::Tensor>& mean
 
 optim::StepReport Updater::update(std::vector<torch::Tensor>& mean,
                                   std::int64_t pictures,
-                                  bool refused) {
+                                  bool refused,
+                                  const std::vector<double>& squares) {
   const torch::NoGradGuard no_grad;
   last_lr_ = optim::scheduled_lr(schedule_, plan_.lr, state_.images);
   last_mu_ = agvm_->mu();
@@ -156,7 +157,8 @@ optim::StepReport Updater::update(std::vector<torch::Tensor>& mean,
     if (state_.pending && finite(mean)) {
       start_ramp(mean);
     }
-    report = optimizer_->step(mean, last_lr_, module_factors());
+    report = squares.empty() ? optimizer_->step(mean, last_lr_, module_factors())
+                             : optimizer_->step_measured(mean, squares, last_lr_, module_factors());
   }
   if (report.applied) {
     agvm_->tick(state_.step + 1);

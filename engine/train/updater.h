@@ -21,6 +21,8 @@ struct HalfGradients {
   const std::vector<torch::Tensor>& half1;
   const std::vector<torch::Tensor>& half2;
   double pictures1 = 0, pictures2 = 0;
+  /// Products of the halves of each parameter, where they were taken on the way; null: not yet.
+  const std::vector<optim::HalfDots>* dots = nullptr;
 };
 
 /// Turns gradients into updates: optimizer, AGVM, learning-rate schedule and ramps, and the changes
@@ -44,8 +46,12 @@ class Updater {
   bool measure(const HalfGradients& halves);
   /// One update of the weights by the mean gradient (used as scratch; undefined counts as zero),
   /// which `pictures` pictures gave. refused: its loss was no good, so it is counted and reported,
-  /// but not applied; neither is a gradient that is not finite.
-  optim::StepReport update(std::vector<torch::Tensor>& mean, std::int64_t pictures, bool refused);
+  /// but not applied; neither is a gradient that is not finite. squares: sum of squares of each
+  /// mean, where they were taken on the way; empty: not yet.
+  optim::StepReport update(std::vector<torch::Tensor>& mean,
+                           std::int64_t pictures,
+                           bool refused,
+                           const std::vector<double>& squares = {});
 
   /// Takes over other settings at a step boundary: schedule and rates, not yet the optimizer.
   void use_spec(const contract::RunSpec& spec);
