@@ -1,5 +1,6 @@
 #include "app/bench_step.h"
 
+#include "app/json_output.h"
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
 #include "engine/data/loader.h"
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <vector>
 
@@ -109,15 +109,7 @@ void print_json(const BenchStepOptions& o, const StepTiming& t, const std::strin
                               {"fastest_ms", t.fastest_ms},
                               {"pictures_per_s", t.pictures_per_s},
                               {"loss", t.loss}};
-  if (file.empty()) {
-    std::printf("%s\n", out.dump().c_str());
-    return;
-  }
-  std::ofstream stream(file);
-  stream << out.dump(2) << '\n';
-  if (!stream.flush()) {
-    throw contract::Error(contract::ExitCode::kStorage, "cannot write " + file);
-  }
+  write_json(out, file);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ void add_eval_command(CLI::App& app);
 void add_control_command(CLI::App& app, int& exit_code);
 void add_spec_command(CLI::App& app);
 void add_optim_command(CLI::App& app);
+/// Not 0 when a kernel failed.
+void add_doctor_command(CLI::App& app, int& exit_code);
 
 /// One rank of a training, in this process. `arguments.run_folder` is rank 0's; it may be empty on
 /// the others.

@@ -1,4 +1,5 @@
 #include "app/allocator.h"
+#include "app/bench_optim.h"
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
 #include "app/runs_commands.h"
@@ -31,9 +32,11 @@ int main(int argc, char** argv) {
   app::add_spec_command(app);
   app::add_optim_command(app);
   app::add_runs_commands(app, std::cout);
+  app::add_doctor_command(app, exit_code);
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
   bench->require_subcommand(1);
   add_bench_step(*bench);
+  add_bench_optim(*bench);
   try {
     app.parse(argc, argv);
     return exit_code;
