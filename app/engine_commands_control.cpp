@@ -23,7 +23,7 @@ struct ControlArguments {
   fs::path library = storage::default_library();
   double timeout = 60;
   bool json = false, now = false, dry_run = false;
-  std::string agvm, lr, state, lr_mapping, decay_mapping;
+  std::string agvm, lr, state, lr_mapping, decay_mapping, label;
   std::vector<std::string> sets;
 };
 
@@ -67,20 +67,17 @@ int send(const ControlArguments& arguments, const CommandBody& body) {
   return 0;
 }
 
-CommandBody optimizer_command(const ControlArguments& arguments) {
-  std::map<std::string, std::string> words;
-  const auto put = [&words](const std::string& key, const std::string& value) {
-    if (!value.empty()) {
-      words[key] = value;
-    }
-  };
-  put("name", arguments.name);
-  put("agvm", arguments.agvm);
-  put("lr", arguments.lr);
-  put("state", arguments.state);
-  put("lr_mapping", arguments.lr_mapping);
-  put("decay_mapping", arguments.decay_mapping);
-  put("dry_run", arguments.dry_run ? "true" : "");
+using Words = std::map<std::string, std::string>;
+
+void put(Words& words, const std::string& key, const std::string& value) {
+  if (!value.empty()) {
+    words[key] = value;
+  }
+}
+
+/// What --set gave, by key.
+Words set_words(const ControlArguments& arguments) {
+  Words words;
   for (const std::string& text : arguments.sets) {
     const std::size_t sign = text.find('=');
     if (sign == std::string::npos) {
@@ -88,7 +85,28 @@ CommandBody optimizer_command(const ControlArguments& arguments) {
     }
     words[text.substr(0, sign)] = text.substr(sign + 1);
   }
+  return words;
+}
+
+CommandBody optimizer_command(const ControlArguments& arguments) {
+  Words words = set_words(arguments);
+  put(words, "name", arguments.name);
+  put(words, "agvm", arguments.agvm);
+  put(words, "lr", arguments.lr);
+  put(words, "state", arguments.state);
+  put(words, "lr_mapping", arguments.lr_mapping);
+  put(words, "decay_mapping", arguments.decay_mapping);
+  put(words, "dry_run", arguments.dry_run ? "true" : "");
   return contract::make_command("optimizer", words);
+}
+
+CommandBody shadow_command(const ControlArguments& arguments, const char* action) {
+  Words words = set_words(arguments);
+  put(words, "action", action);
+  put(words, "name", arguments.name);
+  put(words, "label", arguments.label);
+  put(words, "lr", arguments.lr);
+  return contract::make_command("shadow", words);
 }
 
 void add_optimizer(CLI::App& control,
@@ -106,6 +124,27 @@ void add_optimizer(CLI::App& control,
   command->add_flag("--dry-run", a.dry_run, "Say what would change, and change nothing");
   command->callback(
       [arguments, &exit_code] { exit_code = send(*arguments, optimizer_command(*arguments)); });
+}
+
+void add_shadow(CLI::App& control,
+                const std::shared_ptr<ControlArguments>& arguments,
+                int& exit_code) {
+  CLI::App* command = control.add_subcommand(
+      "shadow", "Optimizers fed the same gradients that never touch the weights");
+  command->require_subcommand(1);
+  ControlArguments& a = *arguments;
+  CLI::App* add = command->add_subcommand("add", "Add one, without history");
+  add->add_option("name", a.name, "sgd, adamw, lars, lamb or pmd_lamb")->required();
+  add->add_option("--label", a.label, "Name of its series; none: the optimizer's");
+  add->add_option("--lr", a.lr, "Its base learning rate; none: the run's");
+  add->add_option("--set", a.sets, "optim.key=value")->take_all()->expected(1);
+  add->callback(
+      [arguments, &exit_code] { exit_code = send(*arguments, shadow_command(*arguments, "add")); });
+  CLI::App* remove = command->add_subcommand("remove", "Remove one");
+  remove->add_option("label", a.label, "Its label")->required();
+  remove->callback([arguments, &exit_code] {
+    exit_code = send(*arguments, shadow_command(*arguments, "remove"));
+  });
 }
 
 }  // namespace
@@ -152,6 +191,7 @@ void add_control_command(CLI::App& app, int& exit_code) {
         ->required();
   }
   add_optimizer(*control, arguments, exit_code);
+  add_shadow(*control, arguments, exit_code);
 }
 
 }  // namespace batchscope::app

@@ -1,6 +1,7 @@
 #include "engine/contract/messages.h"
 
 #include "engine/contract/error.h"
+#include "engine/contract/run_spec.h"
 
 #include <array>
 #include <charconv>
@@ -36,8 +37,10 @@ constexpr std::array<Word<DecayMapping>, 3> kDecayMappings = {{{DecayMapping::kM
                                                                {DecayMapping::kTarget, "target"}}};
 constexpr std::array<Word<StopMode>, 2> kStopModes = {
     {{StopMode::kSave, "save"}, {StopMode::kNow, "now"}}};
+constexpr std::array<Word<ShadowAction>, 2> kShadowActions = {
+    {{ShadowAction::kAdd, "add"}, {ShadowAction::kRemove, "remove"}}};
 constexpr std::array<const char*, 5> kOptimizers = {"sgd", "adamw", "lars", "lamb", "pmd_lamb"};
-constexpr std::array<const char*, 11> kCommands = {"hello",
+constexpr std::array<const char*, 12> kCommands = {"hello",
                                                    "status",
                                                    "pause",
                                                    "resume",
@@ -47,7 +50,8 @@ constexpr std::array<const char*, 11> kCommands = {"hello",
                                                    "lr",
                                                    "accumulation",
                                                    "end",
-                                                   "optimizer"};
+                                                   "optimizer",
+                                                   "shadow"};
 static_assert(kCommands.size() == std::variant_size_v<CommandBody>);
 
 template <class T, std::size_t N>
@@ -181,6 +185,18 @@ OptimizerCommand optimizer_from(Args& args) {
   return out;
 }
 
+ShadowCommand shadow_from(Args& args) {
+  ShadowCommand out;
+  out.action = value_of(kShadowActions, args.need("action"), "action");
+  out.name = args.take("name").value_or("");
+  out.label = args.take("label").value_or("");
+  out.set = args.take_dotted();
+  if (auto lr = args.take("lr")) {
+    out.set["optim.lr"] = *lr;
+  }
+  return out;
+}
+
 CommandBody body_from(const std::string& name, Args& args) {
   if (name == "hello") {
     HelloCommand hello;
@@ -220,6 +236,9 @@ CommandBody body_from(const std::string& name, Args& args) {
   if (name == "optimizer") {
     return optimizer_from(args);
   }
+  if (name == "shadow") {
+    return shadow_from(args);
+  }
   throw SpecError("command",
                   "unknown command \"" + name + "\"; expected one of " + listed(kCommands));
 }
@@ -258,9 +277,28 @@ void check_optimizer(const OptimizerCommand& command) {
     if (key.rfind("optim.", 0) != 0) {
       throw SpecError(key, "optimizer cannot set \"" + key + "\"; expected a key under optim.");
     }
+    if (key == "optim.shadow") {
+      throw SpecError(key, "optimizer cannot set optim.shadow; the command shadow does");
+    }
     if (const auto own = kOwnMember.find(key); own != kOwnMember.end()) {
       throw SpecError(key, "optimizer sets " + key + " by its argument \"" + own->second + "\"");
     }
+  }
+}
+
+void check_shadow(const ShadowCommand& command) {
+  if (command.action == ShadowAction::kAdd) {
+    if (command.name.empty()) {
+      throw SpecError("name", "shadow add needs the argument \"name\"");
+    }
+    make_shadow(command.name, command.label, command.set);
+    return;
+  }
+  if (command.label.empty()) {
+    throw SpecError("label", "shadow remove needs the argument \"label\"");
+  }
+  if (!command.name.empty() || !command.set.empty()) {
+    throw SpecError("name", "shadow remove takes the argument \"label\" alone");
   }
 }
 
@@ -275,6 +313,8 @@ void check(const CommandBody& body) {
     check_at_least_one(end->step, "step");
   } else if (const auto* optimizer = std::get_if<OptimizerCommand>(&body)) {
     check_optimizer(*optimizer);
+  } else if (const auto* shadow = std::get_if<ShadowCommand>(&body)) {
+    check_shadow(*shadow);
   }
 }
 
@@ -296,6 +336,9 @@ std::string to_string(DecayMapping mapping) {
 }
 std::string to_string(StopMode mode) {
   return word_of(kStopModes, mode);
+}
+std::string to_string(ShadowAction action) {
+  return word_of(kShadowActions, action);
 }
 RunState run_state_from(const std::string& word) {
   return value_of(kStates, word, "state");
@@ -337,6 +380,15 @@ std::map<std::string, std::string> command_args(const CommandBody& body) {
     }
     if (optimizer->dry_run) {
       args["dry_run"] = "true";
+    }
+  } else if (const auto* shadow = std::get_if<ShadowCommand>(&body)) {
+    args = shadow->set;
+    args["action"] = to_string(shadow->action);
+    if (!shadow->name.empty()) {
+      args["name"] = shadow->name;
+    }
+    if (!shadow->label.empty()) {
+      args["label"] = shadow->label;
     }
   }
   return args;

@@ -19,6 +19,7 @@ enum class StatePolicy { kCarry, kConvert, kReset };
 enum class LrMapping { kMatchUpdate, kTargetNow, kRewarmup };
 enum class DecayMapping { kMatch, kKeep, kTarget };
 enum class StopMode { kSave, kNow };
+enum class ShadowAction { kAdd, kRemove };
 
 // The commands of the protocol. Scripted events of a spec ([[events]]) are the same values.
 struct HelloCommand {
@@ -73,6 +74,15 @@ struct OptimizerCommand {
   bool operator==(const OptimizerCommand&) const = default;
 };
 
+/// Adds a shadow optimizer (without history) or removes one; the training itself is not touched.
+struct ShadowCommand {
+  ShadowAction action = ShadowAction::kAdd;
+  std::string name;                        // add: the method
+  std::string label;                       // add: empty for the method's name; remove: which
+  std::map<std::string, std::string> set;  // add: "optim.lr" -> "0.01", as --set takes them
+  bool operator==(const ShadowCommand&) const = default;
+};
+
 using CommandBody = std::variant<HelloCommand,
                                  StatusCommand,
                                  PauseCommand,
@@ -83,7 +93,8 @@ using CommandBody = std::variant<HelloCommand,
                                  LrCommand,
                                  AccumulationCommand,
                                  EndCommand,
-                                 OptimizerCommand>;
+                                 OptimizerCommand,
+                                 ShadowCommand>;
 
 /// One line from a client. `id` is chosen by the client and echoed in the one reply.
 struct Command {
@@ -166,7 +177,8 @@ Report decode_report(const std::string& line);
 
 /// The ranges that hold for a command wherever it comes from: lr finite and above 0, accumulation
 /// and end at least 1, a known optimizer, `set` keys under "optim." that have no member of their
-/// own. Throws SpecError naming the member. decode_command and make_command have done it.
+/// own, a shadow that can be made. Throws SpecError naming the member. decode_command and
+/// make_command have done it.
 void check(const CommandBody& body);
 
 /// The protocol's word for a command ("optimizer", "lr", ...), a state, or an enumerator; and back.
@@ -176,6 +188,7 @@ std::string to_string(StatePolicy policy);
 std::string to_string(LrMapping mapping);
 std::string to_string(DecayMapping mapping);
 std::string to_string(StopMode mode);
+std::string to_string(ShadowAction action);
 RunState run_state_from(const std::string& word);
 
 /// Builds a command from its name and textual arguments, as a spec's [[events]] and the CLI give

@@ -170,8 +170,37 @@ Json to_json(const CommandBody& body) {
     if (optimizer->dry_run) {
       json["dry_run"] = true;
     }
+  } else if (const auto* shadow = std::get_if<ShadowCommand>(&body)) {
+    json["action"] = to_string(shadow->action);
+    if (!shadow->name.empty()) {
+      json["name"] = shadow->name;
+    }
+    if (!shadow->label.empty()) {
+      json["label"] = shadow->label;
+    }
+    if (!shadow->set.empty()) {
+      json["set"] = shadow->set;
+    }
   }
   return json;
+}
+
+std::map<std::string, std::string> set_from(Members& members) {
+  std::map<std::string, std::string> set;
+  if (!members.has("set")) {
+    return set;
+  }
+  const Json& given = members.raw("set");
+  if (!given.is_object()) {
+    refuse("set", "set is not an object; expected {\"optim.key\": \"value\"}");
+  }
+  for (const auto& item : given.items()) {
+    if (!item.key().starts_with("optim.")) {
+      refuse(item.key(), "set has the key \"" + item.key() + "\"; expected a key under optim.");
+    }
+    set[item.key()] = Members::convert<std::string>(item.value(), item.key());
+  }
+  return set;
 }
 
 /// Optimizer arguments go through make_command, so that words are read in one place only.
@@ -190,16 +219,18 @@ CommandBody optimizer_from(Members& members) {
     command.lr = members.get<double>("lr");
   }
   command.dry_run = members.get<bool>("dry_run", false);
-  if (members.has("set")) {
-    const Json& set = members.raw("set");
-    if (!set.is_object()) {
-      refuse("set", "set is not an object; expected {\"optim.key\": \"value\"}");
-    }
-    for (const auto& item : set.items()) {
-      command.set[item.key()] = Members::convert<std::string>(item.value(), item.key());
+  command.set = set_from(members);
+  return command;
+}
+
+CommandBody shadow_from(Members& members) {
+  std::map<std::string, std::string> words = set_from(members);
+  for (const char* name : {"action", "name", "label"}) {
+    if (members.has(name)) {
+      words[name] = members.get<std::string>(name);
     }
   }
-  return command;
+  return make_command("shadow", words);
 }
 
 CommandBody body_from(const std::string& name, Members& members) {
@@ -223,6 +254,9 @@ CommandBody body_from(const std::string& name, Members& members) {
   }
   if (name == "optimizer") {
     return optimizer_from(members);
+  }
+  if (name == "shadow") {
+    return shadow_from(members);
   }
   return make_command(name, {});
 }

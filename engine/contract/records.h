@@ -62,7 +62,7 @@ struct EventRecord {
   std::int64_t step = 0;  // after this many updates
   std::int64_t seq = 0;   // newest row at that time
   std::string time;       // ISO 8601 UTC
-  /// "start", "resume", "pause", "continue", "optimizer", "lr", "accumulation", "end",
+  /// "start", "resume", "pause", "continue", "optimizer", "lr", "accumulation", "end", "shadow",
   /// "checkpoint", "restore_point", "undo", "abnormal", "diverged", "nonfinite", "target", "stop",
   /// "finish", "error", "warning", "agvm_skipped".
   std::string kind;

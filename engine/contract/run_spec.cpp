@@ -111,22 +111,81 @@ Value read_node(const Key& key, const toml::node& node) {
       return value_or_none(list_of<std::int64_t>(node));
     case ValueType::kStrings:
       return value_or_none(list_of<std::string>(node));
+    case ValueType::kShadows:
+      break;  // read_shadows
   }
   return {};
 }
 
-void assign(RunSpec& spec, const Key& key, const toml::node& node, const Place& place) {
-  const Value value = read_node(key, node);
+// The value of a node for a key; `field` names it in refusals.
+Value checked_value(const Key& key,
+                    const toml::node& node,
+                    const std::string& field,
+                    const Place& place) {
+  Value value = read_node(key, node);
   if (std::holds_alternative<std::monostate>(value)) {
-    refuse(key.name,
+    refuse(field,
            "must be " + std::string(key.type == ValueType::kInteger ? "an " : "a ") +
                detail::type_name(key) + ", found " + kind_of(node),
            place);
   }
   if (const auto violation = detail::range_violation(key.range, value); !violation.empty()) {
-    refuse(key.name, violation, place);
+    refuse(field, violation, place);
   }
-  key.set(spec, value);
+  return value;
+}
+
+// Keys of one [[optim.shadow]], which are those of [optim]; tables within it are its sections.
+void read_shadow_keys(ShadowSpec& shadow,
+                      const toml::table& table,
+                      const std::string& prefix,
+                      const std::string& file) {
+  for (const auto& [name, node] : table) {
+    const std::string path = prefix + std::string(name.str());
+    const Place place = place_of(node, file);
+    if (path == "label" && node.is_string()) {
+      shadow.label = *node.value_exact<std::string>();
+    } else if (const Key* key = detail::find_key("optim." + path)) {
+      try {
+        detail::check_shadow_key(path);
+      } catch (const SpecError& e) {
+        throw SpecError(e.field(), e.what() + place.text(), place.line, place.column);
+      }
+      shadow.set[path] =
+          detail::to_toml_value(checked_value(*key, node, "optim.shadow." + path, place));
+    } else if (const auto* inner = node.as_table()) {
+      read_shadow_keys(shadow, *inner, path + ".", file);
+    } else {
+      refuse("optim.shadow." + path,
+             "is not a key of a shadow, which has label and the keys of [optim]",
+             place);
+    }
+  }
+}
+
+void read_shadows(RunSpec& spec, const toml::node& node, const Place& place) {
+  const auto* array = node.as_array();
+  if (array == nullptr) {
+    refuse("optim.shadow", "must be a list of tables ([[optim.shadow]])", place);
+  }
+  spec.optim.shadow.clear();
+  for (const auto& item : *array) {
+    if (!item.is_table()) {
+      refuse("optim.shadow", "must be a list of tables ([[optim.shadow]])", place);
+    }
+    ShadowSpec shadow;
+    read_shadow_keys(shadow, *item.as_table(), "", place.file);
+    detail::settle_label(shadow);
+    spec.optim.shadow.push_back(std::move(shadow));
+  }
+}
+
+void assign(RunSpec& spec, const Key& key, const toml::node& node, const Place& place) {
+  if (key.type == ValueType::kShadows) {
+    read_shadows(spec, node, place);
+  } else {
+    key.set(spec, checked_value(key, node, key.name, place));
+  }
 }
 
 [[noreturn]] void unknown(const std::string& name, const Place& place) {

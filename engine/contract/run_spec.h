@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -110,6 +111,15 @@ struct AgvmSection {
   bool compat_official = false;
   bool operator==(const AgvmSection&) const = default;
 };
+/// [[optim.shadow]]: an optimizer that is fed the run's gradients and never touches the weights. It
+/// has the run's settings of [optim] except those that it gives itself; AGVM's factors are the
+/// run's.
+struct ShadowSpec {
+  std::string label;  // names its series; default: its method
+  /// Its own keys without "optim.", values in canonical TOML: "name" -> "\"lamb\"".
+  std::map<std::string, std::string> set;
+  bool operator==(const ShadowSpec&) const = default;
+};
 struct OptimSection {
   std::string name = "sgd";  // sgd | adamw | lars | lamb | pmd_lamb
   double lr = 0.08;
@@ -128,6 +138,7 @@ struct OptimSection {
   LarsSection lars;
   PmdSection pmd;
   AgvmSection agvm;
+  std::vector<ShadowSpec> shadow;
   bool operator==(const OptimSection&) const = default;
 };
 
@@ -189,6 +200,7 @@ struct CheckpointSection {
 };
 struct TelemetrySection {
   std::int64_t module_interval = 1;  // per-module norms every N updates
+  std::int64_t tensor_interval = 0;  // per-tensor norms every N updates; 0: never
   double budget_percent = 2.0;       // of step time, for diagnostics
   bool operator==(const TelemetrySection&) const = default;
 };
@@ -238,6 +250,16 @@ void set_value(RunSpec& spec, const std::string& key, const std::string& value);
 /// Reads one value by dotted key in canonical TOML notation; empty for an absent optional. Throws
 /// SpecError.
 std::string get_value(const RunSpec& spec, const std::string& key);
+/// A shadow of method `name` (empty label: the name) with other keys of [optim] by their dotted
+/// names, as --set takes them ("optim.lr" -> "0.01"). Throws SpecError naming the key.
+ShadowSpec make_shadow(const std::string& name,
+                       const std::string& label,
+                       const std::map<std::string, std::string>& set);
+/// The spec of a run whose optimizer is this shadow, without shadows: resolve() gives its plan.
+RunSpec shadow_spec(const RunSpec& spec, const ShadowSpec& shadow);
+/// Shadows keep their settings when the run's change: gives every shadow of `next` the keys of
+/// [optim] that it shared with `old` and that differ now.
+void keep_shadows(const RunSpec& old, RunSpec& next);
 /// Checks ranges, contradictions and that a coco data set is named. Throws SpecError.
 void validate(const RunSpec& spec);
 /// Canonical TOML: every key that has a value, in schema order, so that a stored spec does not

@@ -139,6 +139,7 @@ void detail::check_contradictions(const RunSpec& spec) {
   need(spec.data.max_object <= static_cast<double>(spec.data.size),
        "data.max_object",
        "must not be above data.size");
+  check_shadows(spec);
   for (const auto& event : spec.events) {
     const bool allowed = !std::holds_alternative<HelloCommand>(event.command) &&
                          !std::holds_alternative<StatusCommand>(event.command);

@@ -35,6 +35,8 @@ constexpr ValueType value_type() {
     return ValueType::kFloats;
   } else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) {
     return ValueType::kIntegers;
+  } else if constexpr (std::is_same_v<T, std::vector<ShadowSpec>>) {
+    return ValueType::kShadows;
   } else {
     return ValueType::kStrings;
   }
@@ -342,6 +344,11 @@ void add_optim(Builder& b) {
         AT(optim.agvm.compat_official),
         any(),
         "AGVM: the published code's scale in the preconditioner");
+  b.add(
+      "optim.shadow",
+      AT(optim.shadow),
+      any(),
+      "other optimizers fed the same gradients: name, label, and the keys of [optim] that differ");
 }
 
 void add_schedule(Builder& b) {
@@ -431,6 +438,10 @@ void add_the_rest(Builder& b) {
         AT(telemetry.module_interval),
         at_least(1),
         "per-module figures every N updates");
+  b.add("telemetry.tensor_interval",
+        AT(telemetry.tensor_interval),
+        at_least(0),
+        "norms of every tensor every N updates; 0: never; 32 bytes a tensor each time");
   b.add("telemetry.budget_percent",
         AT(telemetry.budget_percent),
         within(0, 100),

@@ -23,9 +23,20 @@ using Value = std::variant<std::monostate,
                            std::string,
                            std::vector<double>,
                            std::vector<std::int64_t>,
-                           std::vector<std::string>>;
+                           std::vector<std::string>,
+                           std::vector<ShadowSpec>>;
 
-enum class ValueType { kBool, kInteger, kFloat, kString, kFloatPair, kFloats, kIntegers, kStrings };
+enum class ValueType {
+  kBool,
+  kInteger,
+  kFloat,
+  kString,
+  kFloatPair,
+  kFloats,
+  kIntegers,
+  kStrings,
+  kShadows
+};
 
 /// What a value may be; bounds apply to each element of a list.
 struct Range {
@@ -58,6 +69,13 @@ std::string to_toml_value(const Value& value);
 std::string quoted(const std::string& text);
 /// The known key nearest to a mistyped one ("did you mean …"), or empty if none is near.
 std::string nearest_key(const std::string& name);
+/// Throws SpecError naming the key if a shadow may not set `key` (without "optim.").
+void check_shadow_key(const std::string& key);
+/// A shadow without a label is called after its method.
+void settle_label(ShadowSpec& shadow);
+/// Throws SpecError for shadows without a method, with labels that clash or cannot name a series,
+/// and for contradictions in what they set.
+void check_shadows(const RunSpec& spec);
 /// Throws SpecError for contradictions between keys; missing data paths are not looked at.
 void check_contradictions(const RunSpec& spec);
 

@@ -55,11 +55,25 @@ std::string bound_violation(const Range& range, double value) {
   return {};
 }
 
+std::string shadow_text(const ShadowSpec& shadow) {
+  std::string text = "{ label = " + quoted(shadow.label);
+  for (const auto& [key, value] : shadow.set) {
+    text += ", ";
+    text.append(key).append(" = ").append(value);
+  }
+  return text + " }";
+}
+
 template <class T>
 std::string list_text(const std::vector<T>& list) {
   std::string text = "[";
   for (const auto& item : list) {
-    text += (text.size() > 1 ? ", " : "") + to_toml_value(item);
+    text += text.size() > 1 ? ", " : "";
+    if constexpr (std::is_same_v<T, ShadowSpec>) {
+      text += shadow_text(item);
+    } else {
+      text += to_toml_value(item);
+    }
   }
   return text + "]";
 }
@@ -84,6 +98,8 @@ std::string type_name(const Key& key) {
       return "list of integers";
     case ValueType::kStrings:
       return "list of strings";
+    case ValueType::kShadows:
+      return "list of tables";
   }
   return {};
 }

@@ -1,10 +1,12 @@
 #include "engine/train/step_series.h"
 
+#include <algorithm>
+#include <limits>
+
 namespace batchscope::train {
 namespace {
 
 using contract::SeriesInfo;
-using Values = std::vector<std::pair<std::int32_t, double>>;
 
 std::int32_t one(contract::TelemetrySink& sink,
                  const std::string& name,
@@ -13,10 +15,21 @@ std::int32_t one(contract::TelemetrySink& sink,
   return sink.add_series({SeriesInfo{name, unit, "", help}}).at(0);
 }
 
-std::vector<std::int32_t> family(contract::TelemetrySink& sink,
-                                 const std::string& name,
-                                 const std::vector<std::string>& modules,
-                                 const std::string& help) {
+bool any_but(const std::vector<double>& numbers, double usual) {
+  return std::any_of(numbers.begin(), numbers.end(), [&](double x) { return x != usual; });
+}
+
+/// Number of gradients that an exponential mean with this weight of the history remembers.
+double horizon(double beta) {
+  return beta < 1 ? 1 / (1 - beta) : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+std::vector<std::int32_t> series_family(contract::TelemetrySink& sink,
+                                        const std::string& name,
+                                        const std::vector<std::string>& modules,
+                                        const std::string& help) {
   std::vector<SeriesInfo> infos;
   infos.reserve(modules.size());
   for (const std::string& module : modules) {
@@ -27,24 +40,13 @@ std::vector<std::int32_t> family(contract::TelemetrySink& sink,
   return sink.add_series(infos);
 }
 
-void put(Values& values,
-         const std::vector<std::int32_t>& series,
-         const std::vector<double>& numbers) {
+void put_values(std::vector<std::pair<std::int32_t, double>>& values,
+                const std::vector<std::int32_t>& series,
+                const std::vector<double>& numbers) {
   for (std::size_t m = 0; m < series.size() && m < numbers.size(); ++m) {
     values.emplace_back(series[m], numbers[m]);
   }
 }
-
-bool any(const std::vector<double>& numbers) {
-  for (const double number : numbers) {
-    if (number != 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
 
 std::string loss_series_name(const std::string& loss_name) {
   return "loss/" + (loss_name.starts_with("loss_") ? loss_name.substr(5) : loss_name);
@@ -52,7 +54,9 @@ std::string loss_series_name(const std::string& loss_name) {
 
 StepSeries::StepSeries(contract::TelemetrySink& sink,
                        const std::vector<std::string>& modules,
-                       const std::vector<std::string>& loss_names) {
+                       const std::vector<std::string>& loss_names,
+                       std::vector<std::string> tensors)
+    : sink_(sink), tensors_(std::move(tensors)) {
   lr_ = one(sink, "lr", "", "scheduled learning rate before module factors");
   loss_ = one(sink, "loss", "", "mean loss over the pictures of the update, all ranks");
   for (const std::string& name : loss_names) {
@@ -66,26 +70,36 @@ StepSeries::StepSeries(contract::TelemetrySink& sink,
   diagnostics_ = one(sink, "diagnostics_percent", "%", "part of the step time spent measuring");
   batch_ = one(sink, "batch", "", "pictures of the update, all ranks");
   skipped_ = one(sink, "skipped", "", "1: the update was skipped, its gradient was not finite");
-  d_ = family(sink, "d", modules, "noise fraction 1 - cos of the two half-batch gradients");
-  mu_ = family(sink, "mu", modules, "AGVM's factor on the learning rate");
-  noise_ = family(sink, "noise", modules, "simple noise scale tr(Sigma)/|G|^2 in pictures");
+  d_ = series_family(sink, "d", modules, "noise fraction 1 - cos of the two half-batch gradients");
+  mu_ = series_family(sink, "mu", modules, "AGVM's factor on the learning rate");
+  noise_ = series_family(sink, "noise", modules, "simple noise scale tr(Sigma)/|G|^2 in pictures");
   noise_model_ = one(sink, "noise/model", "", "simple noise scale of the whole model in pictures");
+  noise_pre_ = series_family(
+      sink, "noise_pre", modules, "noise scale of the gradients as d sees them: preconditioned");
+  noise_pre_model_ =
+      one(sink, "noise_pre/model", "", "noise scale of the whole gradient as d sees it");
+  phi_ = series_family(sink, "phi", modules, "(lr mu)^2 d, AGVM's gradient variance");
   pmd_c_ = one(sink, "pmd_c", "", "PMD-LAMB's decay coefficient");
   beta1_ = one(sink, "beta1_eff", "", "beta1 times the coefficient");
   beta2_ = one(sink, "beta2_eff", "", "beta2 times the coefficient");
   n_eff_m_ = one(sink, "n_eff_m", "", "effective number of gradients in the first moment");
   n_eff_v_ = one(sink, "n_eff_v", "", "effective number of gradients in the second moment");
-  m_norm_ = family(sink, "m_norm", modules, "norm of the first moment, bias corrected");
-  v_norm_ = family(sink, "v_norm", modules, "norm of the second moment, bias corrected");
-  grad_ = family(sink, "grad_norm", modules, "L2 norm of the module's gradient");
-  weight_ = family(sink, "weight_norm", modules, "L2 norm of the module's weights");
-  update_ = family(sink, "update_norm", modules, "L2 norm of the change of the weights");
-  trust_ = family(sink, "trust", modules, "mean trust ratio over the adapted tensors");
-  lr_eff_ = family(sink, "lr_eff", modules, "learning rate times mu times mean trust");
-  ramp_ = family(sink, "ramp", modules, "factor that carries the learning rate over a switch");
+  horizon_m_ = one(sink, "horizon_m", "", "1/(1 - beta1_eff), updates");
+  horizon_v_ = one(sink, "horizon_v", "", "1/(1 - beta2_eff), updates");
+  m_norm_ = series_family(sink, "m_norm", modules, "norm of the first moment, bias corrected");
+  v_norm_ = series_family(sink, "v_norm", modules, "norm of the second moment, bias corrected");
+  grad_ = series_family(sink, "grad_norm", modules, "L2 norm of the module's gradient");
+  weight_ = series_family(sink, "weight_norm", modules, "L2 norm of the module's weights");
+  update_ = series_family(sink, "update_norm", modules, "L2 norm of the change of the weights");
+  trust_ = series_family(sink, "trust", modules, "mean trust ratio over the adapted tensors");
+  clamped_ = series_family(
+      sink, "clamped", modules, "tensors whose trust ratio the clamp bounded in the update");
+  lr_eff_ = series_family(sink, "lr_eff", modules, "learning rate times mu times mean trust");
+  ramp_ =
+      series_family(sink, "ramp", modules, "factor that carries the learning rate over a switch");
 }
 
-contract::StepRecord StepSeries::record(const StepObservation& seen) const {
+contract::StepRecord StepSeries::record(const StepObservation& seen) {
   contract::StepRecord row;
   row.seq = seen.seq;
   row.segment = seen.segment;
@@ -96,7 +110,7 @@ contract::StepRecord StepSeries::record(const StepObservation& seen) const {
   v.reserve(64);
   v.emplace_back(lr_, seen.lr);
   v.emplace_back(loss_, seen.loss);
-  put(v, parts_, seen.parts);
+  put_values(v, parts_, seen.parts);
   const optim::StepReport& report = *seen.report;
   v.emplace_back(grad_norm_, report.grad_norm);
   v.emplace_back(clip_, report.clip_factor);
@@ -110,35 +124,78 @@ contract::StepRecord StepSeries::record(const StepObservation& seen) const {
     v.emplace_back(skipped_, 1);
   }
   if (seen.measured) {
-    put(v, d_, seen.agvm->d());
-    put(v, noise_, seen.agvm->noise_scale());
-    v.emplace_back(noise_model_, seen.agvm->model_noise_scale());
+    put_noise(v, seen);
   }
   if (seen.modulated) {
-    put(v, mu_, seen.agvm->mu());
+    put_values(v, mu_, seen.agvm->mu());
   }
-  put(v, ramp_, seen.factor);
-  if (!seen.modules) {
-    return row;
+  put_values(v, ramp_, seen.factor);
+  if (seen.modules) {
+    put_values(v, grad_, report.module_grad_norm);
   }
-  put(v, grad_, report.module_grad_norm);
-  if (!report.applied) {
-    return row;
+  if (report.applied && seen.modules) {
+    put_moments(v, report);
   }
-  put(v, weight_, report.module_weight_norm);
-  put(v, update_, report.module_update_norm);
-  put(v, trust_, report.module_trust);
-  put(v, lr_eff_, report.module_lr);
-  put(v, m_norm_, report.module_m_norm);
+  if (report.applied && seen.tensors) {
+    put_tensors(v, report);
+  }
+  return row;
+}
+
+void StepSeries::put_noise(Values& v, const StepObservation& seen) const {
+  const std::vector<double>& d = seen.agvm->d();
+  put_values(v, d_, d);
+  put_values(v, noise_, seen.agvm->noise_scale());
+  v.emplace_back(noise_model_, seen.agvm->model_noise_scale());
+  put_values(v, noise_pre_, seen.agvm->preconditioned_noise_scale());
+  v.emplace_back(noise_pre_model_, seen.agvm->model_preconditioned_noise_scale());
+  for (std::size_t m = 0; m < phi_.size(); ++m) {
+    const double rate = seen.lr * seen.agvm->mu()[m];
+    v.emplace_back(phi_[m], rate * rate * d[m]);
+  }
+}
+
+void StepSeries::put_moments(Values& v, const optim::StepReport& report) const {
+  put_values(v, weight_, report.module_weight_norm);
+  put_values(v, update_, report.module_update_norm);
+  put_values(v, trust_, report.module_trust);
+  put_values(v, lr_eff_, report.module_lr);
+  put_values(v, m_norm_, report.module_m_norm);
   v.emplace_back(beta1_, report.beta1_eff);
+  v.emplace_back(horizon_m_, horizon(report.beta1_eff));
   v.emplace_back(n_eff_m_, report.n_eff_m);
-  if (any(report.module_v_norm)) {
-    put(v, v_norm_, report.module_v_norm);
+  if (any_but(report.module_trust, 1)) {
+    put_values(v, clamped_, report.module_clamped);
+  }
+  if (any_but(report.module_v_norm, 0)) {
+    put_values(v, v_norm_, report.module_v_norm);
     v.emplace_back(beta2_, report.beta2_eff);
+    v.emplace_back(horizon_v_, horizon(report.beta2_eff));
     v.emplace_back(n_eff_v_, report.n_eff_v);
     v.emplace_back(pmd_c_, report.pmd_c);
   }
-  return row;
+}
+
+void StepSeries::put_tensors(Values& v, const optim::StepReport& report) {
+  if (tensor_grad_.empty()) {
+    const auto declare = [&](const char* what, const char* help) {
+      std::vector<SeriesInfo> infos;
+      for (const std::string& tensor : tensors_) {
+        infos.push_back({"tensor/" + tensor + "/" + what, "", "", help});
+      }
+      return sink_.add_series(infos);
+    };
+    tensor_grad_ = declare("grad_norm", "L2 norm of the tensor's gradient after clipping");
+    tensor_weight_ = declare("weight_norm", "L2 norm of the tensor's weights");
+    tensor_update_ = declare("update_norm", "L2 norm of the change of the tensor's weights");
+    tensor_trust_ = declare("trust", "trust ratio of the tensor");
+  }
+  put_values(v, tensor_grad_, report.tensors.grad);
+  put_values(v, tensor_weight_, report.tensors.weight);
+  put_values(v, tensor_update_, report.tensors.update);
+  if (any_but(report.tensor_trust, 1)) {
+    put_values(v, tensor_trust_, report.tensor_trust);
+  }
 }
 
 }  // namespace batchscope::train

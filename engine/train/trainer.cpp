@@ -13,6 +13,7 @@ double ms_since(Clock::time_point start) {
 
 constexpr std::int64_t kStepsAhead = 4;    // announced to the loader, this one included
 constexpr std::int64_t kBudgetEvery = 50;  // updates between looks at the cost of measuring
+constexpr double kCostSmoothing = 0.05;    // weight of an update in the mean cost
 
 }  // namespace
 
@@ -40,8 +41,13 @@ void Trainer::step() {
   if (measure && std::isfinite(sums.loss)) {
     measure_variance(gradients);
   }
+  const bool refused = guard_.refuses(sums.loss);
+  shadows_fed_ = false;
+  if (!refused) {
+    feed_shadows(gradients);
+  }
   const optim::StepReport report =
-      updater_->update(gradients.mean, plan.pictures, guard_.refuses(sums.loss), gradients.squares);
+      updater_->update(gradients.mean, plan.pictures, refused, gradients.squares);
   last_loss_ = sums.loss;
   record(plan, sums, report);
   watch(sums.loss, report);
@@ -182,23 +188,34 @@ void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::St
   seen.modulated = agvm().last_measured() > 0 || agvm().options().enabled;
   seen.modules = state_.step % module_interval_ == 0;
   seen.factor = updater_->ramp_factors();
-  setup_.sink->step(series_->record(seen));
+  const std::int64_t tensors = state_.spec.telemetry.tensor_interval;
+  seen.tensors = tensors > 0 && state_.step % tensors == 0;
+  contract::StepRecord row = series_->record(seen);
   diagnostics_ms_ += ms_since(start);
+  if (shadows_fed_) {
+    shadows_->record(row, *setup_.sink);
+  }
+  setup_.sink->step(row);
   heartbeat();
 }
 
 void Trainer::keep_budget(double step_ms) {
-  const double percent = step_ms > 0 ? 100 * diagnostics_ms_ / step_ms : 0;
+  const double shadow_ms = shadows_ != nullptr ? shadows_->take_ms() : 0;
+  const double per_ms = step_ms > 0 ? 100 / step_ms : 0;
+  diagnostics_percent_ +=
+      ((diagnostics_ms_ + shadow_ms) * per_ms - diagnostics_percent_) * kCostSmoothing;
+  shadow_percent_ += (shadow_ms * per_ms - shadow_percent_) * kCostSmoothing;
   diagnostics_ms_ = 0;
-  diagnostics_percent_ += (percent - diagnostics_percent_) * 0.05;
+  // The shadows' own time was asked for, and recording less would not save it.
+  const double percent = diagnostics_percent_ - shadow_percent_;
   const double budget = state_.spec.telemetry.budget_percent;
   if (series_ == nullptr || state_.step % kBudgetEvery != 0) {
     return;
   }
   const std::int64_t asked = std::max<std::int64_t>(1, state_.spec.telemetry.module_interval);
-  if (diagnostics_percent_ > budget && module_interval_ < 16 * asked) {
+  if (percent > budget && module_interval_ < 16 * asked) {
     module_interval_ *= 2;
-  } else if (diagnostics_percent_ < budget / 4 && module_interval_ > asked) {
+  } else if (percent < budget / 4 && module_interval_ > asked) {
     module_interval_ /= 2;
   }
 }

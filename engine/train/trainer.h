@@ -5,6 +5,7 @@
 #include "engine/distributed/gradient_sync.h"
 #include "engine/train/evaluator.h"
 #include "engine/train/guard.h"
+#include "engine/train/shadows.h"
 #include "engine/train/state_file.h"
 #include "engine/train/step_series.h"
 #include "engine/train/stopwatch.h"
@@ -64,6 +65,7 @@ class Trainer {
   void record(const StepPlan& plan, const StepSums& sums, const optim::StepReport& report);
   void watch(double loss, const optim::StepReport& report);
   void keep_budget(double step_ms);
+  void feed_shadows(const StepGradients& gradients);
 
   // trainer_run.cpp: around the updates
   void build_model();
@@ -98,9 +100,15 @@ class Trainer {
   contract::Reply change_accumulation(const contract::AccumulationCommand& c,
                                       const std::string& source);
   contract::Reply change_end(const contract::EndCommand& c, const std::string& source);
+  contract::Reply change_shadow(const contract::ShadowCommand& c, const std::string& source);
   contract::Reply undo(const std::string& source);
   contract::Reply done(const std::string& detail = "") const;
   const contract::ResolvedPlan& plan() const { return updater_->plan(); }
+
+  // trainer_shadows.cpp
+  void build_shadows();
+  void follow_shadows();
+  void note_shadows();
 
   // trainer_state.cpp
   std::string encode() const;
@@ -122,6 +130,7 @@ class Trainer {
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<StepSeries> series_;
   std::unique_ptr<Probes> probes_;
+  std::unique_ptr<ShadowSet> shadows_;  // rank 0 alone
   Guard guard_;
   torch::Generator generator_;
   EvalOptions eval_options_;
@@ -130,7 +139,8 @@ class Trainer {
   std::vector<QueuedCommand> waiting_;
   Stopwatch clock_;  // training time: stands still in pauses and evaluations
   double last_loss_ = 0, last_row_seconds_ = 0;
-  double diagnostics_ms_ = 0, diagnostics_percent_ = 0;
+  double diagnostics_ms_ = 0, diagnostics_percent_ = 0, shadow_percent_ = 0;
+  bool shadows_fed_ = false;  // in this update
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
   bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;

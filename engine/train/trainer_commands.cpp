@@ -134,6 +134,7 @@ Reply Trainer::apply(const contract::CommandBody& body, const std::string& sourc
   const contract::StatusReport before = status();
   try {
     Reply reply = carry_out(body, source);
+    follow_shadows();
     // Every client shows what one of them changed.
     if (setup_.port != nullptr && !(status() == before)) {
       heartbeat(true);
@@ -202,6 +203,7 @@ Reply Trainer::carry_out(const contract::CommandBody& body, const std::string& s
           [&](const contract::LrCommand& c) { return change_lr(c, source); },
           [&](const contract::AccumulationCommand& c) { return change_accumulation(c, source); },
           [&](const contract::EndCommand& c) { return change_end(c, source); },
+          [&](const contract::ShadowCommand& c) { return change_shadow(c, source); },
           [&](const contract::OptimizerCommand& c) { return change_optimizer(c, source); }},
       body);
 }

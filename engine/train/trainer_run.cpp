@@ -109,6 +109,7 @@ void Trainer::build_model() {
       state_.spec.data.loader_threads);
   updater_ = std::make_unique<Updater>(
       state_, std::move(modules), std::move(parameters), setup_.training_set->size());
+  build_shadows();
 }
 
 void Trainer::begin() {
@@ -134,6 +135,7 @@ void Trainer::begin() {
              " at an effective batch of " + batch + ".",
          {{"batch", batch}, {"threads", std::to_string(at::get_num_threads())}});
   }
+  note_shadows();
   for (const std::string& warning : setup_.training_set->warnings()) {
     note("warning", "engine", warning);
   }
@@ -176,7 +178,11 @@ void Trainer::start_record() {
     info.started = utc_now();
   }
   setup_.sink->begin(info, setup_.resume.has_value());
-  series_ = std::make_unique<StepSeries>(*setup_.sink, modules(), loss_names_);
+  std::vector<std::string> tensors;
+  for (const optim::Parameter& parameter : parameters()) {
+    tensors.push_back(parameter.name);
+  }
+  series_ = std::make_unique<StepSeries>(*setup_.sink, modules(), loss_names_, std::move(tensors));
   for (const contract::SegmentRecord& segment : state_.segments) {
     setup_.sink->segment(segment);
   }

@@ -9,6 +9,7 @@ namespace batchscope::train {
 namespace {
 
 constexpr const char* kModel = "model/";
+constexpr const char* kShadow = "shadow/";
 constexpr const char* kCheckpointName = "checkpoints/step-";
 constexpr const char* kRestoreName = "checkpoints/restore-";
 
@@ -70,6 +71,9 @@ std::string Trainer::encode() const {
                          .classes = setup_.training_set->classes()});
   add_model(file, *setup_.model);
   updater_->save(file);
+  if (shadows_ != nullptr) {
+    file.add(kShadow, shadows_->save());
+  }
   return encode_state(file);
 }
 
@@ -85,6 +89,10 @@ void Trainer::load(const std::string& bytes, const std::string& origin) {
   const double seconds = clock_.seconds();
   state_ = std::move(state);
   updater_->load(file);
+  build_shadows();
+  if (shadows_ != nullptr) {
+    shadows_->load(file.part(kShadow));
+  }
   state_.seconds = std::max(seconds, state_.seconds);
 }
 

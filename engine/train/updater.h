@@ -78,6 +78,7 @@ class Updater {
 
   contract::ResolvedPlan plan_for(const contract::RunSpec& spec) const;
   const contract::ResolvedPlan& plan() const { return plan_; }
+  const optim::Schedule& schedule() const { return schedule_; }
   const optim::Optimizer& optimizer() const { return *optimizer_; }
   const optim::Agvm& agvm() const { return *agvm_; }
   const std::vector<optim::Parameter>& parameters() const { return parameters_; }

@@ -71,6 +71,7 @@ void Updater::apply(const contract::LrCommand& command) {
   contract::RunSpec spec = state_.spec;
   spec.optim.lr = command.value;
   spec.optim.lr_rule = "none";
+  contract::keep_shadows(state_.spec, spec);
   use_spec(spec);
 }
 
@@ -124,6 +125,7 @@ PlannedChange Updater::plan_change(const contract::OptimizerCommand& command) co
 void Updater::apply(PlannedChange planned, const contract::OptimizerCommand& command) {
   const contract::RunSpec old_spec = state_.spec;
   const std::vector<double> old_factor = ramp_factors();
+  contract::keep_shadows(old_spec, planned.change.spec);
   use_spec(planned.change.spec);
   if (planned.next != nullptr) {
     begin_lr_mapping(command.lr_mapping, old_spec, old_factor);

@@ -66,7 +66,10 @@ std::vector<CommandBody> all_bodies() {
           EndCommand{std::numeric_limits<std::int64_t>::max()},
           OptimizerCommand{},
           off,
-          full};
+          full,
+          ShadowCommand{ShadowAction::kAdd, "lamb", "", {}},
+          ShadowCommand{ShadowAction::kAdd, "pmd_lamb", "hot", {{"optim.lr", "0.01"}}},
+          ShadowCommand{ShadowAction::kRemove, "", "hot", {}}};
 }
 
 StatusReport a_status() {
@@ -222,6 +225,26 @@ void TestMessages::refusals_data() {
   row("set a number", R"({"id":4,"command":"optimizer","set":{"optim.eps":1}})", "optim.eps", 4);
   row("set elsewhere", R"({"id":4,"command":"optimizer","set":{"run.seed":"1"}})", "run.seed", 4);
   row("set lr", R"({"id":4,"command":"optimizer","set":{"optim.lr":"1"}})", "optim.lr", 4);
+  row("set shadows",
+      R"({"id":4,"command":"optimizer","set":{"optim.shadow":"[]"}})",
+      "optim.shadow",
+      4);
+  row("shadow without action", R"({"id":4,"command":"shadow","name":"sgd"})", "action", 4);
+  row("shadow action", R"({"id":4,"command":"shadow","action":"hide"})", "action", 4);
+  row("shadow without name", R"({"id":4,"command":"shadow","action":"add"})", "name", 4);
+  row("shadow name",
+      R"({"id":4,"command":"shadow","action":"add","name":"adam"})",
+      "optim.name",
+      4);
+  row("shadow set",
+      R"({"id":4,"command":"shadow","action":"add","name":"sgd","set":{"optim.lr":"x"}})",
+      "optim.lr",
+      4);
+  row("shadow set elsewhere",
+      R"({"id":4,"command":"shadow","action":"add","name":"sgd","set":{"run.seed":"1"}})",
+      "run.seed",
+      4);
+  row("shadow remove nothing", R"({"id":4,"command":"shadow","action":"remove"})", "label", 4);
 }
 
 void TestMessages::refusals() {

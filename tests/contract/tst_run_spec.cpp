@@ -45,6 +45,9 @@ class TestRunSpec : public QObject {
   void lrRules_data();
   void lrRules();
   void differences();
+  void shadowsOverrideOptim();
+  void shadowsKeepTheirSettings();
+  void shadowsFromArguments();
   void randomBytesNeverCrash();
 };
 
@@ -144,6 +147,8 @@ void TestRunSpec::everyKeyRoundTrips() {
       value = "[0.25, 0.75]";
     } else if (key.type == "list of strings") {
       value = "[\"x\", \"y z\"]";
+    } else if (key.type == "list of tables") {
+      value = "[{ name = \"lamb\", pmd = { period = 9 } }, { name = \"sgd\", label = \"s-1\" }]";
     } else {
       value = "[3, 40]";
     }
@@ -234,6 +239,57 @@ void TestRunSpec::refusals_data() {
       3,
       "step, command and args");
   row("event without step", "[[events]]\ncommand = \"pause\"\n", "events.step", 1, "integer >= 0");
+  row("shadow of a value", "[optim]\nshadow = 3\n", "optim.shadow", 2, "[[optim.shadow]]");
+  row("shadow without a method",
+      "[[optim.shadow]]\nlr = 0.1\n",
+      "optim.shadow.name",
+      1,
+      "the optimizer of the shadow");
+  row("shadow key",
+      "[[optim.shadow]]\nname = \"lamb\"\nspeed = 1\n",
+      "optim.shadow.speed",
+      3,
+      "is not a key of a shadow");
+  row("shadow type",
+      "[[optim.shadow]]\nname = \"lamb\"\nlr = \"x\"\n",
+      "optim.shadow.lr",
+      3,
+      "must be a float");
+  row("shadow range",
+      "[[optim.shadow]]\nname = \"lamb\"\npmd.period = 0\n",
+      "optim.shadow.pmd.period",
+      3,
+      "must be >= 1");
+  row("shadow method",
+      "[[optim.shadow]]\nname = \"adam\"\n",
+      "optim.shadow.name",
+      2,
+      "one of sgd, adamw");
+  row("shadow with agvm",
+      "[[optim.shadow]]\nname = \"sgd\"\nagvm.enabled = true\n",
+      "optim.shadow.agvm.enabled",
+      3,
+      "the run's AGVM factors");
+  row("shadow in a shadow",
+      "[[optim.shadow]]\nname = \"sgd\"\nshadow = []\n",
+      "optim.shadow.shadow",
+      3,
+      "cannot be set in a shadow");
+  row("shadows of one name",
+      "[[optim.shadow]]\nname = \"sgd\"\n[[optim.shadow]]\nname = \"sgd\"\nlr = 1\n",
+      "optim.shadow.label",
+      1,
+      "found \"sgd\" twice");
+  row("shadow label",
+      "[[optim.shadow]]\nname = \"sgd\"\nlabel = \"a/b\"\n",
+      "optim.shadow.label",
+      3,
+      "found \"a/b\"");
+  row("shadow contradiction",
+      "[[optim.shadow]]\nname = \"sgd\"\nnesterov = true\nmomentum = 0\n",
+      "optim.shadow.label",
+      1,
+      "shadow \"sgd\": optim.nesterov needs momentum");
   row("event status",
       "[[events]]\nstep = 1\ncommand = \"status\"\n",
       "events.command",
@@ -405,6 +461,80 @@ void TestRunSpec::randomBytesNeverCrash() {
       QVERIFY(std::string(e.what()).size() > 5);
     }
   }
+}
+
+void TestRunSpec::shadowsOverrideOptim() {
+  const RunSpec spec = parse_spec(R"(
+[optim]
+lr = 0.05
+lr_rule = "sqrt"
+base_batch = 4
+weight_decay = 0.002
+[[optim.shadow]]
+name = "pmd_lamb"
+lr = 0.01
+lr_rule = "none"
+[optim.shadow.pmd]
+period = 50
+[[optim.shadow]]
+name = "adamw"
+label = "adamw.slow"
+betas = [0.9, 0.98]
+)");
+  QCOMPARE(spec.optim.shadow.size(), std::size_t{2});
+  QCOMPARE(spec.optim.shadow[0].label, std::string("pmd_lamb"));
+  const RunSpec first = shadow_spec(spec, spec.optim.shadow[0]);
+  QCOMPARE(first.optim.name, std::string("pmd_lamb"));
+  QCOMPARE(first.optim.pmd.period.value(), std::int64_t{50});
+  QCOMPARE(first.optim.weight_decay, 0.002);
+  QVERIFY(first.optim.shadow.empty());
+  const ResolvedPlan plan = resolve(first, 100);
+  QCOMPARE(plan.lr, 0.01);
+  QCOMPARE(plan.eps, 1e-6);
+  const RunSpec second = shadow_spec(spec, spec.optim.shadow[1]);
+  QCOMPARE(second.optim.betas[1], 0.98);
+  QCOMPARE(resolve(second, 100).lr, 0.05 * std::sqrt(2.0));
+  QCOMPARE(parse_spec(to_toml(spec)), spec);
+  const auto different = diff_specs(spec, RunSpec{});
+  QVERIFY(std::any_of(different.begin(), different.end(), [](const SpecDifference& d) {
+    return d.key == "optim.shadow";
+  }));
+}
+
+void TestRunSpec::shadowsKeepTheirSettings() {
+  RunSpec old;
+  old.optim.shadow = {make_shadow("lamb", "", {{"optim.lr", "0.01"}}), make_shadow("sgd", "s", {})};
+  RunSpec next = old;
+  next.optim.name = "adamw";
+  next.optim.lr = 0.5;
+  next.optim.momentum = 0.5;
+  next.optim.agvm.enabled = true;
+  keep_shadows(old, next);
+  const OptimSection lamb = shadow_spec(next, next.optim.shadow[0]).optim;
+  QCOMPARE(lamb.name, std::string("lamb"));
+  QCOMPARE(lamb.lr, 0.01);
+  QCOMPARE(lamb.momentum, 0.9);
+  const OptimSection sgd = shadow_spec(next, next.optim.shadow[1]).optim;
+  QCOMPARE(sgd.lr, old.optim.lr);
+  QCOMPARE(sgd.momentum, 0.9);
+  validate(next);
+  QCOMPARE(parse_spec(to_toml(next)), next);
+}
+
+void TestRunSpec::shadowsFromArguments() {
+  const ShadowSpec shadow = make_shadow("lamb", "hot", {{"optim.lr", "1"}, {"optim.eps", ""}});
+  QCOMPARE(shadow.label, std::string("hot"));
+  QCOMPARE(shadow.set.at("lr"), std::string("1.0"));
+  QCOMPARE(shadow.set.at("name"), std::string("\"lamb\""));
+  QVERIFY(!shadow.set.contains("eps"));
+  RunSpec spec;
+  set_value(spec, "optim.shadow", "[{ name = \"lamb\", label = \"hot\", lr = 1 }]");
+  QCOMPARE(spec.optim.shadow, std::vector<ShadowSpec>{shadow});
+  QVERIFY_EXCEPTION_THROWN(make_shadow("lamb", "", {{"batch.micro", "1"}}), SpecError);
+  QVERIFY_EXCEPTION_THROWN(make_shadow("lamb", "", {{"optim.agvm.enabled", "on"}}), SpecError);
+  QVERIFY_EXCEPTION_THROWN(make_shadow("adam", "", {}), SpecError);
+  set_value(spec, "optim.shadow", "[]");
+  QVERIFY(spec.optim.shadow.empty());
 }
 
 QTEST_GUILESS_MAIN(TestRunSpec)

@@ -128,6 +128,13 @@ class TestRules : public QObject {
     QCOMPARE(report.module_trust[0], 10.0);
     QCOMPARE(report.module_trust[1], 0.01);  // the bias is excluded, not averaged in
     QVERIFY(close(report.module_lr[1], 0.001));
+    QCOMPARE(report.module_clamped, (std::vector<double>{1, 1}));
+    r.optimizer->set_diagnostics(false);
+    o.trust_clamp = false;
+    r.optimizer->set_options(o);
+    const StepReport free = r.step({g, g, torch::ones({2}, torch::kDouble)}, 0.1);
+    QCOMPARE(free.module_clamped, (std::vector<double>{0, 0}));
+    QVERIFY(free.tensors.update.empty());
   }
 
   void betas_change_live() {
