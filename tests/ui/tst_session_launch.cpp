@@ -175,6 +175,16 @@ class TestLaunch : public QObject {
     QVERIFY(itemOf(items, "device").text.startsWith(QStringLiteral("No CUDA device")));
   }
 
+  void preflightStatesTheShadows() {
+    contract::RunSpec spec;
+    spec.optim.shadow = {contract::make_shadow("lamb", "", {}),
+                         contract::make_shadow("sgd", "slow", {})};
+    const auto item = itemOf(preflight(spec, goodContext()), "shadows");
+    QVERIFY2(item.text.startsWith(
+                 QStringLiteral("lamb, slow: 12 bytes of memory a parameter, and 12 more")),
+             qPrintable(item.text));
+  }
+
   void preflightFindsFaults() {
     using Level = PreflightItem::Level;
     contract::RunSpec spec;

@@ -197,6 +197,103 @@ class TestControl : public QObject {
     QVERIFY(panel.applyButton()->isEnabled());
   }
 
+  void shadowsAreAddedAndRemoved() {
+    const auto written = liveRun();
+    bool refuse = false;
+    test::FakeEngine engine(*written, [&](const contract::Command& command) {
+      const auto& shadow = std::get<contract::ShadowCommand>(command.body);
+      if (refuse) {
+        contract::Reply reply;
+        reply.error = "optim.shadow.label must differ from shadow to shadow";
+        reply.field = "optim.shadow.label";
+        return reply;
+      }
+      written->event("shadow", 51, "A shadow.", contract::command_args(shadow));
+      written->status(contract::RunState::kRunning);
+      return done(51);
+    });
+    session::RunSession run;
+    run.open(written->path());
+    OptimizerPanel panel;
+    panel.setRun(&run);
+    QTRY_VERIFY(run.canControl());
+    auto* list = panel.findChild<QListWidget*>();
+    QPushButton *add = button(&panel, QStringLiteral("Add")),
+                *remove = button(&panel, QStringLiteral("Remove"));
+    QVERIFY(add->isEnabled() && !remove->isEnabled());
+    edit(&panel, QStringLiteral("Label of a new shadow"))->setText(QStringLiteral("hot"));
+    edit(&panel, QStringLiteral("Learning rate of a new shadow"))->setText(QStringLiteral("0.5"));
+    add->click();
+    QTRY_COMPARE(engine.commands.size(), 1);
+    const auto sent = std::get<contract::ShadowCommand>(engine.commands.first().body);
+    QCOMPARE(sent.name, std::string("sgd"));
+    QCOMPARE(sent.label, std::string("hot"));
+    QCOMPARE(sent.set.at("optim.lr"), std::string("0.5"));
+    QTRY_COMPARE(list->count(), 1);
+    QCOMPARE(list->item(0)->text(), QStringLiteral("hot"));
+    QTRY_VERIFY(edit(&panel, QStringLiteral("Label of a new shadow"))->text().isEmpty());
+    // A refusal stands at its field and leaves the list.
+    refuse = true;
+    QTRY_VERIFY(add->isEnabled());
+    add->click();
+    QTRY_VERIFY(
+        edit(&panel, QStringLiteral("Label of a new shadow"))->property("invalid").toBool());
+    QCOMPARE(list->count(), 1);
+    refuse = false;
+    QTRY_VERIFY(remove->isEnabled());
+    remove->click();
+    QTRY_COMPARE(list->count(), 0);
+    QCOMPARE(std::get<contract::ShadowCommand>(engine.commands.last().body).action,
+             contract::ShadowAction::kRemove);
+  }
+
+  void everyParameterCanBeShown() {
+    const auto written = liveRun();
+    session::RunSession run;
+    run.open(written->path());
+    OptimizerPanel panel;
+    panel.setRun(&run);
+    panel.chooseMethod(QStringLiteral("pmd_lamb"));
+    QLineEdit* period = edit(&panel, QStringLiteral("optim.pmd.period"));
+    QVERIFY(period != nullptr);
+    period->setText(QStringLiteral("50"));
+    QVERIFY(edit(&panel, QStringLiteral("optim.pmd.start")) == nullptr);
+    for (QCheckBox* box : panel.findChildren<QCheckBox*>()) {
+      if (box->text().remove(QLatin1Char('&')) == QStringLiteral("All parameters")) {
+        box->setChecked(true);
+      }
+    }
+    QVERIFY(edit(&panel, QStringLiteral("optim.pmd.start")) != nullptr);
+    // What was typed stays; a word is chosen from a list.
+    QCOMPARE(panel.command().set.at("optim.pmd.period"), std::string("50"));
+    for (QComboBox* box : panel.findChildren<QComboBox*>()) {
+      if (box->accessibleName() == QStringLiteral("optim.pmd.variant")) {
+        box->setCurrentText(QStringLiteral("readout"));
+      }
+    }
+    QCOMPARE(panel.command().set.at("optim.pmd.variant"), std::string("readout"));
+    QVERIFY(!panel.command().set.contains("optim.pmd.curve"));
+  }
+
+  void parametersAreThoseInForce() {
+    const auto written = liveRun();
+    written->event("optimizer",
+                   50,
+                   "Optimizer sgd -> sgd.",
+                   {{"optim.momentum", "0.8"}, {"new_weight_decay", "0.003"}});
+    written->status(contract::RunState::kRunning);
+    session::RunSession run;
+    run.open(written->path());
+    OptimizerPanel panel;
+    panel.setRun(&run);
+    const auto shown = [&](const char* key) {
+      QLineEdit* input = edit(&panel, QLatin1String(key));
+      return input != nullptr ? input->placeholderText() : QString();
+    };
+    QTRY_COMPARE(shown("optim.momentum"), QStringLiteral("0.8"));
+    QCOMPARE(shown("optim.weight_decay"), QStringLiteral("0.003"));
+  }
+
   void undoAsksFirst() {
     const auto written = liveRun();
     written->event("restore_point", 50, "Restore point before the switch to LAMB.", {});

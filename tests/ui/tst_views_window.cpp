@@ -6,6 +6,7 @@
 #include "ui/views/curve_chart.h"
 #include "ui/views/heatmap_view.h"
 #include "ui/views/main_window.h"
+#include "ui/views/moments_page.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/overview_page.h"
 #include "ui/views/probe_view.h"
@@ -56,6 +57,15 @@ CurveChart* chartOf(QWidget* parent, const QString& title) {
   for (CurveChart* chart : parent->findChildren<CurveChart*>()) {
     if (chart->title().startsWith(title)) {
       return chart;
+    }
+  }
+  return nullptr;
+}
+
+QComboBox* comboOf(QWidget* parent, const QString& name) {
+  for (QComboBox* box : parent->findChildren<QComboBox*>()) {
+    if (box->accessibleName() == name) {
+      return box;
     }
   }
   return nullptr;
@@ -304,6 +314,51 @@ class TestWindow : public QObject {
     QTRY_VERIFY(map->valueRange().span() > 0);
     QTest::keyClick(map, Qt::Key_Down);
     QCOMPARE(map->currentRow(), 0);
+  }
+
+  void variancePageShowsTheVariance() {
+    const auto window = makeWindow();
+    window->openRun(first_->path());
+    window->showPage(QStringLiteral("variance"));
+    QTRY_VERIFY(window->isSettled());
+    QWidget* page = window->runView()->page();
+    CurveChart* d = chartOf(page, QStringLiteral("Noise fraction"));
+    auto* curve = comboOf(page, QStringLiteral("Curve of the gradient noise"));
+    auto* of = comboOf(page, QStringLiteral("Gradient of the noise scale"));
+    QVERIFY(d && curve && of);
+    curve->setCurrentIndex(1);
+    QCOMPARE(d->title(), QStringLiteral("Gradient variance (lr·μ)²·d"));
+    QTRY_COMPARE(d->legend()->series().size(), 4);  // nothing is expected of it
+    for (const Curve& each : d->plot()->curves()) {
+      QVERIFY2(each.series.startsWith(QStringLiteral("phi/")), qPrintable(each.series));
+    }
+    CurveChart* scale = chartOf(page, QStringLiteral("Noise scale"));
+    of->setCurrentIndex(1);
+    QTRY_VERIFY(!scale->plot()->curves().isEmpty() &&
+                scale->plot()->curves().first().series.startsWith(QStringLiteral("noise_pre/")));
+  }
+
+  void momentsPageHasHorizonsAndShadows() {
+    const auto window = makeWindow();
+    window->openRun(first_->path());
+    window->showPage(QStringLiteral("moments"));
+    QTRY_VERIFY(window->isSettled());
+    auto* page = qobject_cast<MomentsPage*>(window->runView()->page());
+    QVERIFY(page != nullptr);
+    CurveChart* memory = chartOf(page, QStringLiteral("Memory"));
+    QTRY_COMPARE(memory->legend()->series().size(), 4);
+    QTRY_COMPARE(chartOf(page, QStringLiteral("Moment decay"))->legend()->series().size(), 3);
+    page->showShadows(true);
+    QTRY_VERIFY(window->isSettled());
+    CurveChart* cosine = chartOf(page, QStringLiteral("Cosine"));
+    CurveChart* update = chartOf(page, QStringLiteral("Update norm"));
+    auto* which = comboOf(page, QStringLiteral("Which shadow or module"));
+    QCOMPARE(which->count(), 2 + 4);
+    QTRY_COMPARE(cosine->legend()->series().size(), 4);  // a shadow, every module
+    which->setCurrentIndex(2);                           // every shadow, one module
+    QTRY_COMPARE(cosine->legend()->series().size(), 2);
+    QTRY_COMPARE(update->legend()->series().size(), 3);  // with the real one
+    QVERIFY(!chartOf(page, QStringLiteral("Time of the shadows"))->isEmpty());
   }
 
   void samplesFollowTheScore() {

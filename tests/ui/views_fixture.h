@@ -180,9 +180,29 @@ class SampleRun {
         {"beta1_eff", "", "", ""},
         {"beta2_eff", "", "", ""},
         {"n_eff_m", "", "", ""},
-        {"n_eff_v", "", "", ""}};
+        {"n_eff_v", "", "", ""},
+        {"horizon_m", "", "", ""},
+        {"horizon_v", "", "", ""},
+        {"shadow_ms", "ms", "", ""}};
     first_module_ = static_cast<int>(all.size());
-    for (const char* family : {"d", "noise", "mu", "m_norm", "v_norm", "trust", "grad_norm"}) {
+    for (const char* family : {"d",
+                               "noise",
+                               "mu",
+                               "m_norm",
+                               "v_norm",
+                               "trust",
+                               "grad_norm",
+                               "noise_pre",
+                               "phi",
+                               "clamped",
+                               "update_norm",
+                               "lr_eff",
+                               "shadow/lamb/cos",
+                               "shadow/lamb/update_norm",
+                               "shadow/lamb/lr_eff",
+                               "shadow/adamw/cos",
+                               "shadow/adamw/update_norm",
+                               "shadow/adamw/lr_eff"}) {
       for (const std::string& module : info_.modules) {
         all.push_back({std::string(family) + "/" + module, "", module, ""});
       }
@@ -222,6 +242,9 @@ class SampleRun {
     record.values.push_back({10, 0.999 * c});
     record.values.push_back({11, 1 / (1 - 0.9 * c + 1e-3)});
     record.values.push_back({12, 1 / (1 - 0.999 * c + 1e-4)});
+    record.values.push_back({13, 1 / (1 - 0.9 * c)});
+    record.values.push_back({14, 1 / (1 - 0.999 * c)});
+    record.values.push_back({15, 2.1 + std::abs(noise(0.1))});
     const double scale[4] = {420, 95, 9, 30};
     const int modules = 4;
     for (int m = 0; m < modules; ++m) {
@@ -231,6 +254,16 @@ class SampleRun {
         record.values.push_back(
             {at(0), std::min(1.3, 2 * bn / (128 + 2 * bn) * std::exp(noise(0.12)))});
         record.values.push_back({at(1), bn});
+        record.values.push_back({at(7), 0.7 * bn});
+        record.values.push_back({at(8), lr * lr * 0.3 * (m + 1)});
+      }
+      record.values.push_back({at(10), 0.02 * lr * (m + 1)});
+      record.values.push_back({at(11), lr});
+      for (int shadow = 0; shadow < 2; ++shadow) {
+        const int first = 12 + 3 * shadow;
+        record.values.push_back({at(first), 0.8 - 0.3 * shadow + noise(0.05)});
+        record.values.push_back({at(first + 1), 0.03 * lr * (m + 1 + shadow)});
+        record.values.push_back({at(first + 2), 0.1 * lr * (m + 1)});
       }
       if (agvm_) {
         record.values.push_back(
@@ -240,6 +273,7 @@ class SampleRun {
       if (lamb) {
         record.values.push_back({at(4), 0.004 * (m + 1) * std::exp(noise(0.1))});
         record.values.push_back({at(5), 1.2 + m + noise(0.05)});
+        record.values.push_back({at(9), static_cast<double>(m % 2)});
       }
       record.values.push_back({at(6), 0.7 * (m + 1) * std::exp(-t) * std::exp(noise(0.2))});
     }

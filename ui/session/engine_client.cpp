@@ -52,6 +52,11 @@ QString describeCommand(const contract::CommandBody& body) {
     return QStringLiteral("accumulation %1").arg(accumulation->value);
   if (const auto* end = std::get_if<contract::EndCommand>(&body))
     return QStringLiteral("end at step %1").arg(end->step);
+  if (const auto* shadow = std::get_if<contract::ShadowCommand>(&body)) {
+    const bool add = shadow->action == contract::ShadowAction::kAdd;
+    return (add ? QStringLiteral("add shadow %1") : QStringLiteral("remove shadow %1"))
+        .arg(fromStdText(shadow->label.empty() ? shadow->name : shadow->label));
+  }
   return fromStdText(contract::command_name(body));
 }
 

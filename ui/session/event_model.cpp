@@ -16,6 +16,7 @@ QString eventKindTitle(const QString& kind) {
       {QStringLiteral("lr"), QStringLiteral("Learning rate")},
       {QStringLiteral("accumulation"), QStringLiteral("Accumulation")},
       {QStringLiteral("end"), QStringLiteral("End of run")},
+      {QStringLiteral("shadow"), QStringLiteral("Shadow optimizers")},
       {QStringLiteral("checkpoint"), QStringLiteral("Checkpoint")},
       {QStringLiteral("restore_point"), QStringLiteral("Restore point")},
       {QStringLiteral("undo"), QStringLiteral("Undo")},

@@ -154,6 +154,26 @@ PreflightItem checkCores(const contract::RunSpec& spec, const PreflightContext& 
   return item("cores", Level::kOk, title, text);
 }
 
+/// What the shadow optimizers keep: one float of state a parameter for SGD and LARS, two for the
+/// others; the weights and every shadow's change while an update is compared.
+PreflightItem checkShadows(const contract::RunSpec& spec) {
+  QStringList labels;
+  int floats = 0;
+  for (const auto& shadow : spec.optim.shadow) {
+    const auto method = contract::shadow_spec(spec, shadow).optim.name;
+    floats += method == "sgd" || method == "lars" ? 1 : 2;
+    labels.append(QString::fromStdString(shadow.label));
+  }
+  return item("shadows",
+              Level::kOk,
+              QStringLiteral("Shadow optimizers"),
+              QStringLiteral("%1: %2 bytes of memory a parameter, and %3 more in an update that is "
+                             "recorded; each takes about as long as the optimizer itself")
+                  .arg(labels.join(QStringLiteral(", ")))
+                  .arg(4 * floats)
+                  .arg(4 * (labels.size() + 1)));
+}
+
 PreflightItem checkDevice(const PreflightContext& context) {
   const auto title = QStringLiteral("Device");
   const bool cuda =
@@ -191,6 +211,8 @@ QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightCon
     batch.field = QStringLiteral("model.norm");
   }
   items << batch;
+  if (!spec.optim.shadow.empty())
+    items << checkShadows(spec);
   return items;
 }
 

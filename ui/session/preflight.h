@@ -13,7 +13,7 @@ namespace batchscope::session {
 /// One line of the list that is shown before a start.
 struct PreflightItem {
   enum class Level { kOk, kWarning, kError };
-  QString id;  // "spec", "engine", "data", "weights", "disk", "cores", "batch", "device"
+  QString id;  // "spec", "engine", "data", "weights", "disk", "cores", "batch", "device", "shadows"
   Level level = Level::kOk;
   QString title;  // "Data files"
   QString text;   // what was found, and what to do

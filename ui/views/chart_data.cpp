@@ -51,6 +51,11 @@ QString markLabel(const session::EventItem& event) {
   if (event.kind == QLatin1String("lr") || event.kind == QLatin1String("accumulation")) {
     return QStringLiteral("%1 %2").arg(event.kind, event.args.value(QStringLiteral("value")));
   }
+  if (event.kind == QLatin1String("shadow")) {
+    const bool add = event.args.value(QStringLiteral("action")) == QLatin1String("add");
+    return (add ? QStringLiteral("+ shadow %1") : QStringLiteral("− shadow %1"))
+        .arg(event.args.value(QStringLiteral("label")));
+  }
   return event.kind;
 }
 
@@ -100,7 +105,10 @@ QList<EventMark> marksOf(const QList<session::EventItem>& events, session::XKind
                                         QStringLiteral("agvm_skipped")};
   QList<EventMark> marks;
   for (const session::EventItem& event : events) {
-    if (kSilent.contains(event.kind)) {
+    // A shadow event that is no command only states what the shadows take.
+    const bool statement =
+        event.kind == QLatin1String("shadow") && !event.args.contains(QStringLiteral("action"));
+    if (kSilent.contains(event.kind) || statement) {
       continue;
     }
     EventMark mark;

@@ -132,6 +132,13 @@ void CurveChart::connectLink() {
   connect(&Theme::instance(), &Theme::changed, this, [this] { legend_->update(*plot_); });
 }
 
+void CurveChart::setTitle(const QString& title) {
+  title_ = title;
+  titleLabel_->setText(title);
+  table_->setAccessibleName(tr("Samples of %1").arg(title));
+  setAccessibleName(title);
+}
+
 void CurveChart::setHelp(const QString& help) {
   titleLabel_->setToolTip(help);
   setAccessibleDescription(help);
@@ -148,7 +155,7 @@ void CurveChart::setEmptyText(const QString& text) {
   showState();
 }
 
-void CurveChart::setSaturatedFrom(double value) {
+void CurveChart::setSaturatedFrom(std::optional<double> value) {
   plot_->setSaturatedFrom(value);
 }
 

@@ -31,12 +31,14 @@ class CurveChart : public QFrame {
   /// `link` must outlive the chart.
   CurveChart(const QString& title, ChartLink* link, QWidget* parent = nullptr);
 
+  /// Another quantity is drawn from now on: title and its tooltip.
+  void setTitle(const QString& title);
   /// `help`: what is drawn, with its formula; tooltip of the title.
   void setHelp(const QString& help);
   void setSource(ChartSource source, SampleSource samples);
   /// What stands in place of an axis without data.
   void setEmptyText(const QString& text);
-  void setSaturatedFrom(double value);
+  void setSaturatedFrom(std::optional<double> value);
   void setLogValues(bool on);
 
   QString title() const { return title_; }

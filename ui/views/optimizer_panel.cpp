@@ -3,11 +3,11 @@
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 #include "ui/views/axis_ticks.h"
+#include "ui/views/shadow_box.h"
 #include "ui/views/widgets.h"
 
 #include <QCheckBox>
 #include <QComboBox>
-#include <QFormLayout>
 #include <QLabel>
 #include <QLineEdit>
 #include <QLocale>
@@ -19,32 +19,6 @@ namespace batchscope::views {
 namespace {
 
 using session::CommandLog;
-
-/// Parameters that a method shows; a person sees the keys' own names.
-QStringList parameterKeys(const QString& method, bool agvm) {
-  QStringList keys;
-  if (method == QLatin1String("sgd") || method == QLatin1String("lars")) {
-    keys += {QStringLiteral("optim.momentum")};
-  } else {
-    keys += {QStringLiteral("optim.betas"), QStringLiteral("optim.eps")};
-  }
-  keys += {QStringLiteral("optim.weight_decay"), QStringLiteral("optim.clip_norm")};
-  if (method == QLatin1String("lars")) {
-    keys += {QStringLiteral("optim.lars.trust_coefficient")};
-  }
-  if (method == QLatin1String("lamb") || method == QLatin1String("pmd_lamb")) {
-    keys += {QStringLiteral("optim.lamb.trust_max")};
-  }
-  if (method == QLatin1String("pmd_lamb")) {
-    keys += {QStringLiteral("optim.pmd.period"),
-             QStringLiteral("optim.pmd.curve"),
-             QStringLiteral("optim.pmd.variant")};
-  }
-  if (agvm) {
-    keys += {QStringLiteral("optim.agvm.interval"), QStringLiteral("optim.agvm.alpha")};
-  }
-  return keys;
-}
 
 template <typename Enum>
 Enum enumOf(const QComboBox* box) {
@@ -125,7 +99,7 @@ contract::OptimizerCommand OptimizerPanel::command() const {
   command.lr_mapping = enumOf<contract::LrMapping>(mapping_);
   command.decay_mapping = enumOf<contract::DecayMapping>(decay_);
   for (auto it = inputs_.cbegin(); it != inputs_.cend(); ++it) {
-    const QString text = it.value()->text().trimmed();
+    const QString text = inputText(it.value());
     if (!text.isEmpty()) {
       command.set[it.key().toStdString()] = text.toStdString();
     }
@@ -201,34 +175,19 @@ void OptimizerPanel::setLr() {
   }
 }
 
-void OptimizerPanel::showParameters() {
-  while (parameters_->rowCount() > 0) {
-    parameters_->removeRow(0);
-  }
-  inputs_.clear();
-  for (const QString& key : parameterKeys(method_->currentData().toString(), agvm_->isChecked())) {
-    const session::SpecField field = spec_.field(key);
-    auto* input = new QLineEdit(parameterBox_);
-    const QString now = spec_.value(key);
-    input->setPlaceholderText(now.isEmpty() ? tr("derived") : now);
-    input->setToolTip(QStringLiteral("%1\n%2 %3").arg(field.help, key, field.range).trimmed());
-    input->setAccessibleName(key);
-    connect(input, &QLineEdit::textEdited, this, [this, input] {
-      setStyleProperty(input, "invalid", false);
-      touched_ = true;
-      refresh();
-    });
-    inputs_.insert(key, input);
-    parameters_->addRow(key.section(QLatin1Char('.'), 1), input);
-  }
-}
-
 void OptimizerPanel::showDetail(qint64 id) {
   const CommandLog::Entry entry = run_->commandLog()->latest();
   if (entry.id != id) {
     return;
   }
   const bool bad = entry.state == CommandLog::State::kRefused;
+  if (id == shadowId_) {
+    shadows_->setFault(bad ? entry.field : QString());
+    if (entry.state == CommandLog::State::kApplied) {
+      shadows_->clearInput();
+    }
+    return;
+  }
   QWidget* culprit = inputs_.value(entry.field);
   if (entry.field == QLatin1String("lr") || entry.field == QLatin1String("optim.lr")) {
     culprit = lr_;
@@ -242,8 +201,8 @@ void OptimizerPanel::showDetail(qint64 id) {
     // Only now: a refused change stays in the form, to be mended.
     touched_ = false;
     lr_->clear();
-    for (QLineEdit* input : std::as_const(inputs_)) {
-      input->clear();
+    for (QWidget* input : std::as_const(inputs_)) {
+      setInput(input, {});
     }
   }
   if (id == previewId_ && entry.state == CommandLog::State::kApplied) {
@@ -262,10 +221,8 @@ void OptimizerPanel::refresh() {
   const bool open = run_ != nullptr;
   const session::StatusItem status = open ? run_->status() : session::StatusItem{};
   const bool can = open && run_->canControl();
-  if (open && run_->info().specToml != specText_) {
-    specText_ = run_->info().specToml;
-    spec_.loadToml(specText_);
-    showParameters();
+  if (open) {
+    followSpec();
   }
   if (!touched_ && open && !status.optimizer.isEmpty() && !busy()) {
     const QSignalBlocker one(method_);
@@ -308,6 +265,7 @@ void OptimizerPanel::refresh() {
   for (QPushButton* button : {half_, twice_, setLr_}) {
     button->setEnabled(can && !busy());
   }
+  shadows_->setShadows(shadows(), can && !busy());
   lrNow_->setText(open ? tr("now %1").arg(formatNumber(status.lr)) : QString());
   showLog();
 }

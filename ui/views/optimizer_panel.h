@@ -17,6 +17,8 @@ class QTableView;
 
 namespace batchscope::views {
 
+class ShadowBox;
+
 /// Switches the optimizer of a running training: what is in force, what is asked for, pending,
 /// "applied at step N" or the refusal at its field; undo; learning rate × ½ and × 2. Buttons follow
 /// the engine's state only: a command shows as done when the engine says so. GUI thread.
@@ -56,7 +58,14 @@ class OptimizerPanel : public QScrollArea {
   void connectForm();
   QWidget* buildLr();
   QWidget* buildLog();
+  /// The settings in force: those of the spec, and what the events made of them.
+  void followSpec();
   void showParameters();
+  void addParameter(const QString& key);
+  void setInput(QWidget* input, const QString& text);
+  static QString inputText(const QWidget* input);
+  /// Labels of the shadows in force: those of the spec, and what the events made of them.
+  QStringList shadows() const;
   void refresh();
   void showLog();
   void showDetail(qint64 id);
@@ -65,18 +74,19 @@ class OptimizerPanel : public QScrollArea {
 
   QPointer<session::RunSession> run_;
   session::SpecForm spec_;
-  QString specText_;
+  QString specText_;  // what spec_ was made of
   QLabel *now_, *nowFacts_, *change_, *state_, *control_, *undoText_, *lrNow_;
   QComboBox *method_, *policy_, *mapping_, *decay_;
-  QCheckBox* agvm_;
+  QCheckBox *agvm_, *all_;
+  ShadowBox* shadows_;
   QLineEdit *lr_, *newLr_;
   QFormLayout* parameters_;
   QWidget* parameterBox_;
-  QHash<QString, QLineEdit*> inputs_;
+  QHash<QString, QWidget*> inputs_;  // line edits, and combo boxes for words
   QPushButton *apply_, *preview_, *undo_, *half_, *twice_, *setLr_;
   QTableView* log_;
   bool touched_ = false;
-  qint64 previewId_ = -1;
+  qint64 previewId_ = -1, shadowId_ = -1;
 };
 
 }  // namespace batchscope::views

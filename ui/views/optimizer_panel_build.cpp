@@ -1,6 +1,7 @@
 // The part of OptimizerPanel that makes its widgets.
 #include "ui/session/command_log.h"
 #include "ui/views/optimizer_panel.h"
+#include "ui/views/shadow_box.h"
 #include "ui/views/widgets.h"
 
 #include <QCheckBox>
@@ -69,6 +70,13 @@ void OptimizerPanel::build() {
   column->addWidget(buildNow());
   column->addWidget(buildForm());
   column->addWidget(buildLr());
+  shadows_ = new ShadowBox(this);
+  connect(shadows_, &ShadowBox::wanted, this, [this](const contract::ShadowCommand& wanted) {
+    if (run_ && run_->canControl()) {
+      shadowId_ = run_->sendCommand(wanted);
+    }
+  });
+  column->addWidget(shadows_);
   column->addWidget(buildLog(), 1);
   setWidget(body);
   setMinimumWidth(body->minimumSizeHint().width() +
@@ -147,6 +155,9 @@ QWidget* OptimizerPanel::buildForm() {
   parameterBox_ = new QWidget(group);
   parameters_ = compactForm(parameterBox_);
   column->addWidget(parameterBox_);
+  all_ = new QCheckBox(tr("All para&meters"), group);
+  all_->setToolTip(tr("Every key of [optim] that the method reads, not only the common ones"));
+  column->addWidget(all_);
   change_ = wrapped({}, group);
   column->addWidget(change_);
   apply_ = new QPushButton(tr("Apply"), group);
@@ -178,6 +189,10 @@ void OptimizerPanel::connectForm() {
   connect(lr_, &QLineEdit::textEdited, this, [this] {
     setStyleProperty(lr_, "invalid", false);
     touched_ = true;
+    refresh();
+  });
+  connect(all_, &QCheckBox::toggled, this, [this] {
+    showParameters();
     refresh();
   });
   connect(apply_, &QPushButton::clicked, this, &OptimizerPanel::apply);

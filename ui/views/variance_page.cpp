@@ -10,6 +10,9 @@
 #include <QSplitter>
 #include <QVBoxLayout>
 
+#include <limits>
+#include <optional>
+
 namespace batchscope::views {
 
 namespace {
@@ -25,19 +28,30 @@ double expectedNoiseFraction(double noiseScale, double batch) {
 }
 
 VariancePage::VariancePage(ChartLink* link, QWidget* parent) : RunPage(link, parent) {
-  fraction_ = new CurveChart(tr("Noise fraction d (1 − cos)"), link, this);
-  fraction_->setHelp(tr(
-      "One minus the cosine between the mean gradients of the two halves of a batch, per module.\n"
-      "Expected value d(B) = 2·Bn / (B + 2·Bn), dotted, from the noise scale Bn.\n"
-      "Grey, above 0.9: saturated, the batch is far below the noise scale and AGVM's factor near "
-      "1."));
-  fraction_->setSaturatedFrom(kSaturated);
-  scale_ = new CurveChart(tr("Noise scale Bn"), link, this);
-  scale_->setHelp(
-      tr("Simple noise scale tr(Σ)/|G|² in pictures, averaged over measurements (weight 0.9).\n"
-         "A batch well below it is dominated by noise. Unknown values are gaps."));
+  QWidget* bar = makeBar();
+  QWidget* charts = makeCharts();
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(8, 6, 8, 8);
+  layout->setSpacing(6);
+  layout->addWidget(bar);
+  layout->addWidget(charts, 1);
+  connect(map_, &HeatmapView::rowChosen, this, &VariancePage::chooseModule);
+  connect(curve_, &QComboBox::currentIndexChanged, this, &VariancePage::chooseCurve);
+  connect(of_, &QComboBox::currentIndexChanged, scale_, &CurveChart::refresh);
+  connect(batch_, &QSpinBox::valueChanged, fraction_, &CurveChart::refresh);
+  connect(quantity_, &QComboBox::currentIndexChanged, this, &VariancePage::dataChanged);
+  chooseCurve();
+}
+
+QWidget* VariancePage::makeCharts() {
+  fraction_ = new CurveChart({}, link(), this);
+  scale_ = new CurveChart(tr("Noise scale Bn"), link(), this);
+  scale_->setHelp(tr(
+      "Simple noise scale tr(Σ)/|G|² in pictures, averaged over measurements (weight 0.9).\n"
+      "A batch well below it is dominated by noise. Unknown values are gaps.\n"
+      "It speaks of SGD; of the preconditioned gradient it speaks of AdamW and the LAMB family."));
   scale_->setLogValues(true);
-  factors_ = new CurveChart(tr("AGVM factors μ"), link, this);
+  factors_ = new CurveChart(tr("AGVM factors μ"), link(), this);
   factors_->setHelp(tr("AGVM's factor on the learning rate of each module; the anchor's is 1."));
   map_ = new HeatmapView(this);
 
@@ -57,12 +71,7 @@ VariancePage::VariancePage(ChartLink* link, QWidget* parent) : RunPage(link, par
     splitter->setChildrenCollapsible(false);
     splitter->setHandleWidth(6);
   }
-  auto* layout = new QVBoxLayout(this);
-  layout->setContentsMargins(8, 6, 8, 8);
-  layout->setSpacing(6);
-  layout->addWidget(makeBar());
-  layout->addWidget(column, 1);
-  connect(map_, &HeatmapView::rowChosen, this, &VariancePage::chooseModule);
+  return column;
 }
 
 QWidget* VariancePage::makeBar() {
@@ -79,6 +88,7 @@ QWidget* VariancePage::makeBar() {
   quantity_ = new QComboBox(bar);
   quantity_->setAccessibleName(tr("Quantity of the heat map"));
   quantity_->addItem(tr("Noise fraction d"), QStringLiteral("d/"));
+  quantity_->addItem(tr("Variance (lr·μ)²·d"), QStringLiteral("phi/"));
   quantity_->addItem(tr("Noise scale Bn"), QStringLiteral("noise/"));
   quantity_->addItem(tr("AGVM factor μ"), QStringLiteral("mu/"));
   quantity_->addItem(tr("Gradient norm"), QStringLiteral("grad_norm/"));
@@ -86,13 +96,29 @@ QWidget* VariancePage::makeBar() {
   quantity_->addItem(tr("Trust ratio"), QStringLiteral("trust/"));
   auto* quantityLabel = mutedLabel(tr("&Heat map"), bar);
   quantityLabel->setBuddy(quantity_);
+  curve_ = new QComboBox(bar);
+  curve_->setAccessibleName(tr("Curve of the gradient noise"));
+  curve_->addItem(tr("Noise fraction d"), QStringLiteral("d/"));
+  curve_->addItem(tr("Variance (lr·μ)²·d"), QStringLiteral("phi/"));
+  curve_->setToolTip(tr("d itself, or AGVM's gradient variance, which its factors make equal"));
+  of_ = new QComboBox(bar);
+  of_->setAccessibleName(tr("Gradient of the noise scale"));
+  of_->addItem(tr("gradient"), QStringLiteral("noise/"));
+  of_->addItem(tr("preconditioned"), QStringLiteral("noise_pre/"));
+  of_->setToolTip(tr("Noise scale of the gradient, or of the gradient as AdamW and LAMB use it"));
+  auto* curveLabel = mutedLabel(tr("&Curve"), bar);
+  curveLabel->setBuddy(curve_);
+  auto* ofLabel = mutedLabel(tr("B&n of"), bar);
+  ofLabel->setBuddy(of_);
+  row->addWidget(curveLabel);
+  row->addWidget(curve_);
   row->addWidget(batchLabel);
   row->addWidget(batch_);
+  row->addWidget(ofLabel);
+  row->addWidget(of_);
   row->addStretch(1);
   row->addWidget(quantityLabel);
   row->addWidget(quantity_);
-  connect(batch_, &QSpinBox::valueChanged, fraction_, &CurveChart::refresh);
-  connect(quantity_, &QComboBox::currentIndexChanged, this, &VariancePage::dataChanged);
   return bar;
 }
 
@@ -103,44 +129,95 @@ double VariancePage::batchForForecast() const {
   return run() ? static_cast<double>(run()->status().effectiveBatch()) : 0;
 }
 
+QString VariancePage::curvePrefix() const {
+  return curve_->currentData().toString();
+}
+
+QString VariancePage::scalePrefix() const {
+  return of_->currentData().toString();
+}
+
+void VariancePage::chooseCurve() {
+  const bool fraction = curve_->currentIndex() == 0;
+  fraction_->setTitle(fraction ? tr("Noise fraction d (1 − cos)")
+                               : tr("Gradient variance (lr·μ)²·d"));
+  fraction_->setHelp(
+      fraction
+          ? tr("One minus the cosine between the mean gradients of the two halves of a batch, per "
+               "module.\n"
+               "Expected value d(B) = 2·Bn / (B + 2·Bn), dotted, from the noise scale Bn of the "
+               "same gradients.\n"
+               "Grey, above 0.9: saturated, the batch is far below the noise scale and AGVM's "
+               "factor near 1.")
+          : tr("AGVM's gradient variance: the noise fraction times the square of the module's "
+               "learning rate lr·μ.\nAGVM brings the modules to the anchor's."));
+  fraction_->setSaturatedFrom(fraction ? std::optional<double>(kSaturated) : std::nullopt);
+  fraction_->setLogValues(!fraction);
+  batch_->setEnabled(fraction);
+  fraction_->refresh();
+}
+
 ChartSource VariancePage::fractionSource() const {
   session::RunSession* current = run();
-  const auto choices = moduleChoices(current, QStringLiteral("d/"));
-  return [this, current, choices](const ChartRequest& request) {
+  return [this, current](const ChartRequest& request) {
+    const auto choices = moduleChoices(current, curvePrefix());
     ChartContent content = runSource(current, choices)(request);
-    const double batch = batchForForecast();
-    if (batch <= 0) {
-      return content;
+    if (curve_->currentIndex() == 0) {
+      addExpected(content, request);
     }
-    for (const SeriesChoice& choice : choices()) {
-      const QString noise = QStringLiteral("noise/") + choice.label;
-      const session::SeriesView view = current->view(noise,
-                                                     request.kind,
-                                                     content.range.low,
-                                                     content.range.high,
-                                                     request.pixels,
-                                                     kForecastSmoothing);
-      const SeriesChoice forecast{noise, choice.label, choice.colour, true};
-      for (Curve curve : curvesOf(view, forecast)) {
-        if (curve.abandoned) {
-          continue;
-        }
-        for (QPointF& point : curve.points) {
-          point.setY(point.y() > 0 ? expectedNoiseFraction(point.y(), batch)
-                                   : std::numeric_limits<double>::quiet_NaN());
-        }
-        curve.nonfinite.clear();
-        curve.nonfiniteSamples = 0;
-        curve.thinned = false;
-        curve.series = QStringLiteral("expected");
-        curve.name = tr("expected");
-        curve.help =
-            tr("d(B) = 2·Bn / (B + 2·Bn) at B = %1").arg(formatCount(static_cast<qint64>(batch)));
-        content.curves.append(curve);
+    return content;
+  };
+}
+
+void VariancePage::addExpected(ChartContent& content, const ChartRequest& request) const {
+  const double batch = batchForForecast();
+  if (batch <= 0) {
+    return;
+  }
+  for (const SeriesChoice& choice : moduleChoices(run(), QStringLiteral("d/"))()) {
+    // d is of the gradient as the method uses it, and so is what predicts it.
+    QString noise = QStringLiteral("noise_pre/") + choice.label;
+    if (!run()->hasSeries(noise)) {
+      noise = QStringLiteral("noise/") + choice.label;
+    }
+    const session::SeriesView view = run()->view(noise,
+                                                 request.kind,
+                                                 content.range.low,
+                                                 content.range.high,
+                                                 request.pixels,
+                                                 kForecastSmoothing);
+    const SeriesChoice forecast{noise, choice.label, choice.colour, true};
+    for (Curve curve : curvesOf(view, forecast)) {
+      if (curve.abandoned) {
+        continue;
       }
+      for (QPointF& point : curve.points) {
+        point.setY(point.y() > 0 ? expectedNoiseFraction(point.y(), batch)
+                                 : std::numeric_limits<double>::quiet_NaN());
+      }
+      curve.nonfinite.clear();
+      curve.nonfiniteSamples = 0;
+      curve.thinned = false;
+      curve.series = QStringLiteral("expected");
+      curve.name = tr("expected");
+      curve.help =
+          tr("d(B) = 2·Bn / (B + 2·Bn) at B = %1").arg(formatCount(static_cast<qint64>(batch)));
+      content.curves.append(curve);
     }
-    content.notes.append(
-        tr("dotted: expected at batch %1").arg(formatCount(static_cast<qint64>(batch))));
+  }
+  content.notes.append(
+      tr("dotted: expected at batch %1").arg(formatCount(static_cast<qint64>(batch))));
+}
+
+ChartSource VariancePage::scaleSource() const {
+  session::RunSession* current = run();
+  return [this, current](const ChartRequest& request) {
+    ChartContent content = runSource(current, moduleChoices(current, scalePrefix()))(request);
+    for (Curve& curve : content.curves) {
+      // No signal left after averaging: the scale is unknown there, which is no fault.
+      curve.unknown = true;
+      curve.nonfinite.clear();
+    }
     return content;
   };
 }
@@ -150,26 +227,15 @@ void VariancePage::runChanged() {
   if (current == nullptr) {
     return;
   }
-  const auto use = [&](CurveChart* chart, const QString& prefix) {
-    const auto choices = moduleChoices(current, prefix);
-    chart->setSource(runSource(current, choices), runSamples(current, choices));
+  const auto samples = [current](const std::function<QString()>& prefix) -> SampleSource {
+    return [current, prefix](session::XKind kind, const AxisRange& range) {
+      return runSamples(current, moduleChoices(current, prefix()))(kind, range);
+    };
   };
-  const auto scales = moduleChoices(current, QStringLiteral("noise/"));
-  const ChartSource plain = runSource(current, scales);
-  scale_->setSource(
-      [plain](const ChartRequest& request) {
-        ChartContent content = plain(request);
-        for (Curve& curve : content.curves) {
-          // No signal left after averaging: the scale is unknown there, which is no fault.
-          curve.unknown = true;
-          curve.nonfinite.clear();
-        }
-        return content;
-      },
-      runSamples(current, scales));
-  use(factors_, QStringLiteral("mu/"));
-  fraction_->setSource(fractionSource(),
-                       runSamples(current, moduleChoices(current, QStringLiteral("d/"))));
+  fraction_->setSource(fractionSource(), samples([this] { return curvePrefix(); }));
+  scale_->setSource(scaleSource(), samples([this] { return scalePrefix(); }));
+  const auto factors = moduleChoices(current, QStringLiteral("mu/"));
+  factors_->setSource(runSource(current, factors), runSamples(current, factors));
 }
 
 void VariancePage::chooseModule(int row) {
@@ -180,9 +246,8 @@ void VariancePage::chooseModule(int row) {
   const QStringList rows = run()->seriesWithPrefix(quantity_->currentData().toString());
   const QString module =
       row >= 0 && row < rows.size() ? rows[row].section(QLatin1Char('/'), 1) : QString();
-  const QList<std::pair<CurveChart*, QString>> targets = {{fraction_, QStringLiteral("d/")},
-                                                          {scale_, QStringLiteral("noise/")},
-                                                          {factors_, QStringLiteral("mu/")}};
+  const QList<std::pair<CurveChart*, QString>> targets = {
+      {fraction_, curvePrefix()}, {scale_, scalePrefix()}, {factors_, QStringLiteral("mu/")}};
   for (const auto& [chart, prefix] : targets) {
     chart->plot()->setCurrent(module.isEmpty() ? QString() : prefix + module);
   }

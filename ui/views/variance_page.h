@@ -22,13 +22,20 @@ class VariancePage : public RunPage {
 
  private:
   QWidget* makeBar();
+  QWidget* makeCharts();
   ChartSource fractionSource() const;
+  ChartSource scaleSource() const;
+  void addExpected(ChartContent& content, const ChartRequest& request) const;
+  /// Which of d and (lr·μ)²·d is drawn, and of which gradient the noise scale is: prefixes.
+  QString curvePrefix() const;
+  QString scalePrefix() const;
+  void chooseCurve();
   void chooseModule(int row);
   double batchForForecast() const;
 
   CurveChart *fraction_, *scale_, *factors_;
   HeatmapView* map_;
-  QComboBox* quantity_;
+  QComboBox *curve_, *of_, *quantity_;
   QSpinBox* batch_;
 };
 
