@@ -1,12 +1,10 @@
 #include "app/engine_commands.h"
+#include "app/fan_command.h"
+#include "app/run_control.h"
 #include "engine/contract/error.h"
-#include "engine/control/control_server.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
 
-#include <nlohmann/json.hpp>
-
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -18,24 +16,12 @@ namespace {
 namespace fs = std::filesystem;
 using contract::CommandBody;
 
-struct ControlArguments {
-  std::string run, value, name;
-  fs::path library = storage::default_library();
-  double timeout = 60;
-  bool json = false, now = false, dry_run = false;
+struct ControlArguments : ControlTarget {
+  std::string value, name;
+  bool now = false, dry_run = false;
   std::string agvm, lr, state, lr_mapping, decay_mapping, label;
   std::vector<std::string> sets;
 };
-
-std::string socket_of(const fs::path& folder) {
-  std::ifstream file(folder / storage::kControlFile);
-  const nlohmann::json control = nlohmann::json::parse(file, nullptr, false);
-  if (!control.is_object() || !control.contains("socket")) {
-    throw contract::PeerError("Run " + folder.filename().string() +
-                              " listens to nobody: it is not running.");
-  }
-  return control.at("socket").get<std::string>();
-}
 
 void print(const contract::Reply& reply) {
   if (reply.status) {
@@ -54,11 +40,7 @@ void print(const contract::Reply& reply) {
 
 int send(const ControlArguments& arguments, const CommandBody& body) {
   const fs::path folder = storage::find_run(arguments.library, arguments.run);
-  train::ControlClient client(socket_of(folder));
-  const contract::Reply reply = client.call(body, arguments.timeout);
-  if (!reply.ok) {
-    throw contract::SpecError(reply.field, reply.error);
-  }
+  const contract::Reply reply = call_run(folder, body, arguments.timeout);
   if (arguments.json) {
     std::cout << contract::encode(contract::Report(reply)) << "\n";
   } else {
@@ -152,6 +134,7 @@ void add_shadow(CLI::App& control,
 void add_control_command(CLI::App& app, int& exit_code) {
   CLI::App* control = app.add_subcommand("control", "Steer a training that runs");
   const auto arguments = std::make_shared<ControlArguments>();
+  arguments->library = storage::default_library();
   control->add_option("run", arguments->run, "Id, unique prefix, unique name or folder")
       ->required();
   control->add_option("--library", arguments->library, "Folder of runs");
@@ -192,6 +175,7 @@ void add_control_command(CLI::App& app, int& exit_code) {
   }
   add_optimizer(*control, arguments, exit_code);
   add_shadow(*control, arguments, exit_code);
+  add_fan_command(*control, arguments, exit_code);
 }
 
 }  // namespace batchscope::app

@@ -1,6 +1,8 @@
 #include "app/build_model.h"
 #include "app/engine_commands.h"
+#include "app/fork_point.h"
 #include "app/progress.h"
+#include "app/run_fork.h"
 #include "app/sqlite_sink.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
@@ -91,32 +93,6 @@ train::ResumePoint resume_point(const TrainArguments& arguments, bool leads) {
   return point;
 }
 
-/// --set on a run that goes on: what the trainer can change live is a command, so that it leaves an
-/// event; the rest is checked by the supervisor.
-std::vector<contract::CommandBody> first_commands(const std::vector<std::string>& sets) {
-  std::vector<contract::CommandBody> commands;
-  std::map<std::string, std::string> optimizer;
-  for (const std::string& text : sets) {
-    const std::string key = text.substr(0, text.find('='));
-    const std::string value = text.substr(text.find('=') + 1);
-    if (key == "batch.accumulation") {
-      commands.push_back(contract::make_command("accumulation", {{"value", value}}));
-    } else if (key == "schedule.steps") {
-      commands.push_back(contract::make_command("end", {{"step", value}}));
-    } else if (key == "optim.name") {
-      optimizer["name"] = value;
-    } else if (key == "optim.lr") {
-      optimizer["lr"] = value;
-    } else if (key.starts_with("optim.")) {
-      optimizer[key] = value;
-    }
-  }
-  if (!optimizer.empty()) {
-    commands.push_back(contract::make_command("optimizer", optimizer));
-  }
-  return commands;
-}
-
 contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
   contract::RunInfo info;
   info.id = id;
@@ -142,13 +118,26 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   setup.group = group;
   setup.training_set = train::make_training_set(spec);
   setup.validation_set = train::make_validation_set(spec);
-  setup.model = build_model(spec, static_cast<std::int64_t>(setup.training_set->classes().size()));
+  const std::optional<ForkNote> note = read_fork_note(arguments.run_folder);
+  contract::RunSpec of_model = spec;
+  if (note && !note->rerun) {
+    of_model.run.seed = note->seed;  // the parent's weights, also where they were never saved
+  }
+  setup.model =
+      build_model(of_model, static_cast<std::int64_t>(setup.training_set->classes().size()));
   setup.interrupted = stop_request;
   const std::string id = arguments.run_folder.filename().string();
   setup.info = run_info(id, device);
   if (arguments.goes_on) {
     setup.resume = resume_point(arguments, leads);
-    setup.first_commands = first_commands(arguments.sets);
+    setup.first_commands = commands_for(arguments.sets);
+  } else if (note && !note->rerun) {
+    setup.resume = fork_point(*note);
+    setup.first_commands = commands_for(note->sets);
+  }
+  if (note) {
+    setup.info.parent_run = note->parent;
+    setup.info.parent_step = note->step;
   }
   std::optional<storage::RunLock> lock;
   std::unique_ptr<RankZero> zero;
@@ -168,6 +157,10 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   train::Trainer trainer(std::move(setup));
   const train::Outcome outcome = trainer.run();
   if (leads) {
+    if (note && !note->state.empty()) {
+      std::error_code ignored;
+      fs::remove(note->state, ignored);  // it has states of its own now
+    }
     Progress::clear();
     std::cerr << outcome.sentence << "\n";
     if (const std::string failure = zero->sink.failure(); !failure.empty()) {

@@ -66,17 +66,6 @@ void schema(const SpecArguments& arguments) {
 
 }  // namespace
 
-void apply_sets(contract::RunSpec& spec, const std::vector<std::string>& sets) {
-  for (const std::string& text : sets) {
-    const std::size_t sign = text.find('=');
-    if (sign == std::string::npos || sign == 0) {
-      throw contract::SpecError(
-          text, "--set takes key=value, such as optim.lr=0.01; found \"" + text + "\".");
-    }
-    contract::set_value(spec, text.substr(0, sign), text.substr(sign + 1));
-  }
-}
-
 void add_spec_command(CLI::App& app) {
   CLI::App* spec = app.add_subcommand("spec", "Presets and the keys of a spec");
   spec->require_subcommand(1);

@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);
   app::add_optim_command(app);
-  app::add_runs_commands(app, std::cout);
+  app::add_fork_commands(*app::add_runs_commands(app, std::cout), exit_code);
   app::add_doctor_command(app, exit_code);
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
   bench->require_subcommand(1);

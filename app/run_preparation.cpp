@@ -1,8 +1,11 @@
 #include "app/run_preparation.h"
 
+#include "app/run_fork.h"
+#include "app/run_settings.h"
 #include "engine/contract/error.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
+#include "storage/run_lock.h"
 #include "storage/run_reader.h"
 #include "storage/run_writer.h"
 
@@ -34,16 +37,6 @@ std::string default_name(const contract::RunSpec& spec) {
          ", batch " + std::to_string(spec.batch.effective());
 }
 
-/// Settings of a run that goes on: kept in its spec, or changed by a command.
-bool kept_in_spec(const std::string& key) {
-  const auto in = [&](const char* section) { return key.starts_with(section); };
-  return in("run.") || in("eval.") || in("checkpoint.") || in("telemetry.") || in("guard.") ||
-         key == "precision.threads" || key == "data.loader_threads" || key == "batch.ranks";
-}
-bool changed_by_command(const std::string& key) {
-  return key.starts_with("optim.") || key == "batch.accumulation" || key == "schedule.steps";
-}
-
 fs::path newest_checkpoint(const fs::path& folder) {
   if (!fs::exists(folder / storage::kRunFile)) {
     return {};
@@ -71,6 +64,20 @@ fs::path newest_checkpoint(const fs::path& folder) {
   return newest;
 }
 
+/// A fork saves its state with its first record: without one it has no update of its own yet.
+void begin_fork_again(PreparedRun& run) {
+  const storage::RunLock lock(run.folder);
+  if (storage::RunReader(run.folder).last_seq() > 0) {
+    return;
+  }
+  const std::string file = (run.folder / storage::kRunFile).string();
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    std::error_code ignored;
+    fs::remove(file + suffix, ignored);
+  }
+  run.goes_on = false;
+}
+
 }  // namespace
 
 contract::RunSpec read_spec(const fs::path& folder) {
@@ -83,19 +90,11 @@ contract::RunSpec read_spec(const fs::path& folder) {
   return contract::parse_spec(text.str(), folder.string(), storage::kSpecFile);
 }
 
-PreparedRun prepare_new_run(const TrainArguments& arguments) {
+PreparedRun make_run_folder(const fs::path& library, const contract::RunSpec& spec) {
   PreparedRun run;
-  run.spec = contract::load_spec(arguments.spec);
-  apply_sets(run.spec, arguments.sets);
-  if (arguments.ranks > 0) {
-    run.spec.batch.ranks = arguments.ranks;
-  }
-  contract::validate(run.spec);
-  if (run.spec.run.name.empty()) {
-    run.spec.run.name = default_name(run.spec);
-  }
+  run.spec = spec;
   run.id = storage::new_run_id();
-  run.folder = storage::run_folder(arguments.library, run.id);
+  run.folder = storage::run_folder(library, run.id);
   std::error_code error;
   fs::create_directories(run.folder / storage::kCheckpointFolder, error);
   fs::create_directories(run.folder / storage::kLogFolder, error);
@@ -105,6 +104,19 @@ PreparedRun prepare_new_run(const TrainArguments& arguments) {
   }
   write_spec(run.folder, run.spec);
   return run;
+}
+
+PreparedRun prepare_new_run(const TrainArguments& arguments) {
+  contract::RunSpec spec = contract::load_spec(arguments.spec);
+  apply_sets(spec, arguments.sets);
+  if (arguments.ranks > 0) {
+    spec.batch.ranks = arguments.ranks;
+  }
+  contract::validate(spec);
+  if (spec.run.name.empty()) {
+    spec.run.name = default_name(spec);
+  }
+  return make_run_folder(arguments.library, spec);
 }
 
 PreparedRun prepare_resume(const TrainArguments& arguments) {
@@ -136,6 +148,9 @@ PreparedRun prepare_resume(const TrainArguments& arguments) {
   contract::validate(run.spec);
   write_spec(run.folder, run.spec);
   run.from = newest_checkpoint(run.folder);
+  if (run.goes_on && run.from.empty() && fs::exists(run.folder / kForkFile)) {
+    begin_fork_again(run);
+  }
   return run;
 }
 

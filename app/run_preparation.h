@@ -1,6 +1,6 @@
 #pragma once
 
-#include "app/engine_commands.h"
+#include "app/train_arguments.h"
 #include "engine/contract/run_spec.h"
 
 #include <filesystem>
@@ -19,6 +19,9 @@ struct PreparedRun {
 
 /// The stored spec of a run. Throws contract::StorageError, SpecError.
 contract::RunSpec read_spec(const std::filesystem::path& folder);
+
+/// A new folder with this spec. Throws contract::StorageError.
+PreparedRun make_run_folder(const std::filesystem::path& library, const contract::RunSpec& spec);
 
 /// Checks spec and settings, and makes a folder for the run. Throws contract::SpecError,
 /// StorageError.

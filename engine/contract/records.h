@@ -62,9 +62,9 @@ struct EventRecord {
   std::int64_t step = 0;  // after this many updates
   std::int64_t seq = 0;   // newest row at that time
   std::string time;       // ISO 8601 UTC
-  /// "start", "resume", "pause", "continue", "optimizer", "lr", "accumulation", "end", "shadow",
-  /// "checkpoint", "restore_point", "undo", "abnormal", "diverged", "nonfinite", "target", "stop",
-  /// "finish", "error", "warning", "agvm_skipped".
+  /// "start", "resume", "fork", "pause", "continue", "optimizer", "lr", "accumulation", "end",
+  /// "shadow", "checkpoint", "restore_point", "undo", "abnormal", "diverged", "nonfinite",
+  /// "target", "stop", "finish", "error", "warning", "agvm_skipped".
   std::string kind;
   std::string source;  // "user", "spec", "engine", "supervisor"
   std::string text;    // one sentence for a person
@@ -115,7 +115,7 @@ struct SegmentRecord {
   std::int64_t start_step = 0;  // its first row is start_step + 1
   std::int64_t abandoned_after =
       -1;  // rows of this segment with step > abandoned_after are abandoned; -1: none are
-  std::string reason;  // "start", "resume", "undo"
+  std::string reason;  // "start", "resume", "undo", "fork"
 };
 
 /// A saved state on disk.

@@ -69,6 +69,7 @@ class Trainer {
 
   // trainer_run.cpp: around the updates
   void build_model();
+  std::unique_ptr<Loader> make_loader(std::int64_t seed) const;
   void start_record();
   void evaluate_if_due();
   void evaluate_now();
@@ -119,6 +120,12 @@ class Trainer {
   void prune(std::vector<std::string>& files, std::int64_t keep);
   void resume_from(const ResumePoint& point);
   void adopt_settings(const contract::RunSpec& asked);
+
+  // trainer_fork.cpp
+  void start_line_of_fork(const ForkStart& fork);
+  void execute_again(const ForkStart& fork);
+  void check_executed_again(const ForkStart& fork, double& worst) const;
+  void apply_again(const ForkStart& fork, std::size_t& next);
   void open_segment(std::int64_t parent, const std::string& reason);
   std::string read_on_rank_0(const std::filesystem::path& file);
 
@@ -144,13 +151,17 @@ class Trainer {
   std::int64_t module_interval_ = 1, announced_ = 0;
   std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
   bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;
-  bool saves_ = false;                                // rank 0 has a folder for checkpoints
-  bool alone_ = false;                                // the other ranks are lost
+  bool executes_again_ = false;  // updates of a fork's parent: nothing is recorded or saved
+  bool saves_ = false;           // rank 0 has a folder for checkpoints
+  bool alone_ = false;           // the other ranks are lost
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
   End end_ = End::kNone;
   std::string phase_ = "starting", end_text_;
   std::chrono::steady_clock::time_point last_beat_{};
 };
+
+/// `spec` with those settings of `asked` that training numerics do not depend on.
+contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked);
 
 /// ISO 8601 UTC with milliseconds.
 std::string utc_now();

@@ -216,7 +216,9 @@ Reply Trainer::change_lr(const contract::LrCommand& c, const std::string& source
   note("lr",
        source,
        "Learning rate " + number(old) + " -> " + number(c.value) + ".",
-       {{"old", number(old)}, {"new", number(c.value)}, {"value", number(c.value)}});
+       {{"old", number(old)},
+        {"new", number(c.value)},
+        {"value", contract::command_args(c).at("value")}});
   return done();
 }
 

@@ -152,7 +152,7 @@ void Trainer::note(const std::string& kind,
                    const std::string& source,
                    const std::string& text,
                    std::map<std::string, std::string> args) {
-  if (setup_.sink != nullptr) {
+  if (setup_.sink != nullptr && !executes_again_) {
     setup_.sink->event(
         {state_.segment, state_.step, seq_, utc_now(), kind, source, text, std::move(args)});
   }

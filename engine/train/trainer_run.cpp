@@ -63,7 +63,10 @@ Trainer::Trainer(TrainerSetup setup)
   }
   saves_ = !setup_.group->broadcast_bytes(setup_.folder.string(), 0).empty();
   state_.spec = setup_.spec;
-  state_.start_batch = setup_.spec.batch;
+  if (setup_.resume && setup_.resume->fork && setup_.resume->fork->spec) {
+    state_.spec = with_settings_of(*setup_.resume->fork->spec, setup_.spec);
+  }
+  state_.start_batch = state_.spec.batch;
   at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));
   build_model();
 }
@@ -102,14 +105,18 @@ void Trainer::build_model() {
                    .device = setup_.device,
                    .dtype = setup_.dtype};
   sync_ = std::make_unique<GradientSync>(tensors, setup_.group);
-  loader_ = std::make_unique<Loader>(
-      setup_.training_set,
-      static_cast<std::uint64_t>(state_.spec.run.seed),
-      TransformOptions{.input = eval_options_.transform, .flip = state_.spec.data.flip},
-      state_.spec.data.loader_threads);
+  loader_ = make_loader(state_.spec.run.seed);
   updater_ = std::make_unique<Updater>(
       state_, std::move(modules), std::move(parameters), setup_.training_set->size());
   build_shadows();
+}
+
+std::unique_ptr<Loader> Trainer::make_loader(std::int64_t seed) const {
+  return std::make_unique<Loader>(
+      setup_.training_set,
+      static_cast<std::uint64_t>(seed),
+      TransformOptions{.input = eval_options_.transform, .flip = state_.spec.data.flip},
+      state_.spec.data.loader_threads);
 }
 
 void Trainer::begin() {
@@ -123,7 +130,11 @@ void Trainer::begin() {
                             std::to_string(state_.spec.batch.accumulation) + " x " +
                             std::to_string(state_.spec.batch.ranks) + " = " +
                             std::to_string(effective_batch());
-  if (setup_.resume) {
+  const bool forks = setup_.resume && setup_.resume->fork;
+  if (forks) {
+    execute_again(*setup_.resume->fork);
+    note("fork", "engine", setup_.resume->text, setup_.resume->fork->args);
+  } else if (setup_.resume) {
     note("resume",
          "engine",
          setup_.resume->text,
@@ -153,6 +164,9 @@ void Trainer::begin() {
       throw contract::SpecError(reply.field, reply.error);
     }
   }
+  if (forks) {
+    save_checkpoint();  // from here on it needs its parent no more
+  }
   module_interval_ = std::max<std::int64_t>(1, state_.spec.telemetry.module_interval);
   announced_ = state_.images;
   clock_.set(state_.seconds);
@@ -177,7 +191,8 @@ void Trainer::start_record() {
   if (info.started.empty()) {
     info.started = utc_now();
   }
-  setup_.sink->begin(info, setup_.resume.has_value());
+  const bool goes_on = setup_.resume && !setup_.resume->fork;
+  setup_.sink->begin(info, goes_on);
   std::vector<std::string> tensors;
   for (const optim::Parameter& parameter : parameters()) {
     tensors.push_back(parameter.name);
@@ -191,7 +206,7 @@ void Trainer::start_record() {
   if (state_.spec.eval.probes > 0) {
     probes_ = std::make_unique<Probes>(*pictures, state_.spec.eval.probes, eval_options_);
     for (const contract::ProbeRecord& probe : probes_->records()) {
-      if (!setup_.resume) {
+      if (!goes_on) {
         setup_.sink->probe(probe);
       }
     }

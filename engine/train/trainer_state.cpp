@@ -154,7 +154,7 @@ std::string Trainer::save_checkpoint() {
 }
 
 void Trainer::save_restore_point(const std::string& change) {
-  if (!saves_) {
+  if (!saves_ || executes_again_) {
     return;
   }
   const Hold hold(clock_);
@@ -217,15 +217,16 @@ void Trainer::resume_from(const ResumePoint& point) {
     adopt_settings(asked);
     state_.segments.back().abandoned_after = state_.step;
   }
+  if (point.fork) {
+    start_line_of_fork(*point.fork);
+    return;
+  }
   evaluated_step_ = state_.metrics.empty() ? -1 : state_.step;
   saved_step_ = state_.step;
   open_segment(state_.segments.back().segment, "resume");
 }
 
-void Trainer::adopt_settings(const contract::RunSpec& asked) {
-  // What training numerics do not depend on follows the spec that was asked for; the rest is the
-  // checkpoint's, changed by commands only.
-  contract::RunSpec spec = state_.spec;
+contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked) {
   spec.run = asked.run;
   spec.eval = asked.eval;
   spec.checkpoint = asked.checkpoint;
@@ -234,7 +235,12 @@ void Trainer::adopt_settings(const contract::RunSpec& asked) {
   spec.precision.threads = asked.precision.threads;
   spec.data.loader_threads = asked.data.loader_threads;
   spec.batch.ranks = asked.batch.ranks;
-  updater_->use_spec(spec);
+  return spec;
+}
+
+void Trainer::adopt_settings(const contract::RunSpec& asked) {
+  // The rest is the checkpoint's, changed by commands only.
+  updater_->use_spec(with_settings_of(state_.spec, asked));
 }
 
 }  // namespace batchscope::train

@@ -86,6 +86,7 @@ contract::Reply Trainer::undo(const std::string& source) {
        "Undid \"" + point.change + "\": back from step " + std::to_string(from_step) + " to step " +
            std::to_string(state_.step) + ".",
        {{"change", point.change},
+        {"file", point.file},
         {"from_step", std::to_string(from_step)},
         {"from_segment", std::to_string(from_segment)},
         {"to_step", std::to_string(state_.step)}});

@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,11 +18,27 @@
 
 namespace batchscope::train {
 
+/// A new run that goes on from another one's state, with a record of its own that starts after
+/// update `step`. Every rank needs it.
+struct ForkStart {
+  std::int64_t step = 0;
+  std::optional<contract::RunSpec> spec;  // the parent's at its start, where no state is given
+  /// The updates from the state to `step` are executed again, with these commands on the way
+  /// (ascending steps), and compared with the losses that the parent recorded (empty: not
+  /// recorded).
+  std::vector<contract::ScriptedEvent> changes;
+  std::vector<double> losses;
+  std::int64_t seed = 0;  // of the parent's pictures; afterwards those of the spec's run.seed come
+  double seconds = -1;    // the parent's training time at `step`; -1: that of the state
+  std::map<std::string, std::string> args;  // of the event "fork"
+};
+
 /// Where a resumed run goes on. Only rank 0 needs the numbers.
 struct ResumePoint {
   std::filesystem::path checkpoint;  // empty: from the first step again
   std::int64_t next_seq = 1, next_segment = 1;
   std::string text;  // why and from where, for the event
+  std::optional<ForkStart> fork;
 };
 
 /// A request from outside to end: how often it was made (1: save first, 2 or more: at once), and

@@ -20,3 +20,5 @@ batchscope_test(tst_shadows engine TORCH SOURCES ${_toy} LIBS batchscope_train L
 batchscope_test(tst_switch engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
 batchscope_test(tst_equivalence engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS process TIMEOUT 300)
 batchscope_test(tst_replay engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_fork engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
+batchscope_test(tst_lr_fan engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)

@@ -10,6 +10,7 @@ QString eventKindTitle(const QString& kind) {
   static const QHash<QString, QString> titles{
       {QStringLiteral("start"), QStringLiteral("Start")},
       {QStringLiteral("resume"), QStringLiteral("Resumed from a checkpoint")},
+      {QStringLiteral("fork"), QStringLiteral("Forked from another run")},
       {QStringLiteral("pause"), QStringLiteral("Pause")},
       {QStringLiteral("continue"), QStringLiteral("Continue")},
       {QStringLiteral("optimizer"), QStringLiteral("Optimizer switch")},

@@ -67,10 +67,12 @@ bool RunWorker::openReader() {
   if (reader_)
     return true;
   const QFileInfo place(path_);
-  const bool coming =
-      place.isDir() &&
-      !QFileInfo::exists(path_ + QLatin1Char('/') + QLatin1String(storage::kRunFile)) &&
-      opening_.elapsed() < kOpeningPatienceMs;
+  const auto has = [this](const char* name) {
+    return QFileInfo::exists(path_ + QLatin1Char('/') + QLatin1String(name));
+  };
+  // A prepared run may wait for its turn as long as it likes.
+  const bool coming = place.isDir() && !has(storage::kRunFile) &&
+                      (has(storage::kSpecFile) || opening_.elapsed() < kOpeningPatienceMs);
   if (coming)
     return false;
   reader_ = std::make_unique<storage::RunReader>(toPath(path_));

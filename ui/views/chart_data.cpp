@@ -19,6 +19,7 @@ EventMark::Kind markKind(const QString& kind) {
                                          QStringLiteral("accumulation"),
                                          QStringLiteral("end"),
                                          QStringLiteral("undo"),
+                                         QStringLiteral("fork"),
                                          QStringLiteral("resume")};
   static const QSet<QString> kProblems = {QStringLiteral("abnormal"),
                                           QStringLiteral("diverged"),

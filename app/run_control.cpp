@@ -1,0 +1,76 @@
+#include "app/run_control.h"
+
+#include "engine/contract/error.h"
+#include "engine/control/control_server.h"
+#include "storage/catalogue.h"
+#include "storage/run_files.h"
+#include "storage/run_lock.h"
+#include "storage/run_reader.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+namespace batchscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string socket_of(const fs::path& folder) {
+  std::ifstream file(folder / storage::kControlFile);
+  const nlohmann::json control = nlohmann::json::parse(file, nullptr, false);
+  if (!control.is_object() || !control.contains("socket")) {
+    throw contract::PeerError("Run " + folder.filename().string() +
+                              " listens to nobody: it is not running.");
+  }
+  return control.at("socket").get<std::string>();
+}
+
+/// The reply comes before the record of the checkpoint is committed.
+void wait_for_record(const fs::path& folder, const std::string& file, double timeout_seconds) {
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::duration<double>(timeout_seconds);
+  while (std::chrono::steady_clock::now() < end) {
+    storage::RunReader reader(folder);
+    const auto states = reader.checkpoints();
+    const bool found = std::any_of(
+        states.begin(), states.end(), [&](const auto& state) { return state.file == file; });
+    if (found) {
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  throw contract::PeerError("The checkpoint " + file + " did not appear in the run's record.");
+}
+
+}  // namespace
+
+contract::Reply call_run(const fs::path& folder,
+                         const contract::CommandBody& body,
+                         double timeout_seconds) {
+  train::ControlClient client(socket_of(folder));
+  const contract::Reply reply = client.call(body, timeout_seconds);
+  if (!reply.ok) {
+    throw contract::SpecError(reply.field, reply.error);
+  }
+  return reply;
+}
+
+bool run_listens(const fs::path& folder) {
+  return fs::exists(folder / storage::kControlFile) && storage::run_is_locked(folder);
+}
+
+RunOrigin newest_origin(const fs::path& run, double timeout_seconds) {
+  if (fs::is_directory(run) && run_listens(run)) {
+    const contract::Reply reply = call_run(run, contract::CheckpointCommand{}, timeout_seconds);
+    wait_for_record(run, reply.detail, timeout_seconds);
+    return find_origin(run, reply.step, reply.detail);
+  }
+  const std::vector<std::int64_t> saved = saved_steps(run);
+  return find_origin(run, saved.empty() ? last_live_step(run) : saved.back());
+}
+
+}  // namespace batchscope::app

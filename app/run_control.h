@@ -1,0 +1,23 @@
+#pragma once
+
+#include "app/run_origin.h"
+#include "engine/contract/messages.h"
+
+#include <filesystem>
+
+namespace batchscope::app {
+
+/// Sends one command to a run that trains and waits for its reply. Throws contract::PeerError when
+/// nobody listens or answers in time, SpecError when it was refused.
+contract::Reply call_run(const std::filesystem::path& folder,
+                         const contract::CommandBody& body,
+                         double timeout_seconds);
+
+/// True if some process says that it trains this run.
+bool run_listens(const std::filesystem::path& folder);
+
+/// The newest point of a run: of one that trains, a checkpoint that it is asked for; else the last
+/// update whose state is saved, or the last one. Throws contract::Error.
+RunOrigin newest_origin(const std::filesystem::path& run, double timeout_seconds);
+
+}  // namespace batchscope::app

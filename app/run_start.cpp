@@ -1,0 +1,133 @@
+#include "app/run_start.h"
+
+#include "engine/contract/error.h"
+#include "storage/run_files.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace batchscope::app {
+namespace {
+
+/// Signals come to sigtimedwait instead of to handlers.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
+      sigaddset(&set_, signal);
+    }
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~Signals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  const sigset_t& before() const { return before_; }
+  /// The next signal, or 0 after a tenth of a second.
+  int next() const {
+    const timespec limit{0, 100000000};
+    const int signal = sigtimedwait(&set_, nullptr, &limit);
+    return signal > 0 ? signal : 0;
+  }
+
+ private:
+  sigset_t set_{}, before_{};
+};
+
+pid_t start(const std::vector<std::string>& words, const std::string& log, const sigset_t& mask) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) {
+    arguments.push_back(const_cast<char*>(word.c_str()));
+  }
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  if (!log.empty()) {
+    posix_spawn_file_actions_addopen(
+        &files, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  }
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &mask);
+  // A Ctrl-C at the terminal reaches us alone, and through us each training once.
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  pid_t pid = -1;
+  const int error =
+      posix_spawn(&pid, "/proc/self/exe", &files, &attributes, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) {
+    throw contract::PeerError(std::string("The training could not be started: ") +
+                              std::strerror(error) + ".");
+  }
+  return pid;
+}
+
+/// Waits for processes, passing signals on. Returns their first exit code that is not 0.
+int wait_for(std::vector<pid_t> pids, const Signals& signals, bool& interrupted) {
+  int code = 0;
+  while (!pids.empty()) {
+    const int signal = signals.next();
+    if (signal != 0 && signal != SIGCHLD) {
+      interrupted = true;
+      for (const pid_t pid : pids) {
+        kill(pid, SIGTERM);
+      }
+    }
+    std::erase_if(pids, [&](pid_t pid) {
+      int status = 0;
+      if (waitpid(pid, &status, WNOHANG) != pid) {
+        return false;
+      }
+      const int own =
+          WIFEXITED(status) ? WEXITSTATUS(status) : static_cast<int>(contract::ExitCode::kPeer);
+      code = code == 0 ? own : code;
+      return true;
+    });
+  }
+  return code;
+}
+
+}  // namespace
+
+int train_prepared(const std::vector<PreparedRun>& runs,
+                   const std::filesystem::path& library,
+                   const std::string& device,
+                   bool at_once) {
+  const Signals signals;
+  int code = 0;
+  bool interrupted = false;
+  std::vector<pid_t> together;
+  for (const PreparedRun& run : runs) {
+    std::vector<std::string> words = {
+        "batchscope-engine", "train", "--resume", run.id, "--library", library.string()};
+    if (!device.empty()) {
+      words.insert(words.end(), {"--device", device});
+    }
+    const std::string log =
+        at_once ? (run.folder / storage::kLogFolder / "train.log").string() : std::string();
+    together.push_back(start(words, log, signals.before()));
+    if (!at_once) {
+      const int own = wait_for(std::exchange(together, {}), signals, interrupted);
+      code = code == 0 ? own : code;
+      if (interrupted) {
+        break;
+      }
+    }
+  }
+  const int rest = wait_for(together, signals, interrupted);
+  if (interrupted) {
+    return static_cast<int>(contract::ExitCode::kInterrupted);
+  }
+  return code == 0 ? rest : code;
+}
+
+}  // namespace batchscope::app

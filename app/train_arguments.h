@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace batchscope::app {
+
+/// What `train` was asked for.
+struct TrainArguments {
+  std::string spec, resume, device = "cpu";
+  std::vector<std::string> sets;  // key=value
+  std::int64_t ranks = 0;         // 0: as the spec says
+  std::filesystem::path library;
+  // For the processes that the supervisor starts.
+  std::filesystem::path run_folder;  // exists, with spec.toml
+  std::filesystem::path from;        // checkpoint
+  bool goes_on = false;              // a run that has a record already
+};
+
+}  // namespace batchscope::app
