@@ -139,17 +139,17 @@ class TestCompare : public QObject {
     QVERIFY(compare.metricNames().contains(QStringLiteral("AP50")));
   }
 
-  void takesFourRunsAndForgetsDeadOnes() {
+  void takesEightRunsAndForgetsDeadOnes() {
     RunCompare compare;
     QList<RunSession*> sessions;
-    for (int i = 0; i < 5; ++i)
+    for (int i = 0; i < 9; ++i)
       sessions.append(new RunSession(this));
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 8; ++i)
       QVERIFY(compare.add(sessions[i]));
-    QVERIFY(!compare.add(sessions[4]));
+    QVERIFY(!compare.add(sessions[8]));
     QSignalSpy changed(&compare, &RunCompare::runsChanged);
     delete sessions.takeFirst();
-    QCOMPARE(compare.count(), 3);
+    QCOMPARE(compare.count(), 7);
     QCOMPARE(changed.count(), 1);
     compare.clear();
     QCOMPARE(compare.count(), 0);

@@ -167,6 +167,7 @@ class TestWindow : public QObject {
                                                     {"N", "next_nonfinite"},
                                                     {"X", "cycle_x"},
                                                     {"C", "compare_add"},
+                                                    {"F", "fork"},
                                                     {"F11", "full_screen"}}) {
       QCOMPARE(keys.value(QLatin1String(key)), QLatin1String(id));
     }

@@ -1,6 +1,7 @@
 batchscope_test(tst_views_theme ui LIBS batchscope_views LABELS unit gui)
 batchscope_test(tst_views_chart ui LIBS batchscope_views LABELS unit gui)
 batchscope_test(tst_views_window ui LIBS batchscope_views LABELS gui)
+batchscope_test(tst_views_fork ui LIBS batchscope_views LABELS gui)
 batchscope_test(tst_views_control ui LIBS batchscope_views LABELS gui)
 if(TARGET batchscope-engine)
   batchscope_test(tst_views_engine ui LIBS batchscope_views LABELS gui process TIMEOUT 300)

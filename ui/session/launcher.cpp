@@ -46,6 +46,23 @@ QString quoted(const QString& word) {
          QLatin1Char('\'');
 }
 
+QStringList forkWords(const ForkRequest& fork) {
+  QStringList words{QStringLiteral("runs"), QStringLiteral("fork"), fork.run};
+  words << QStringLiteral("--at")
+        << (fork.step < 0 ? QStringLiteral("now") : QString::number(fork.step));
+  for (const auto& child : fork.children)
+    words << QStringLiteral("--child") << child;
+  if (!fork.seeds.isEmpty())
+    words << QStringLiteral("--seeds") << fork.seeds.join(QLatin1Char(','));
+  if (!fork.state.isEmpty())
+    words << QStringLiteral("--state") << fork.state;
+  if (!fork.lrMapping.isEmpty())
+    words << QStringLiteral("--lr-mapping") << fork.lrMapping;
+  if (fork.atOnce)
+    words << QStringLiteral("--parallel");
+  return words;
+}
+
 }  // namespace
 
 Launcher::Launcher(QObject* parent) : QObject(parent), engine_(findEngine()) {
@@ -91,11 +108,13 @@ QString Launcher::findEngine(const QString& setting) {
 }
 
 QStringList Launcher::arguments(const LaunchRequest& request, const QString& specPath) const {
-  QStringList words{QStringLiteral("train")};
-  if (request.resumePath.isEmpty())
-    words << specPath;
+  QStringList words;
+  if (!request.fork.run.isEmpty())
+    words = forkWords(request.fork);
+  else if (request.resumePath.isEmpty())
+    words << QStringLiteral("train") << specPath;
   else
-    words << QStringLiteral("--resume") << request.resumePath;
+    words << QStringLiteral("train") << QStringLiteral("--resume") << request.resumePath;
   const auto library =
       request.library.isEmpty() ? fromPath(storage::default_library()) : request.library;
   words << QStringLiteral("--library") << library;
@@ -116,6 +135,8 @@ bool Launcher::start(const LaunchRequest& request) {
     return false;
   busy_ = true;
   starting_ = {};
+  starting_.parent = request.fork.run;
+  starting_.runs = request.fork.run.isEmpty() ? 1 : request.fork.count();
   starting_.folder = std::make_shared<QTemporaryDir>(QDir::tempPath() +
                                                      QStringLiteral("/batchscope-launch-XXXXXX"));
   if (engine_.isEmpty()) {
@@ -155,14 +176,23 @@ void Launcher::check() {
   // The process is looked at before its output, so that its last words are never missed.
   const auto output =
       QString::fromUtf8(readFile(starting_.folder->filePath(QStringLiteral("out"))));
-  const auto match = runLine.match(output.left(output.lastIndexOf(QLatin1Char('\n')) + 1));
-  if (match.hasMatch()) {
+  const auto whole = output.left(output.lastIndexOf(QLatin1Char('\n')) + 1);
+  QStringList ids, folders;
+  for (const auto& match : runLine.globalMatch(whole)) {
+    ids << match.captured(1);
+    folders << match.captured(2);
+  }
+  if (ids.size() >= starting_.runs) {
     timer_.stop();
     busy_ = false;
-    starting_.runId = match.captured(1);
+    starting_.runId = ids.first();
+    const auto parent = starting_.parent;
     running_.append(std::exchange(starting_, {}));
     watchTimer_.start();
-    Q_EMIT started(match.captured(1), match.captured(2));
+    if (parent.isEmpty())
+      Q_EMIT started(ids.first(), folders.first());
+    else
+      Q_EMIT forked(parent, folders);
     return;
   }
   if (gone)

@@ -8,9 +8,22 @@
 #include <QTemporaryDir>
 #include <QTimer>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 
 namespace batchscope::session {
+
+/// Children of a run, each with its settings ("optim.name=lamb,optim.lr=0.01"; empty: as it was).
+struct ForkRequest {
+  QString run;             // folder or id; empty: no fork
+  std::int64_t step = -1;  // updates completed; -1: now
+  QStringList children;
+  QStringList seeds;  // each child once with the coming pictures of each; empty: the run's own
+  QString lrMapping, state;  // words of the command optimizer; empty: the engine's defaults
+  bool atOnce = false;       // else one after another
+  qsizetype count() const { return children.size() * std::max<qsizetype>(1, seeds.size()); }
+};
 
 /// What to start.
 struct LaunchRequest {
@@ -18,6 +31,7 @@ struct LaunchRequest {
   QString library;     // empty: the default library
   QString device;      // "", "cpu", "cuda"
   QString resumePath;  // continue this run folder or id instead of starting a new one
+  ForkRequest fork;    // start children of a run instead
 };
 
 /// Starts `batchscope-engine train` detached, in a session of its own: the training outlives this
@@ -34,7 +48,8 @@ class Launcher : public QObject {
   static QString findEngine(const QString& setting = {});
   void setEnginePath(const QString& path) { engine_ = path; }
   QString enginePath() const { return engine_; }
-  /// Starts; `started` or `failed` follows. One at a time: false while one is starting.
+  /// Starts; `started`, for a fork `forked`, or `failed` follows. One at a time: false while one is
+  /// starting.
   bool start(const LaunchRequest& request);
   bool isStarting() const { return busy_; }
   /// The command line that repeats a start, quoted for a shell.
@@ -45,6 +60,8 @@ class Launcher : public QObject {
  Q_SIGNALS:
   /// The engine printed `run ID FOLDER`.
   void started(const QString& runId, const QString& folder);
+  /// The engine named all children of a fork; the first trains, or all of them.
+  void forked(const QString& parent, const QStringList& folders);
   /// What happened, and the engine's own words.
   void failed(const QString& sentence, const QString& details);
   /// An engine that this launcher started has ended, with the last of what it said on stderr
@@ -57,6 +74,8 @@ class Launcher : public QObject {
     qint64 pid = 0;
     QByteArray started;  // by the kernel's clock
     std::shared_ptr<QTemporaryDir> folder;
+    QString parent;      // of the runs to come
+    qsizetype runs = 1;  // lines that name a run
     bool alive() const;
     QByteArray lastWords() const;
   };

@@ -1,5 +1,7 @@
 #include "ui/session/run_compare.h"
 
+#include <QFileInfo>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -90,8 +92,12 @@ void RunCompare::onRunsChanged() {
 
 QStringList RunCompare::labels() const {
   QStringList names;
-  for (const auto* session : sessions())
-    names.append(session->info().name.isEmpty() ? session->info().id : session->info().name);
+  for (const auto* session : sessions()) {
+    const auto& info = session->info();
+    // A run that waits for its turn has no record yet.
+    const auto place = QFileInfo(session->path()).fileName();
+    names.append(!info.name.isEmpty() ? info.name : info.id.isEmpty() ? place : info.id);
+  }
   auto labels = names;
   const auto alive = sessions();
   for (int i = 0; i < names.size(); ++i)
@@ -140,13 +146,14 @@ QPointF RunCompare::xRange(XKind kind) const {
   return range;
 }
 
-namespace {
-
-const CurvePart* liveLine(const SeriesView& view) {
-  return view.parts.isEmpty() || view.parts.last().abandoned ? nullptr : &view.parts.last();
+QList<QPointF> RunCompare::liveSamples(
+    int index, const QString& series, XKind kind, double x0, double x1) {
+  QList<QPointF> points;
+  for (const auto& sample : sessions()[index]->samples(series, kind, x0, x1))
+    if (!sample.abandoned)
+      points.append({sample.x, sample.value});
+  return points;
 }
-
-}  // namespace
 
 QList<QPointF> RunCompare::difference(int index,
                                       const QString& series,
@@ -155,31 +162,32 @@ QList<QPointF> RunCompare::difference(int index,
                                       double x1,
                                       int pixels,
                                       double smoothing) {
-  const auto all = sessions();
-  QList<QPointF> result;
-  if (index <= 0 || index >= all.size())
-    return result;
-  const auto base = all.first()->view(series, kind, x0, x1, pixels, smoothing);
-  const auto other = all[index]->view(series, kind, x0, x1, pixels, smoothing);
-  const auto* a = liveLine(base);
-  const auto* b = liveLine(other);
-  if (!a || !b)
-    return result;
-  int at = 0;
-  for (const auto& point : b->points) {
-    while (at + 1 < a->points.size() && a->points[at + 1].x() < point.x())
-      ++at;
-    if (at + 1 >= a->points.size() || a->points[at].x() > point.x())
-      continue;
-    const auto& left = a->points[at];
-    const auto& right = a->points[at + 1];
-    if (a->breaks.contains(at + 1))
-      continue;
-    const auto width = right.x() - left.x();
-    const auto share = width > 0 ? (point.x() - left.x()) / width : 0;
-    result.append({point.x(), point.y() - (left.y() + share * (right.y() - left.y()))});
+  if (index <= 0 || index >= count())
+    return {};
+  // Asking for the view has the samples read.
+  const auto alive = sessions();
+  for (auto* session : {alive.first(), alive[index]})
+    session->view(series, kind, x0, x1, pixels);
+  const auto points =
+      differenceAt(liveSamples(0, series, kind, x0, x1), liveSamples(index, series, kind, x0, x1));
+  return thinned(smoothed(points, smoothing), x0, x1, pixels);
+}
+
+QList<PairedDifference> RunCompare::pairedDifferences(
+    const QString& series, XKind kind, double x0, double x1, int pixels, double smoothing) {
+  QList<SeededRun> runs;
+  const auto alive = sessions();
+  const auto names = labels();
+  for (int i = 0; i < alive.size(); ++i) {
+    alive[i]->view(series, kind, x0, x1, pixels);
+    runs.append(seededRun(alive[i]->info().specToml, names[i]));
+    runs.last().points = liveSamples(i, series, kind, x0, x1);
   }
-  return result;
+  auto paired = pairOverSeeds(runs);
+  for (auto& one : paired)
+    for (auto* curve : {&one.mean, &one.low, &one.high})
+      *curve = thinned(smoothed(*curve, smoothing), x0, x1, pixels);
+  return paired;
 }
 
 void RunCompare::refreshSettings() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/contract/run_spec.h"
+#include "ui/session/paired_runs.h"
 #include "ui/session/run_session.h"
 #include "ui/session/view_data.h"
 
@@ -42,16 +43,16 @@ struct TargetReached {
   bool reached() const { return step >= 0; }
 };
 
-/// Two to four runs over one another, live or stored. Does not own the sessions. GUI thread.
+/// Two to eight runs over one another, live or stored. Does not own the sessions. GUI thread.
 class RunCompare : public QObject {
   Q_OBJECT
 
  public:
-  static constexpr int kMaxRuns = 4;
+  static constexpr int kMaxRuns = 8;
 
   explicit RunCompare(QObject* parent = nullptr);
 
-  /// False if it is there already or four are. The first one is the baseline.
+  /// False if it is there already or eight are. The first one is the baseline.
   bool add(RunSession* session);
   void remove(RunSession* session);
   void clear();
@@ -69,8 +70,8 @@ class RunCompare : public QObject {
       const QString& series, XKind kind, double x0, double x1, int pixels, double smoothing = 0);
   /// Common range: from the smallest to the largest x of any run.
   QPointF xRange(XKind kind) const;
-  /// Run `index` minus the baseline on the x values of the run's view, the baseline interpolated
-  /// linearly; only where both exist.
+  /// Run `index` minus the baseline at equal x (difference_at in paired_runs.h), from every sample
+  /// of their live lines; at most two points per pixel column, the lowest and the highest.
   QList<QPointF> difference(int index,
                             const QString& series,
                             XKind kind,
@@ -78,6 +79,10 @@ class RunCompare : public QObject {
                             double x1,
                             int pixels,
                             double smoothing = 0);
+  /// Runs with the same settings but for name and seed are one group; every other group minus the
+  /// baseline's, seed by seed, at equal x. Empty without two groups that share a seed.
+  QList<PairedDifference> pairedDifferences(
+      const QString& series, XKind kind, double x0, double x1, int pixels, double smoothing = 0);
 
   SettingsDiffModel* settings() const { return settings_; }
   /// Metrics that some run has evaluated.
@@ -95,6 +100,7 @@ class RunCompare : public QObject {
  private:
   void onRunsChanged();
   void refreshSettings();
+  QList<QPointF> liveSamples(int index, const QString& series, XKind kind, double x0, double x1);
   static QString settingText(const contract::RunSpec& spec, const QString& key);
 
   QList<QPointer<RunSession>> sessions_;

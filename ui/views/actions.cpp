@@ -108,6 +108,16 @@ constexpr ActionSpec kActions[] = {
      BS_TR("Start the engine again from the last checkpoint of an ended run"),
      "Ctrl+Shift+R",
      "refresh"},
+    {"fork",
+     BS_TR("&Fork from here…"),
+     BS_TR("Start runs that go on from the playhead with other optimizers"),
+     "F",
+     "accumulation"},
+    {"fan",
+     BS_TR("Learning-rate f&an…"),
+     BS_TR("Try learning rates and optimizers in short probes from here"),
+     "",
+     "lr_double"},
     {"switch_optimizer",
      BS_TR("Switch &optimizer"),
      BS_TR("Go to the optimizer panel"),
@@ -161,7 +171,7 @@ constexpr ActionSpec kActions[] = {
      "samples"},
     {"page_compare",
      BS_TR("Compare"),
-     BS_TR("Two to four runs over one another"),
+     BS_TR("Two to eight runs over one another"),
      "Ctrl+5",
      "compare"},
     {"full_screen",
@@ -342,7 +352,7 @@ void Actions::setChartFocused(bool focused) {
                          "next_nonfinite"}) {
     get(QLatin1String(id))->setEnabled(focused);
   }
-  for (const char* id : {"cycle_x", "smooth", "compare_add", "replay_toggle"}) {
+  for (const char* id : {"cycle_x", "smooth", "compare_add", "fork", "replay_toggle"}) {
     QAction* action = get(QLatin1String(id));
     action->setShortcut(focused ? action->property("keys").value<QKeySequence>() : QKeySequence());
   }

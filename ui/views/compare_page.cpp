@@ -3,6 +3,7 @@
 #include "ui/views/flow_layout.h"
 #include "ui/views/widgets.h"
 
+#include <QCheckBox>
 #include <QComboBox>
 #include <QDoubleSpinBox>
 #include <QHeaderView>
@@ -43,7 +44,10 @@ ComparePage::ComparePage(session::RunCompare* compare, ChartLink* link, QWidget*
   overlay_ = new CurveChart(tr("Runs over one another"), link, this);
   difference_ = new CurveChart(tr("Difference to the first run"), link, this);
   difference_->setHelp(
-      tr("Each run minus the first one at equal x, the first one interpolated linearly."));
+      tr("Each run minus the first one at equal x (pictures, where that is the axis), from every "
+         "sample: the first one interpolated linearly where it has none.\nPaired over seeds: runs "
+         "with equal settings are a group; the mean over the seeds that both groups have, and "
+         "between which values they lie."));
   accuracy_ = new CurveChart(tr("Evaluations"), link, this);
   overlay_->setSource(overlaySource(), overlaySamples());
   difference_->setSource(differenceSource(), {});
@@ -68,7 +72,7 @@ ComparePage::ComparePage(session::RunCompare* compare, ChartLink* link, QWidget*
   auto* empty = new QWidget(this);
   auto* emptyColumn = new QVBoxLayout(empty);
   emptyColumn->addStretch(1);
-  auto* words = mutedLabel(tr("Choose two to four runs to lay over one another.\n"
+  auto* words = mutedLabel(tr("Choose two to eight runs to lay over one another.\n"
                               "Right-click a run in the list, or press the button."),
                            empty);
   words->setAlignment(Qt::AlignCenter);
@@ -113,8 +117,14 @@ QWidget* ComparePage::makeBar() {
   label->setBuddy(series_);
   row->addWidget(chips_, 1);
   row->addWidget(missing_);
+  paired_ = new QCheckBox(tr("Paired over &seeds"), bar);
+  paired_->setToolTip(
+      tr("Mean and spread of the differences between runs of the same seed, which saw the same "
+         "pictures"));
+  row->addWidget(paired_);
   row->addWidget(label);
   row->addWidget(series_);
+  connect(paired_, &QCheckBox::toggled, this, &ComparePage::refresh);
   connect(series_, &QComboBox::currentIndexChanged, this, &ComparePage::refresh);
   return bar;
 }
@@ -239,26 +249,64 @@ ChartSource ComparePage::differenceSource() const {
     ChartContent content;
     const QPointF full = compare_->xRange(request.kind);
     content.range = request.range.value_or(AxisRange{full.x(), full.y()});
-    const QStringList labels = compare_->labels();
-    for (int i = 1; i < compare_->count(); ++i) {
-      Curve curve;
-      curve.id = curve.series = QStringLiteral("difference%1").arg(i);
-      curve.name = tr("%1 − baseline").arg(labels.value(i));
-      curve.colour = i;
-      curve.points = compare_->difference(i,
-                                          series(),
-                                          request.kind,
-                                          content.range.low,
-                                          content.range.high,
-                                          request.pixels,
-                                          request.smoothing);
-      curve.samples = curve.points.size();
-      content.curves.append(curve);
-    }
+    content =
+        paired_->isChecked() ? pairedDifferences(request, content) : differences(request, content);
     content.known = !content.curves.isEmpty();
     content.marks = marks(request.kind);
     return content;
   };
+}
+
+ChartContent ComparePage::differences(const ChartRequest& request, ChartContent content) const {
+  const QStringList labels = compare_->labels();
+  for (int i = 1; i < compare_->count(); ++i) {
+    Curve curve;
+    curve.id = curve.series = QStringLiteral("difference%1").arg(i);
+    curve.name = tr("%1 − baseline").arg(labels.value(i));
+    curve.colour = i;
+    curve.points = compare_->difference(i,
+                                        series(),
+                                        request.kind,
+                                        content.range.low,
+                                        content.range.high,
+                                        request.pixels,
+                                        request.smoothing);
+    curve.samples = curve.points.size();
+    content.curves.append(curve);
+  }
+  return content;
+}
+
+ChartContent ComparePage::pairedDifferences(const ChartRequest& request,
+                                            ChartContent content) const {
+  int colour = 1;
+  for (const session::PairedDifference& one : compare_->pairedDifferences(series(),
+                                                                          request.kind,
+                                                                          content.range.low,
+                                                                          content.range.high,
+                                                                          request.pixels,
+                                                                          request.smoothing)) {
+    const auto add = [&](const QString& part, const QList<QPointF>& points, bool mean) {
+      Curve curve;
+      curve.id = curve.series = QStringLiteral("paired%1%2").arg(colour).arg(part);
+      curve.name = mean ? tr("%1: mean of %n pair(s)", nullptr, one.pairs).arg(one.label) : part;
+      curve.colour = colour;
+      curve.forecast = !mean;
+      curve.points = points;
+      curve.samples = points.size();
+      content.curves.append(curve);
+    };
+    add(tr("mean"), one.mean, true);
+    if (one.pairs > 1) {
+      add(tr("lowest"), one.low, false);
+      add(tr("highest"), one.high, false);
+    }
+    content.notes.append(tr("at the end %1 ± %2 (%3 pairs)")
+                             .arg(formatNumber(one.endMean, 3), formatNumber(one.endSpread, 2))
+                             .arg(one.pairs));
+    ++colour;
+  }
+  return content;
 }
 
 ChartSource ComparePage::metricSource() const {
@@ -339,6 +387,9 @@ void ComparePage::refresh() {
   missing_->setText(without.isEmpty()
                         ? QString()
                         : tr("not recorded in %1").arg(without.join(QStringLiteral(", "))));
+  difference_->setEmptyText(
+      paired_->isChecked() ? tr("Needs two groups of runs with equal settings that share a seed.")
+                           : tr("Needs two runs that share a stretch of the axis."));
   overlay_->setEmptyText(tr("None of the runs recorded %1.").arg(series()));
   for (CurveChart* chart : {overlay_, difference_, accuracy_}) {
     chart->refresh();

@@ -6,6 +6,7 @@
 #include <QTimer>
 #include <QWidget>
 
+class QCheckBox;
 class QComboBox;
 class QDoubleSpinBox;
 class QLabel;
@@ -15,7 +16,7 @@ class QTableWidget;
 
 namespace batchscope::views {
 
-/// Two to four runs over one another on steps, pictures or seconds: curves, difference to the
+/// Two to eight runs over one another on steps, pictures or seconds: curves, difference to the
 /// baseline, AP, the settings that differ, and what each needed to reach a target. GUI thread.
 class ComparePage : public QWidget {
   Q_OBJECT
@@ -23,6 +24,8 @@ class ComparePage : public QWidget {
   ComparePage(session::RunCompare* compare, ChartLink* link, QWidget* parent = nullptr);
   session::RunCompare* compare() const { return compare_; }
   QTableWidget* targetTable() const { return targets_; }
+  CurveChart* differenceChart() const { return difference_; }
+  QCheckBox* pairedBox() const { return paired_; }
 
  Q_SIGNALS:
   void addWanted();
@@ -33,6 +36,8 @@ class ComparePage : public QWidget {
   QList<EventMark> marks(session::XKind kind) const;
   ChartSource overlaySource() const;
   ChartSource differenceSource() const;
+  ChartContent differences(const ChartRequest& request, ChartContent content) const;
+  ChartContent pairedDifferences(const ChartRequest& request, ChartContent content) const;
   ChartSource metricSource() const;
   SampleSource overlaySamples() const;
   void runsChanged();
@@ -44,6 +49,7 @@ class ComparePage : public QWidget {
   session::RunCompare* compare_;
   ChartLink* link_;
   QComboBox *series_, *metric_;
+  QCheckBox* paired_;
   QDoubleSpinBox* value_;
   CurveChart *overlay_, *difference_, *accuracy_;
   QTableView* settings_;

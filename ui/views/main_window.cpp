@@ -103,6 +103,7 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
             openRun(folder);
             runs_->select(folder);
           });
+  connect(launcher_, &session::Launcher::forked, this, &MainWindow::showForked);
   connect(
       launcher_,
       &session::Launcher::failed,
@@ -211,7 +212,7 @@ bool MainWindow::addToCompare(const QString& path) {
     }
     showPage(QStringLiteral("compare"));
   } else {
-    note(tr("That run is in the comparison already, or four runs are."));
+    note(tr("That run is in the comparison already, or eight runs are."));
   }
   return added;
 }

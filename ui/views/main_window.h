@@ -87,6 +87,9 @@ class MainWindow : public QMainWindow {
   void refreshActions();
   void attachToLive();
   void newFromThisRun();
+  void forkRun();
+  void openFan();
+  void showForked(const QString& parent, const QStringList& folders);
   void continueRun(const QString& folder);
   void openWithDialog();
   void chooseEngine();

@@ -98,7 +98,17 @@ void MainWindow::buildMenus() {
         "",
         "choose_engine"});
   fill(menuBar()->addMenu(tr("&Run")),
-       {"resume", "pause", "", "stop_save", "stop_now", "", "checkpoint", "continue_run"});
+       {"resume",
+        "pause",
+        "",
+        "stop_save",
+        "stop_now",
+        "",
+        "checkpoint",
+        "continue_run",
+        "",
+        "fork",
+        "fan"});
   fill(menuBar()->addMenu(tr("&Control")),
        {"switch_optimizer",
         "toggle_agvm",
@@ -178,6 +188,7 @@ void MainWindow::buildToolBar() {
   }
   bar->addSeparator();
   add("switch_optimizer", true);
+  add("fork", true);
   for (const char* id : {"lr_half", "lr_double", "undo_change"}) {
     add(id, false);
   }

@@ -117,6 +117,8 @@ void MainWindow::connectRunCommands() {
       continueRun(run_->path());
     }
   });
+  on("fork", [this] { forkRun(); });
+  on("fan", [this] { openFan(); });
   on("switch_optimizer", [this] {
     optimizerDock_->show();
     optimizerDock_->raise();
@@ -312,6 +314,9 @@ void MainWindow::refreshActions() {
   enable("continue_run",
          open && !run_->isLive() && state != RunState::kFinished &&
              !launcher_->enginePath().isEmpty());
+  const bool begun = open && !run_->info().id.isEmpty();
+  enable("fork", begun);
+  enable("fan", begun && !launcher_->enginePath().isEmpty());
   for (const char* id : {"close_run",
                          "new_from",
                          "copy_command",

@@ -1,5 +1,7 @@
 // The part of MainWindow that asks and tells: dialogs, files, theme and text size.
 #include "ui/views/command_palette.h"
+#include "ui/views/fan_dialog.h"
+#include "ui/views/fork_dialog.h"
 #include "ui/views/launch_dialog.h"
 #include "ui/views/main_window.h"
 #include "ui/views/optimizer_panel.h"
@@ -47,6 +49,60 @@ void MainWindow::newFromThisRun() {
   if (dialog.exec() == QDialog::Accepted) {
     start(dialog.request());
   }
+}
+
+void MainWindow::forkRun() {
+  if (!run_) {
+    return;
+  }
+  ForkDialog dialog(run_, launcher_, this);
+  dialog.setLibrary(model_->library());
+  if (dialog.exec() == QDialog::Accepted) {
+    start(dialog.request());
+  }
+}
+
+void MainWindow::openFan() {
+  if (!run_) {
+    return;
+  }
+  FanDialog dialog(run_, launcher_, model_->library(), this);
+  connect(
+      &dialog, &FanDialog::forkWanted, this, [this](std::int64_t step, const session::FanRow& row) {
+        ForkDialog fork(run_, launcher_, this);
+        fork.setLibrary(model_->library());
+        fork.setStep(step);
+        const auto& set = row.command.set;
+        const auto clip = set.find("optim.clip_norm");
+        fork.setChildren({{},
+                          {QString::fromStdString(row.command.name.value_or("")),
+                           !row.command.agvm   ? QString()
+                           : *row.command.agvm ? QStringLiteral("on")
+                                               : QStringLiteral("off"),
+                           QString::number(row.lr, 'g', 12),
+                           clip == set.end() ? QString() : QString::fromStdString(clip->second),
+                           {}}});
+        if (fork.exec() == QDialog::Accepted) {
+          start(fork.request());
+        }
+      });
+  dialog.exec();
+}
+
+void MainWindow::showForked(const QString& parent, const QStringList& folders) {
+  note(tr("%n run(s) forked.", nullptr, static_cast<int>(folders.size())));
+  model_->refresh();
+  compare_->clear();
+  openRun(parent);
+  compare_->add(sessionFor(parent));
+  for (const QString& folder : folders) {
+    if (!compare_->add(sessionFor(folder))) {
+      note(tr("The comparison shows the first %1 of them.").arg(session::RunCompare::kMaxRuns - 1));
+    }
+  }
+  // What is compared are equal pictures.
+  runView_->link()->setKind(session::XKind::kImages);
+  showPage(QStringLiteral("compare"));
 }
 
 void MainWindow::openSpec(const QString& path) {

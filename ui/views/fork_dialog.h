@@ -1,0 +1,60 @@
+#pragma once
+
+#include "ui/session/fork_form.h"
+#include "ui/session/launcher.h"
+#include "ui/session/run_session.h"
+
+#include <QDialog>
+
+class QCheckBox;
+class QComboBox;
+class QLabel;
+class QLineEdit;
+class QPlainTextEdit;
+class QPushButton;
+class QSpinBox;
+class QTableWidget;
+
+namespace batchscope::views {
+
+/// Chooses children of a run: from which step, with which optimizers, over which seeds. The run
+/// itself is not changed. GUI thread.
+class ForkDialog : public QDialog {
+  Q_OBJECT
+ public:
+  /// Starts at the playhead; one child with the run's settings and one more. `run` must outlive it.
+  ForkDialog(session::RunSession* run, session::Launcher* launcher, QWidget* parent = nullptr);
+
+  void setLibrary(const QString& library);
+  void setStep(std::int64_t step);
+  /// Replaces the children.
+  void setChildren(const QList<session::ForkChildRow>& rows);
+  QList<session::ForkChildRow> children() const;
+  session::LaunchRequest request() const;
+  /// Why it cannot start; empty: it can.
+  QString fault() const;
+  QPushButton* startButton() const { return start_; }
+  QTableWidget* table() const { return table_; }
+
+ private:
+  QWidget* buildOrigin();
+  QWidget* buildChildren();
+  QWidget* buildOptions();
+  void addChild(const session::ForkChildRow& row);
+  void removeChild();
+  void refresh();
+
+  session::RunSession* run_;
+  session::Launcher* launcher_;
+  QString library_;
+  QSpinBox* step_;
+  QCheckBox *now_, *atOnce_;
+  QLabel *origin_, *fault_;
+  QTableWidget* table_;
+  QLineEdit* seeds_;
+  QComboBox *state_, *mapping_;
+  QPlainTextEdit* command_;
+  QPushButton* start_ = nullptr;
+};
+
+}  // namespace batchscope::views
