@@ -121,12 +121,6 @@ void detail::check_contradictions(const RunSpec& spec) {
   need(!optim.nesterov || (optim.momentum > 0 && optim.dampening == 0),
        "optim.nesterov",
        "needs momentum > 0 and dampening 0");
-  need(!optim.lamb.folded_bias || optim.lamb.bias_correction,
-       "optim.lamb.folded_bias",
-       "needs optim.lamb.bias_correction");
-  need(!optim.lars.compat_ratio1 || !optim.lars.compat_untouched,
-       "optim.lars.compat_untouched",
-       "and optim.lars.compat_ratio1 exclude each other");
   need(optim.lamb.trust_min <= optim.lamb.trust_max,
        "optim.lamb.trust_min",
        "must not be above optim.lamb.trust_max");

@@ -251,7 +251,7 @@ void add_optim(Builder& b) {
   b.add("optim.lamb.folded_bias",
         AT(optim.lamb.folded_bias),
         any(),
-        "bias correction as a factor on the rate (DeepSpeed)");
+        "bias correction, if on, as a factor on the rate (DeepSpeed)");
   b.add("optim.lamb.grad_averaging",
         AT(optim.lamb.grad_averaging),
         any(),
@@ -284,7 +284,7 @@ void add_optim(Builder& b) {
   b.add("optim.lars.compat_untouched",
         AT(optim.lars.compat_untouched),
         any(),
-        "LARS: at a zero norm neither scaling nor decay, as apex does");
+        "LARS: at a zero norm neither scaling nor decay, as apex does; over compat_ratio1");
   b.add("optim.lars.decay_in_ratio",
         AT(optim.lars.decay_in_ratio),
         any(),

@@ -10,9 +10,9 @@
 #include <fcntl.h>
 #include <limits>
 #include <optional>
-#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <unordered_set>
 
 namespace batchscope::train {
 namespace {
@@ -59,23 +59,51 @@ std::optional<std::uint64_t> bytes_of(const std::vector<std::int64_t>& shape,
   return empty ? 0 : bytes;
 }
 
-json parse_json(const std::string& header, const std::string& origin) {
-  // The library would keep the last of two entries with one name.
-  std::set<std::string> names;
-  std::string twice;
-  const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::key && depth == 1 &&
-        !names.insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
+/// Finds a name that stands twice at the top of an object, of which the library would keep the
+/// last. (Its callback parser is quadratic in the number of names.)
+class Names : public json::json_sax_t {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool string(string_t& /*value*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  bool start_object(std::size_t /*elements*/) override { return ++depth_ > 0; }
+  bool end_object() override { return depth_-- > 0; }
+  bool start_array(std::size_t /*elements*/) override { return ++depth_ > 0; }
+  bool end_array() override { return depth_-- > 0; }
+  bool key(string_t& name) override {
+    if (depth_ == 1 && !names_.insert(name).second) {
+      twice = name;
     }
     return true;
-  };
-  json object = json::parse(header, watch, false);
-  if (object.is_discarded() || !object.is_object()) {
+  }
+  bool parse_error(std::size_t /*place*/,
+                   const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
+  std::string twice;
+
+ private:
+  std::int64_t depth_ = 0;
+  std::unordered_set<std::string> names_;
+};
+
+json parse_json(const std::string& header, const std::string& origin) {
+  Names names;
+  if (!json::sax_parse(header, &names)) {
     refuse(origin, "has a header that is not a JSON object");
   }
-  if (!twice.empty()) {
-    refuse(origin, "names tensor " + shown(twice) + " twice");
+  if (!names.twice.empty()) {
+    refuse(origin, "names tensor " + shown(names.twice) + " twice");
+  }
+  json object = json::parse(header, nullptr, false);
+  if (!object.is_object()) {
+    refuse(origin, "has a header that is not a JSON object");
   }
   return object;
 }
