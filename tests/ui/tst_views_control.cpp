@@ -40,6 +40,14 @@ QPushButton* button(QWidget* parent, const QString& text) {
   return nullptr;
 }
 
+void check(QWidget* parent, const QString& text) {
+  for (QCheckBox* each : parent->findChildren<QCheckBox*>()) {
+    if (each->text().remove(QLatin1Char('&')) == text) {
+      each->setChecked(true);
+    }
+  }
+}
+
 }  // namespace
 
 class TestControl : public QObject {
@@ -78,7 +86,7 @@ class TestControl : public QObject {
     QVERIFY(!panel.applyButton()->isEnabled());
     QCOMPARE(panel.changeText(), QStringLiteral("Nothing is changed yet."));
     panel.chooseMethod(QStringLiteral("pmd_lamb"));
-    panel.findChild<QCheckBox*>()->setChecked(true);
+    check(&panel, QStringLiteral("with AGVM"));
     QVERIFY(panel.applyButton()->isEnabled());
     QVERIFY2(panel.changeText().startsWith(QStringLiteral("SGD → PMD-LAMB + AGVM")),
              qPrintable(panel.changeText()));
@@ -258,11 +266,7 @@ class TestControl : public QObject {
     QVERIFY(period != nullptr);
     period->setText(QStringLiteral("50"));
     QVERIFY(edit(&panel, QStringLiteral("optim.pmd.start")) == nullptr);
-    for (QCheckBox* box : panel.findChildren<QCheckBox*>()) {
-      if (box->text().remove(QLatin1Char('&')) == QStringLiteral("All parameters")) {
-        box->setChecked(true);
-      }
-    }
+    check(&panel, QStringLiteral("All parameters"));
     QVERIFY(edit(&panel, QStringLiteral("optim.pmd.start")) != nullptr);
     // What was typed stays; a word is chosen from a list.
     QCOMPARE(panel.command().set.at("optim.pmd.period"), std::string("50"));
