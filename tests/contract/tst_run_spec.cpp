@@ -218,10 +218,10 @@ void TestRunSpec::refusals_data() {
   row("two lengths",
       "[schedule]\nsteps = 3\nepochs = 1\n",
       "schedule",
-      0,
+      1,
       "one of epochs, steps and images");
-  row("nesterov", "[optim]\nnesterov = true\nmomentum = 0\n", "optim.nesterov", 0, "momentum > 0");
-  row("milestones", "[schedule]\ndecay = { kind = \"step\" }\n", "schedule.decay", 0, "milestones");
+  row("nesterov", "[optim]\nnesterov = true\nmomentum = 0\n", "optim.nesterov", 2, "momentum > 0");
+  row("milestones", "[schedule]\ndecay = { kind = \"step\" }\n", "schedule.decay", 2, "milestones");
   row("coco without data",
       "[data]\nkind = \"coco\"\n",
       "data.annotations",
@@ -293,7 +293,7 @@ void TestRunSpec::refusals_data() {
   row("event status",
       "[[events]]\nstep = 1\ncommand = \"status\"\n",
       "events.command",
-      0,
+      3,
       "changes nothing");
 }
 
