@@ -69,13 +69,16 @@ QList<QPointF> thinned(const QList<QPointF>& points, double x0, double x1, int p
 SeededRun seededRun(const QString& specToml, const QString& label) {
   SeededRun run;
   run.label = label;
+  run.group = label;
+  if (specToml.isEmpty())
+    return run;  // it waits for its turn and has no record yet
   try {
     auto spec = contract::parse_spec(specToml.toStdString());
     run.seed = spec.run.seed;
     spec.run = {};
     run.group = QString::fromStdString(contract::to_toml(spec));
   } catch (const std::exception&) {
-    run.group = label;
+    // Of a newer version: a group of its own.
   }
   return run;
 }
@@ -138,7 +141,8 @@ QList<PairedDifference> pairOverSeeds(const QList<SeededRun>& runs) {
       continue;
     auto one = paired(differences);
     one.label = label;
-    all.append(one);
+    if (!one.mean.isEmpty())
+      all.append(one);
   }
   return all;
 }
