@@ -112,7 +112,9 @@ struct ControlServer::Impl {
   void deliver();
   void on_line(ClientLink& client, const std::string& line);
   void on_command(ClientLink& client, contract::Command command);
-  void reply(ClientLink& client, contract::Reply answer) { send(client, encode_reply(answer)); }
+  void reply(ClientLink& client, const contract::Reply& answer) {
+    send(client, encode_reply(answer));
+  }
   void send(ClientLink& client, const std::string& line) {
     if (!client.send(line)) {
       gone.push_back(client.id());
