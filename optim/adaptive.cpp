@@ -1,5 +1,6 @@
 #include "optim/adaptive.h"
 
+#include "optim/outside_decay.h"
 #include "optim/schedule.h"
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstddef>
 #include <limits>
 #include <stdexcept>
+#include <tuple>
 
 namespace batchscope::optim {
 
@@ -87,11 +89,26 @@ bool AdaptiveOptimizer::dead(const torch::Tensor& m,
          (c < kForgotten || !layout_.piece(m, k).any().item<bool>());
 }
 
-void AdaptiveOptimizer::prepare(const State& /*state*/, Update& update) const {
+std::pair<double, double> AdaptiveOptimizer::divisors(const State& state) const {
+  const Blends b = blends(state);
+  const bool plain = adapts() && (!options_.bias_correction || options_.folded_bias);
+  const double average = adapts() && !options_.grad_averaging ? 1 - options_.beta1 : 1;
+  return {average * (plain ? 1 : b.read1.mass(state.mass1)), plain ? 1 : b.read2.mass(state.mass2)};
+}
+
+double AdaptiveOptimizer::rate_scale(const State& state) const {
+  if (!adapts() || !options_.bias_correction || !options_.folded_bias) {
+    return 1;
+  }
+  const Blends b = blends(state);
+  return std::sqrt(b.read2.mass(state.mass2)) / b.read1.mass(state.mass1);
+}
+
+void AdaptiveOptimizer::prepare(const State& state, Update& update) const {
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     kernels::Piece& piece = update.pieces[k];
-    piece.decay = decay_of(k);
-    piece.factor = -update.rate[k];
+    piece.decay = adapts() && options_.decay != LambDecay::kInside ? 0.0 : decay_of(k);
+    piece.factor = -update.rate[k] * rate_scale(state);
     piece.adapts =
         adapts() && !excluded(k) && (options_.weight_decay != 0 || options_.always_adapt);
   }
@@ -107,7 +124,12 @@ void AdaptiveOptimizer::pass(State& state, Update& update) const {
     // A factor of 0 is a tensor that must keep its bits.
     piece.stores = update.dry || piece.factor == 0;
   }
-  const bool plain = adapts() && !options_.bias_correction;
+  std::vector<double> outside(layout_.count(), 0.0);
+  for (std::size_t k = 0; k < layout_.count() && adapts(); ++k) {
+    outside[k] = decay_of(k);
+  }
+  OutsideDecay decay(options_.decay, outside, layout_.tensor_options(), update);
+  const auto [mass1, mass2] = divisors(state);
   kernels::adaptive_step(dtype(),
                          {.clip = update.clip,
                           .store1 = b.store1,
@@ -115,18 +137,22 @@ void AdaptiveOptimizer::pass(State& state, Update& update) const {
                           .read1 = b.read1,
                           .read2 = b.read2,
                           .readout = b.readout,
-                          .mass1 = plain ? 1 : b.read1.mass(state.mass1),
-                          .mass2 = plain ? 1 : b.read2.mass(state.mass2),
+                          .mass1 = mass1,
+                          .mass2 = mass2,
                           .eps = options_.eps,
                           .trust = {options_.trust_clamp, options_.trust_min, options_.trust_max},
                           .norms = update.norms},
                          update.pieces,
                          update.sums);
+  decay.finish(update);
 }
 
 kernels::DeviceRules AdaptiveOptimizer::device_rules(const State& state) const {
   const Blends b = blends(state);
-  const bool plain = adapts() && !options_.bias_correction;
+  if (adapts() && options_.decay != LambDecay::kInside) {
+    throw std::invalid_argument(
+        "optimizer: weight decay outside the update (decoupled, l2) is for the CPU only");
+  }
   kernels::DeviceRules rules;
   rules.adaptive = true;
   rules.store1 = b.store1;
@@ -134,8 +160,7 @@ kernels::DeviceRules AdaptiveOptimizer::device_rules(const State& state) const {
   rules.read1 = b.read1;
   rules.read2 = b.read2;
   rules.readout = b.readout;
-  rules.mass1 = plain ? 1 : b.read1.mass(state.mass1);
-  rules.mass2 = plain ? 1 : b.read2.mass(state.mass2);
+  std::tie(rules.mass1, rules.mass2) = divisors(state);
   rules.trust = {options_.trust_clamp, options_.trust_min, options_.trust_max};
   rules.skip_dead = adapts() && options_.skip_dead;
   rules.forgotten = b.c < kForgotten;

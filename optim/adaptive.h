@@ -40,6 +40,10 @@ class AdaptiveOptimizer : public FlatOptimizer {
     math::Blend store1, store2, read1, read2;
     bool readout = false;
   };
+  /// What the two moments that a step reads are divided by.
+  std::pair<double, double> divisors(const State& state) const;
+  /// Factor on the rate: bias correction where it is folded in.
+  double rate_scale(const State& state) const;
   bool adapts() const { return options_.method != Method::kAdamW; }
   /// Phase of the next update, -1 before the first period.
   std::int64_t phase_now(const State& state) const;

@@ -206,7 +206,7 @@ StepReport FlatOptimizer::run_on_device(State& state,
   rules.clip_lamb = options_.clip_form == ClipForm::kLamb;
   rules.largest_norm = largest_norm();
   rules.eps = options_.eps;
-  rules.weight_decay = options_.weight_decay;
+  rules.weight_decay = options_.lars_decay_in_ratio ? options_.weight_decay : 0;
   // Gradients may be narrower than the direction, so it gets a place of its own.
   const torch::Tensor u = directions.defined() ? directions : layout_.empty();
   std::vector<kernels::DevicePiece> pieces;

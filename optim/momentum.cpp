@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace batchscope::optim {
 
@@ -41,7 +42,7 @@ void MomentumOptimizer::prepare(const State& state, Update& update) const {
     piece.decay = decay_of(k);
     piece.keep = blend(state).keep;
     piece.factor = pre() ? -1.0 : -update.rate[k];
-    piece.adapts = lars() && !excluded(k);
+    piece.adapts = lars() && !excluded(k) && scales();
     // A factor of 0 is a tensor that must keep its bits.
     piece.stores = update.dry || piece.factor == 0;
   }
@@ -65,14 +66,14 @@ void MomentumOptimizer::scale_contribution(const State& state, Update& update) c
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     kernels::Piece& piece = update.pieces[k];
     const double grad_norm = update.grad_norm(k);
-    update.skip[k] = grad_norm == 0 && !options_.compat_ratio1;
-    piece.adapts = piece.adapts && !update.skip[k];
+    const double weight_norm = std::sqrt(update.sums[k].w);
+    const bool zero = grad_norm == 0 || weight_norm == 0;
+    const bool untouched = options_.compat_untouched && zero && !excluded(k);
+    update.skip[k] = grad_norm == 0 && !options_.compat_ratio1 && !options_.compat_untouched;
+    piece.decay = untouched ? 0.0 : piece.decay;
+    piece.adapts = piece.adapts && !update.skip[k] && !untouched;
     if (piece.adapts) {
-      piece.trust = math::lars_ratio(options_.trust_coefficient,
-                                     std::sqrt(update.sums[k].w),
-                                     grad_norm,
-                                     options_.weight_decay,
-                                     options_.eps);
+      piece.trust = local_ratio(weight_norm, grad_norm);
       piece.trust = options_.lars_clip ? std::min(piece.trust / update.rate[k], 1.0) : piece.trust;
     }
     const double rate = pre() ? update.rate[k] : 1.0;
@@ -84,6 +85,9 @@ void MomentumOptimizer::scale_contribution(const State& state, Update& update) c
 }
 
 kernels::DeviceRules MomentumOptimizer::device_rules(const State& state) const {
+  if (lars() && options_.compat_untouched) {
+    throw std::invalid_argument("optimizer: LARS's compat_untouched is for the CPU only");
+  }
   kernels::DeviceRules rules;
   rules.keep = blend(state).keep;
   rules.gain = blend(state).gain;
@@ -118,6 +122,18 @@ Direction MomentumOptimizer::settle(State& state, const Update& update) const {
   d.beta1 = options_.momentum;
   d.n_eff_m = math::effective_count(state.mass1, state.squares1);
   return d;
+}
+
+bool MomentumOptimizer::scales() const {
+  return options_.weight_decay != 0 || options_.lars_always_adapt;
+}
+
+double MomentumOptimizer::local_ratio(double weight_norm, double grad_norm) const {
+  return math::lars_ratio(options_.trust_coefficient,
+                          weight_norm,
+                          grad_norm,
+                          options_.lars_decay_in_ratio ? options_.weight_decay : 0.0,
+                          options_.eps);
 }
 
 void MomentumOptimizer::options_change(const Options& next) {
@@ -199,8 +215,7 @@ void MomentumOptimizer::set_canonical(const std::vector<CanonicalState>& list) {
     if (excluded(k)) {
       continue;
     }
-    state_.ratio[k] = math::lars_ratio(
-        options_.trust_coefficient, weight[k], grad[k], options_.weight_decay, options_.eps);
+    state_.ratio[k] = scales() ? local_ratio(weight[k], grad[k]) : 1.0;
     // Decay alone at ratio 1 would be a jump of 1/tc.
     buffers[k].mul_(grad[k] > 0 ? state_.ratio[k] : 0.0);
   }

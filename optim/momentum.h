@@ -32,6 +32,9 @@ class MomentumOptimizer : public FlatOptimizer {
   double largest_norm() const override;
 
  private:
+  /// Whether LARS scales at all (lars_always_adapt), and its local ratio.
+  bool scales() const;
+  double local_ratio(double weight_norm, double grad_norm) const;
   bool lars() const { return options_.method == Method::kLars; }
   bool pre() const { return lars() && options_.lars_pre; }
   /// LARS: sets the scale of each tensor's contribution.

@@ -259,7 +259,7 @@ void add_optim(Builder& b) {
   b.add("optim.lamb.decay",
         AT(optim.lamb.decay),
         one_of({"inside", "decoupled", "l2"}),
-        "weight decay in the update, beside it, or in the gradient");
+        "weight decay in the update, beside it, or in the gradient (the latter two on the CPU)");
   b.add("optim.lamb.skip_dead",
         AT(optim.lamb.skip_dead),
         any(),
@@ -284,7 +284,7 @@ void add_optim(Builder& b) {
   b.add("optim.lars.compat_untouched",
         AT(optim.lars.compat_untouched),
         any(),
-        "LARS: at a zero norm neither scaling nor decay, as apex does; over compat_ratio1");
+        "LARS: at a zero norm neither scaling nor decay, as apex does (CPU); over compat_ratio1");
   b.add("optim.lars.decay_in_ratio",
         AT(optim.lars.decay_in_ratio),
         any(),

@@ -69,7 +69,7 @@ double first_trust(const optim::Options& options,
     return optim::math::lars_ratio(options.trust_coefficient,
                                    weight,
                                    state.mhat.norm(2, torch::kDouble).item<double>(),
-                                   options.weight_decay,
+                                   options.lars_decay_in_ratio ? options.weight_decay : 0.0,
                                    options.eps);
   }
   if (!state.vhat.defined()) {

@@ -6,30 +6,9 @@
 
 namespace batchscope::train {
 
-namespace {
-
-/// The optimizers do not follow these keys yet: better a refusal than another method's update.
-void refuse_unfinished(const contract::OptimSection& o) {
-  const auto need = [](bool as_default, const char* field, const char* only) {
-    if (!as_default) {
-      throw contract::SpecError(
-          field, std::string(field) + " is not carried out yet: expected " + only + ".");
-    }
-  };
-  need(o.lamb.decay == "inside", "optim.lamb.decay", "\"inside\"");
-  need(o.lamb.grad_averaging, "optim.lamb.grad_averaging", "true");
-  need(!o.lamb.folded_bias, "optim.lamb.folded_bias", "false");
-  need(o.lars.decay_in_ratio, "optim.lars.decay_in_ratio", "true");
-  need(o.lars.always_adapt, "optim.lars.always_adapt", "true");
-  need(!o.lars.compat_untouched, "optim.lars.compat_untouched", "false");
-}
-
-}  // namespace
-
 optim::Options optimizer_options(const contract::RunSpec& spec,
                                  const contract::ResolvedPlan& plan) {
   const contract::OptimSection& o = spec.optim;
-  refuse_unfinished(o);
   optim::Options options;
   options.method = optim::method_from(o.name);
   options.momentum = o.momentum;
