@@ -2,6 +2,7 @@
 
 #include "engine/data/make_dataset.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -156,6 +157,8 @@ ToyRun toy_run(const contract::RunSpec& spec,
 
 void with_ranks(std::int64_t ranks,
                 const std::function<void(std::shared_ptr<train::Group>)>& work) {
+  // c10d's flight recorder is one per process and not made for several ranks in one.
+  ::setenv("TORCH_FR_BUFFER_SIZE", "0", 1);
   const std::int64_t port = free_port();
   std::vector<std::thread> threads;
   std::exception_ptr failure;

@@ -117,7 +117,7 @@ class TestEngine : public QObject {
     QCOMPARE(second->currentRun()->path(), run->path());
     OptimizerPanel* panel = window->optimizerPanel();
     panel->chooseMethod(QStringLiteral("pmd_lamb"));
-    panel->findChild<QCheckBox*>()->setChecked(true);
+    panel->agvmBox()->setChecked(true);
     QVERIFY(panel->applyButton()->isEnabled());
     panel->applyButton()->click();
     QTRY_VERIFY2_WITH_TIMEOUT(panel->stateText().startsWith(QStringLiteral("Applied at step")),

@@ -37,6 +37,7 @@ class OptimizerPanel : public QScrollArea {
   QString stateText() const;
   QPushButton* applyButton() const { return apply_; }
   QPushButton* undoButton() const { return undo_; }
+  QCheckBox* agvmBox() const { return agvm_; }
 
  public Q_SLOTS:
   void apply();
