@@ -115,7 +115,7 @@ std::vector<std::function<Subject(OptimBenchData&)>> subjects(const BenchOptimOp
   for (const char* name : {"sgd", "adamw", "lars", "lamb", "pmd_lamb"}) {
     if (wanted(name)) {
       const optim::Method method = optim::method_from(name);
-      list.push_back([method](OptimBenchData& data) { return optimizer_subject(data, method); });
+      list.emplace_back([method](OptimBenchData& data) { return optimizer_subject(data, method); });
     }
   }
   const auto halves = [&](const char* name, int bytes, auto ours) {

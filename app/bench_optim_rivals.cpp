@@ -10,6 +10,7 @@ constexpr double kLr = 1e-9, kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-6, kDecay =
 
 std::vector<torch::Tensor> zeros_like(const std::vector<torch::Tensor>& list) {
   std::vector<torch::Tensor> out;
+  out.reserve(list.size());
   for (const torch::Tensor& x : list) {
     out.push_back(torch::zeros_like(x));
   }

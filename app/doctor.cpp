@@ -128,6 +128,7 @@ Finding examine_optimizer(const Case& c,
   for (int t = 0; t < 3; ++t) {
     std::vector<torch::Tensor> g = p.grads(numbers);
     std::vector<std::vector<double>> g64;
+    g64.reserve(g.size());
     for (const torch::Tensor& x : g) {
       g64.push_back(plain(x));
     }

@@ -69,7 +69,7 @@ std::string command_line(const std::string& run, const train::FanResult& result)
   line += " --lr " + short_number(result.probe.lr) + " --lr-mapping " +
           contract::to_string(command.lr_mapping);
   for (const auto& [key, value] : command.set) {
-    line += " --set " + key + "=" + value;
+    line.append(" --set ").append(key).append("=").append(value);
   }
   return line;
 }

@@ -52,7 +52,7 @@ contract::Reply call_run(const fs::path& folder,
                          const contract::CommandBody& body,
                          double timeout_seconds) {
   train::ControlClient client(socket_of(folder));
-  const contract::Reply reply = client.call(body, timeout_seconds);
+  contract::Reply reply = client.call(body, timeout_seconds);
   if (!reply.ok) {
     throw contract::SpecError(reply.field, reply.error);
   }

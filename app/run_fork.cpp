@@ -25,11 +25,12 @@ void check_sets(const std::vector<std::string>& sets) {
   for (const std::string& text : sets) {
     const std::string key = text.substr(0, text.find('='));
     if (!kept_in_spec(key) && !changed_by_command(key) && !kWords.contains(key)) {
-      throw contract::SpecError(key,
-                                key +
-                                    " cannot change in a fork, which goes on with its parent's "
-                                    "weights and pictures: use runs rerun --set " +
-                                    text + ".");
+      std::string sentence = key;
+      sentence.append(" cannot change in a fork, which goes on with its parent's weights and ")
+          .append("pictures: use runs rerun --set ")
+          .append(text)
+          .append(".");
+      throw contract::SpecError(key, sentence);
     }
     if (key == "batch.ranks") {
       throw contract::SpecError(key, "batch.ranks cannot change in a fork.");
@@ -56,7 +57,8 @@ std::string name_of(const std::string& parent,
     std::string value = text.substr(text.find('=') + 1);
     std::erase(value, '"');
     const std::string last = key.substr(key.rfind('.') + 1);
-    what += (what.empty() ? "" : ", ") + (key == "optim.name" ? value : last + " " + value);
+    what.append(what.empty() ? "" : ", ");
+    what.append(key == "optim.name" ? "" : last + " ").append(value);
   }
   if (what.empty()) {
     what = otherwise;

@@ -242,6 +242,7 @@ std::string list_of(const std::vector<std::int64_t>& steps) {
 
 std::vector<std::int64_t> steps_of(const std::vector<Line::State>& states) {
   std::vector<std::int64_t> steps;
+  steps.reserve(states.size());
   for (const Line::State& state : states) {
     steps.push_back(state.record.step);
   }

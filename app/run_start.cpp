@@ -41,6 +41,7 @@ class Signals {
 
 pid_t start(const std::vector<std::string>& words, const std::string& log, const sigset_t& mask) {
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) {
     arguments.push_back(const_cast<char*>(word.c_str()));
   }

@@ -92,6 +92,7 @@ kernels::GradType grad_type(torch::ScalarType type) {
 void DevicePass::enqueue(const kernels::DeviceRules& rules,
                          const std::vector<kernels::DevicePiece>& pieces) {
   std::vector<std::int64_t> elements;
+  elements.reserve(pieces.size());
   for (const kernels::DevicePiece& p : pieces) {
     elements.push_back(p.elements);
   }
@@ -144,6 +145,7 @@ std::vector<double> device_halves(const std::vector<torch::Tensor>& a,
                                   double weight) {
   std::vector<kernels::DeviceHalfPiece> pieces;
   std::vector<std::int64_t> elements;
+  elements.reserve(pieces.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     pieces.push_back({a[i].const_data_ptr(),
                       b[i].const_data_ptr(),

@@ -257,7 +257,7 @@ void ControlServer::Impl::on_command(ClientLink& client, contract::Command comma
       const std::lock_guard lock(mutex);
       answer.status = status;
     }
-    reply(client, std::move(answer));
+    reply(client, answer);
     return;
   }
   if (client.protocol != 0 && client.protocol != contract::kProtocolVersion) {

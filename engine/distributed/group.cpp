@@ -152,7 +152,7 @@ void C10dGroup::broadcast(torch::Tensor& tensor, std::int64_t root) {
 }
 
 std::string C10dGroup::broadcast_bytes(const std::string& bytes, std::int64_t root) {
-  std::int64_t length = std::int64_t(bytes.size());
+  auto length = std::int64_t(bytes.size());
   const std::int64_t room = kSmallMessage - std::int64_t(sizeof length);
   torch::Tensor small = bytes_tensor(kSmallMessage);
   auto* data = small.data_ptr<std::uint8_t>();
@@ -180,7 +180,7 @@ std::vector<std::string> C10dGroup::all_gather_bytes(const std::string& bytes) {
   torch::Tensor lengths = torch::zeros({size()}, torch::kInt64);
   lengths[rank()] = std::int64_t(bytes.size());
   all_reduce_sum(lengths);
-  const std::int64_t longest = lengths.max().item<std::int64_t>();
+  const auto longest = lengths.max().item<std::int64_t>();
   std::vector<std::string> out(static_cast<std::size_t>(size()));
   if (longest == 0) {
     return out;

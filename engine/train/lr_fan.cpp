@@ -145,6 +145,7 @@ std::vector<FanProbe> fan_probes(const std::vector<FanMethod>& methods,
                                  const std::vector<std::int64_t>& seeds,
                                  double base_lr) {
   std::vector<double> values;
+  values.reserve(rates.size());
   for (const FanRate& rate : rates) {
     values.push_back(rate.relative ? rate.value * base_lr : rate.value);
   }

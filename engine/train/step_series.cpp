@@ -114,7 +114,7 @@ contract::StepRecord StepSeries::record(const StepObservation& seen) {
   const optim::StepReport& report = *seen.report;
   v.emplace_back(grad_norm_, report.grad_norm);
   v.emplace_back(clip_, report.clip_factor);
-  const double pictures = static_cast<double>(seen.pictures);
+  const auto pictures = static_cast<double>(seen.pictures);
   v.emplace_back(images_per_s_, seen.step_ms > 0 ? 1000 * pictures / seen.step_ms : 0);
   v.emplace_back(step_ms_, seen.step_ms);
   v.emplace_back(data_ms_, seen.data_ms);

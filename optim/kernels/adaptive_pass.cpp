@@ -25,7 +25,7 @@ class AdaptivePass {
     }
     threads_ = threads_for(elements);
     const std::int64_t local =
-        threads_ == 1 ? elements : std::max(kBlock, elements / (4 * threads_));
+        threads_ == 1 ? elements : std::max(kBlock, elements / (std::int64_t{4} * threads_));
     for (const std::size_t k : order) {
       const bool twice = pieces[k].adapts && !pieces[k].stores;
       if (!twice) {

@@ -127,7 +127,7 @@ void apply_block(T* w, const T* u, std::int64_t n, T factor) {
       const MomentumBlock<T>&, const math::MomentumElement<T>&, Direction, bool, Sums&);       \
   template void adaptive_block<T>(                                                             \
       const AdaptiveBlock<T>&, const math::AdaptiveElement<T>&, bool, Direction, bool, Sums&); \
-  template void apply_block<T>(T*, const T*, std::int64_t, T)
+  template void apply_block<T>(T*, const T*, std::int64_t, T)  // NOLINT(bugprone-macro-parentheses)
 BATCHSCOPE_BLOCKS(float);
 BATCHSCOPE_BLOCKS(double);
 #undef BATCHSCOPE_BLOCKS

@@ -50,7 +50,7 @@ double squares_stretch(const float* x) {
   for (std::int64_t begin = 0; begin < kStretch; begin += kRun) {
     Wide part[4] = {};
     for (std::int64_t i = begin; i < begin + kRun; i += 4 * kWide) {
-      for (int k = 0; k < 4; ++k) {
+      for (std::int64_t k = 0; k < 4; ++k) {
         Wide value;
         load(x + i + k * kWide, value);
         part[k] += value * value;
@@ -100,7 +100,7 @@ HalfSums half_stretch(const float* a, const float* b, const MeanTarget& target) 
   for (std::int64_t begin = 0; begin < kStretch; begin += kRun) {
     Wide p12[2] = {}, p11[2] = {}, p22[2] = {}, pm[2] = {};
     for (std::int64_t i = begin; i < begin + kRun; i += 2 * kWide) {
-      for (int k = 0; k < 2; ++k) {
+      for (std::int64_t k = 0; k < 2; ++k) {
         const std::int64_t j = i + k * kWide;
         Wide x, y;
         load(a + j, x);

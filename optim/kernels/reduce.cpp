@@ -27,6 +27,7 @@ std::vector<double> square_sums(const torch::Tensor& flat, std::span<const std::
   std::vector<kernels::Sums> sums(pieces.size());
   kernels::measure(kernels::dtype_of(flat), pieces, /*weights=*/false, sums);
   std::vector<double> values;
+  values.reserve(sums.size());
   for (const kernels::Sums& s : sums) {
     values.push_back(s.g);
   }

@@ -5,10 +5,12 @@
 
 #include <QDir>
 #include <QFileInfo>
-#include <QStorageInfo>
 #include <QThread>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
 
 namespace batchscope::session {
 
@@ -118,6 +120,14 @@ QString existingFolder(const QString& path) {
   return folder.path();
 }
 
+/// Bytes that may be written there. Asked of the file system itself: QStorageInfo knows it from the
+/// list of mounts, where containers and chroots may not find themselves.
+std::optional<std::int64_t> freeBytes(const QString& folder) {
+  std::error_code error;
+  const auto space = std::filesystem::space(folder.toStdString(), error);
+  return error ? std::nullopt : std::optional(static_cast<std::int64_t>(space.available));
+}
+
 PreflightItem checkDisk(const PreflightContext& context) {
   const auto title = QStringLiteral("Disk");
   const auto folder = existingFolder(context.library);
@@ -126,13 +136,18 @@ PreflightItem checkDisk(const PreflightContext& context) {
                 Level::kError,
                 title,
                 QStringLiteral("The library %1 cannot be written.").arg(context.library));
-  const auto bytes = context.freeBytes.value_or(QStorageInfo(folder).bytesAvailable());
+  const auto bytes = context.freeBytes ? context.freeBytes : freeBytes(folder);
+  if (!bytes)
+    return item("disk",
+                Level::kWarning,
+                title,
+                QStringLiteral("The free space of %1 is unknown.").arg(context.library));
   const auto text = QStringLiteral("%1 GB free in %2")
-                        .arg(static_cast<double>(bytes) / (1000.0 * kMegabyte), 0, 'f', 1)
+                        .arg(static_cast<double>(*bytes) / (1000.0 * kMegabyte), 0, 'f', 1)
                         .arg(context.library);
-  const auto level = bytes < kDiskError     ? Level::kError
-                     : bytes < kDiskWarning ? Level::kWarning
-                                            : Level::kOk;
+  const auto level = *bytes < kDiskError     ? Level::kError
+                     : *bytes < kDiskWarning ? Level::kWarning
+                                             : Level::kOk;
   return item("disk", level, title, text);
 }
 

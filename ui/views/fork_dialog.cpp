@@ -86,8 +86,7 @@ QWidget* ForkDialog::buildOrigin() {
   auto* row = new QHBoxLayout;
   step_ = new QSpinBox(box);
   step_->setAccessibleName(tr("Step"));
-  step_->setRange(
-      0, static_cast<int>(std::max<std::int64_t>(run_->fullXRange(session::XKind::kStep).y(), 0)));
+  step_->setRange(0, static_cast<int>(std::max(run_->fullXRange(session::XKind::kStep).y(), 0.0)));
   auto* label = new QLabel(tr("Ste&p"), box);
   label->setBuddy(step_);
   now_ = new QCheckBox(tr("&Now: the training saves its state first"), box);

@@ -280,8 +280,7 @@ QString MainWindow::askAboutLiveRuns(const QList<session::RunSession*>& live) {
   if (box.clickedButton() != keep && box.clickedButton() != stop) {
     return {};
   }
-  const QString answer =
-      box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
+  QString answer = box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
   if (remember->isChecked()) {
     openSettings()->setValue(QStringLiteral("close"), answer);
   }

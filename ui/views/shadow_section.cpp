@@ -64,7 +64,7 @@ ShadowSection::ShadowSection(ChartLink* link, QWidget* parent) : QWidget(parent)
     grid->setRowStretch(1 + i / 2, i < 2 ? 4 : 3);
     grid->setColumnStretch(i % 2, 1);
   }
-  connect(what_, &QComboBox::currentIndexChanged, this, [this, charts] {
+  connect(what_, &QComboBox::currentIndexChanged, this, [charts] {
     for (CurveChart* chart : charts) {
       chart->refresh();
     }
