@@ -1,6 +1,7 @@
 #include "app/run_start.h"
 
 #include "engine/contract/error.h"
+#include "engine/distributed/signals_held.h"
 #include "storage/run_files.h"
 
 #include <cerrno>
@@ -13,31 +14,6 @@
 
 namespace batchscope::app {
 namespace {
-
-/// Signals come to sigtimedwait instead of to handlers.
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&set_);
-    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
-      sigaddset(&set_, signal);
-    }
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~Signals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-  const sigset_t& before() const { return before_; }
-  /// The next signal, or 0 after a tenth of a second.
-  int next() const {
-    const timespec limit{0, 100000000};
-    const int signal = sigtimedwait(&set_, nullptr, &limit);
-    return signal > 0 ? signal : 0;
-  }
-
- private:
-  sigset_t set_{}, before_{};
-};
 
 pid_t start(const std::vector<std::string>& words, const std::string& log, const sigset_t& mask) {
   std::vector<char*> arguments;
@@ -73,7 +49,7 @@ pid_t start(const std::vector<std::string>& words, const std::string& log, const
 }
 
 /// Waits for processes, passing signals on. Returns their first exit code that is not 0.
-int wait_for(std::vector<pid_t> pids, const Signals& signals, bool& interrupted) {
+int wait_for(std::vector<pid_t> pids, const train::SignalsHeld& signals, bool& interrupted) {
   int code = 0;
   while (!pids.empty()) {
     const int signal = signals.next();
@@ -103,7 +79,7 @@ int train_prepared(const std::vector<PreparedRun>& runs,
                    const std::filesystem::path& library,
                    const std::string& device,
                    bool at_once) {
-  const Signals signals;
+  const train::SignalsHeld signals;
   int code = 0;
   bool interrupted = false;
   std::vector<pid_t> together;

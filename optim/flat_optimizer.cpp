@@ -126,10 +126,15 @@ void FlatOptimizer::look_at_gradients(Update& update,
       std::isfinite(report.grad_norm) && report.grad_norm * report.clip_factor <= largest_norm();
 }
 
-void FlatOptimizer::set_rates(Update& update, double lr, const std::vector<double>& mu) const {
+void FlatOptimizer::make_ready(State& state,
+                               Update& update,
+                               double lr,
+                               const std::vector<double>& mu) const {
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     update.rate.push_back(lr * mu[layout_.module(k)]);
   }
+  set_moments(state, update.pieces);
+  prepare(state, update);
 }
 
 void FlatOptimizer::require_factors(const std::vector<double>& mu) const {
@@ -163,9 +168,7 @@ StepReport FlatOptimizer::run(std::vector<torch::Tensor>& grads,
   Update update;
   update.norms = diagnostics_;
   const Memory memory = bind(grads, update);
-  set_rates(update, lr, mu);
-  set_moments(state_, update.pieces);
-  prepare(state_, update);
+  make_ready(state_, update, lr, mu);
   if (on_device()) {
     report = run_on_device(state_, update, memory, torch::Tensor());
   } else {
@@ -253,9 +256,7 @@ StepReport FlatOptimizer::dry_run(State& state,
   StepReport report;
   update.dry = true;
   const Memory memory = bind(copies, update);
-  set_rates(update, lr, mu);
-  set_moments(state, update.pieces);
-  prepare(state, update);
+  make_ready(state, update, lr, mu);
   if (on_device()) {
     // The kernel reads an element of the gradient before it writes the direction there.
     return run_on_device(state, update, memory, flat);

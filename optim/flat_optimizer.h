@@ -154,7 +154,8 @@ class FlatOptimizer : public Optimizer {
   void look_at_gradients(Update& update,
                          const std::vector<double>* squares,
                          StepReport& report) const;
-  void set_rates(Update& update, double lr, const std::vector<double>& mu) const;
+  /// Rates, moments and prepare() of an update whose memory is bound.
+  void make_ready(State& state, Update& update, double lr, const std::vector<double>& mu) const;
   void report_step(StepReport& report,
                    const Update& update,
                    const Direction& d,

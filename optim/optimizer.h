@@ -89,7 +89,8 @@ class Optimizer {
                                  const std::vector<double>& mu,
                                  std::vector<torch::Tensor>* change) = 0;
   /// The change of weights that step() would make with lr = 1 and mu = 1, without changing
-  /// anything. For LR mapping and previews.
+  /// anything. For LR mapping and previews. LARS's pre form keeps rates inside its buffer: its
+  /// buffer is first divided by the last rate (strip_rates), so that all of the change is per rate.
   virtual std::vector<torch::Tensor> preview(const std::vector<torch::Tensor>& grads) = 0;
 
   virtual const Options& options() const = 0;

@@ -119,7 +119,7 @@ CREATE TABLE event (
   step    INTEGER NOT NULL,
   seq     INTEGER NOT NULL,   -- newest row at that time
   time    TEXT NOT NULL,
-  kind    TEXT NOT NULL,
+  kind    TEXT NOT NULL,      -- what it was, named in engine/contract/records.h
   source  TEXT NOT NULL,
   text    TEXT NOT NULL,
   args    TEXT NOT NULL       -- JSON object of strings

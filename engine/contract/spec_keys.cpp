@@ -195,7 +195,7 @@ void add_model_and_batch(Builder& b) {
   b.add("batch.loss_normaliser",
         AT(batch.loss_normaliser),
         one_of({"per_micro", "global"}),
-        "what losses that count positives divide by");
+        "what losses that count positives divide by; global is not carried out yet and refused");
 }
 
 void add_optim(Builder& b) {

@@ -49,14 +49,16 @@ std::vector<std::string> environment_of(const SupervisorOptions& options,
     }
   }
   std::vector<std::string> out;
+  out.reserve(all.size());
   for (const auto& [name, value] : all) {
-    out.push_back(name + "=" + value);
+    out.push_back(std::string(name).append("=").append(value));
   }
   return out;
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> out;
+  out.reserve(texts.size() + 1);
   for (const auto& text : texts) {
     out.push_back(const_cast<char*>(text.c_str()));
   }

@@ -2,6 +2,7 @@
 
 #include "engine/contract/error.h"
 #include "engine/distributed/rank_process.h"
+#include "engine/distributed/signals_held.h"
 
 #include <algorithm>
 #include <csignal>
@@ -28,37 +29,6 @@ bool is_agreed(int code) {
 bool is_own_error(int code) {
   return is_one_of(code, {ExitCode::kUsage, ExitCode::kData, ExitCode::kStorage});
 }
-
-/// Signals come to sigtimedwait instead of to handlers while a job runs.
-class SignalsHeld {
- public:
-  SignalsHeld() {
-    sigemptyset(&held_);
-    for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
-      sigaddset(&held_, signal);
-    }
-    struct sigaction plain {};
-    plain.sa_handler = SIG_DFL;
-    sigaction(SIGCHLD, &plain, &child_);  // if it were ignored, exit codes would be lost
-    pthread_sigmask(SIG_BLOCK, &held_, &before_);
-  }
-  ~SignalsHeld() {
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    sigaction(SIGCHLD, &child_, nullptr);
-  }
-  SignalsHeld(const SignalsHeld&) = delete;
-  SignalsHeld& operator=(const SignalsHeld&) = delete;
-  /// The next signal, or 0 after a tenth of a second.
-  int next() const {
-    const timespec limit{0, 100000000};
-    const int signal = sigtimedwait(&held_, nullptr, &limit);
-    return signal > 0 ? signal : 0;
-  }
-
- private:
-  sigset_t held_{}, before_{};
-  struct sigaction child_ {};
-};
 
 class Job {
  public:
@@ -200,14 +170,18 @@ class Job {
 }  // namespace
 
 std::string RankExit::text() const {
-  const std::string who = "rank " + std::to_string(rank);
-  if (signal != 0) {
-    return who + (forced ? " did not end and was killed"
-                         : " was killed by signal " + std::to_string(signal) + " (" +
-                               strsignal(signal) + ")");
+  std::string said = "rank " + std::to_string(rank);
+  if (signal != 0 && forced) {
+    said.append(" did not end and was killed");
+  } else if (signal != 0) {
+    said.append(" was killed by signal ").append(std::to_string(signal));
+    said.append(" (").append(strsignal(signal)).append(")");
+  } else if (code == 127) {
+    said.append(" could not be started");
+  } else {
+    said.append(" ended with exit code ").append(std::to_string(code));
   }
-  return code == 127 ? who + " could not be started"
-                     : who + " ended with exit code " + std::to_string(code);
+  return said;
 }
 
 JobEnd supervise(const SupervisorOptions& options) {
@@ -215,7 +189,7 @@ JobEnd supervise(const SupervisorOptions& options) {
   int stops = 0;
   std::vector<std::string> arguments = options.arguments;
   for (std::int64_t restarts = 0;; ++restarts) {
-    const JobEnd end = Job(options, arguments).run(signals, stops);
+    JobEnd end = Job(options, arguments).run(signals, stops);
     if (end.rank0_lost && options.on_rank0_lost) {
       options.on_rank0_lost(end);
     }

@@ -1,19 +1,15 @@
 #include "engine/train/change_preview.h"
 
+#include "engine/train/number_text.h"
+
 #include <algorithm>
 #include <cstdio>
 
 namespace batchscope::train {
 namespace {
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
-
 std::string mebibytes(std::int64_t bytes) {
-  return number(static_cast<double>(bytes) / (1 << 20)) + " MiB";
+  return number_text(static_cast<double>(bytes) / (1 << 20), 3) + " MiB";
 }
 
 std::string line(const std::string& name, const std::vector<std::string>& cells) {
@@ -32,12 +28,12 @@ std::string updates(const std::vector<ChangePreview::Module>& modules) {
   std::string text = line("module", {"update", "new", "ratio", "lr", "new", "start"});
   for (const ChangePreview::Module& m : modules) {
     text += line(m.name,
-                 {number(m.before.norm),
-                  number(m.after.norm),
-                  m.before.norm > 0 ? number(m.after.norm / m.before.norm) : "-",
-                  number(m.before.lr),
-                  number(m.after.lr),
-                  number(m.factor)});
+                 {number_text(m.before.norm, 3),
+                  number_text(m.after.norm, 3),
+                  m.before.norm > 0 ? number_text(m.after.norm / m.before.norm, 3) : "-",
+                  number_text(m.before.lr, 3),
+                  number_text(m.after.lr, 3),
+                  number_text(m.factor, 3)});
   }
   return text;
 }
@@ -46,10 +42,10 @@ std::string ratios(const std::vector<ChangePreview::Module>& modules) {
   std::string text = line("module", {"trust", "new", "shrink", "new"});
   for (const ChangePreview::Module& m : modules) {
     text += line(m.name,
-                 {number(m.before.trust),
-                  number(m.after.trust),
-                  number(m.before.shrink),
-                  number(m.after.shrink)});
+                 {number_text(m.before.trust, 3),
+                  number_text(m.after.trust, 3),
+                  number_text(m.before.shrink, 3),
+                  number_text(m.after.shrink, 3)});
   }
   return text;
 }

@@ -1,8 +1,9 @@
 #include "engine/train/guard.h"
 
+#include "engine/train/number_text.h"
+
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 namespace batchscope::train {
@@ -18,12 +19,6 @@ double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
-}
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
 }
 
 }  // namespace
@@ -116,8 +111,8 @@ GuardVerdict Guard::look(std::int64_t step,
   verdict.ratio = first_ratio_;
   if (too_large) {
     verdict.diverged = true;
-    verdict.reason =
-        "the loss " + number(loss) + " is above the limit of " + number(options_.loss_limit);
+    verdict.reason = "the loss " + number_text(loss, 3) + " is above the limit of " +
+                     number_text(options_.loss_limit, 3);
   } else if (nonfinite_in_a_row_ >= options_.nonfinite_limit) {
     verdict.diverged = true;
     verdict.reason = std::to_string(nonfinite_in_a_row_) +

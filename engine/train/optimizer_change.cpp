@@ -1,6 +1,7 @@
 #include "engine/train/optimizer_change.h"
 
 #include "engine/contract/error.h"
+#include "engine/train/number_text.h"
 #include "optim/kernels/update_math.h"
 #include "optim/switching.h"
 
@@ -10,12 +11,6 @@
 
 namespace batchscope::train {
 namespace {
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
 
 void add_row(std::string& table,
              const std::string& what,
@@ -141,9 +136,15 @@ std::string describe(const OptimizerChange& change, const contract::OptimizerCom
   std::string table;
   add_row(
       table, "optimizer", optim::to_string(change.from.method), optim::to_string(change.to.method));
-  add_row(table, "learning rate", number(change.lr_from), number(change.lr_to));
-  add_row(table, "weight decay", number(change.from.weight_decay), number(change.to.weight_decay));
-  add_row(table, "shrink per update", number(change.shrink_from), number(change.shrink_to));
+  add_row(table, "learning rate", number_text(change.lr_from, 4), number_text(change.lr_to, 4));
+  add_row(table,
+          "weight decay",
+          number_text(change.from.weight_decay, 4),
+          number_text(change.to.weight_decay, 4));
+  add_row(table,
+          "shrink per update",
+          number_text(change.shrink_from, 4),
+          number_text(change.shrink_to, 4));
   for (const auto& [key, value] : command.set) {
     add_row(table, key, "", value);
   }

@@ -1,7 +1,7 @@
 #include "engine/distributed/command_relay.h"
+#include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
-#include <cstdio>
 #include <thread>
 
 namespace batchscope::train {
@@ -11,12 +11,6 @@ using contract::Reply;
 using contract::SpecError;
 
 constexpr int kKeepAliveMs = 1000;  // while paused: no collective of the other ranks times out
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -211,13 +205,13 @@ Reply Trainer::carry_out(const contract::CommandBody& body, const std::string& s
 Reply Trainer::change_lr(const contract::LrCommand& c, const std::string& source) {
   updater_->check(c);
   const double old = plan().lr;
-  save_restore_point("lr " + number(c.value));
+  save_restore_point("lr " + number_text(c.value));
   updater_->apply(c);
   note("lr",
        source,
-       "Learning rate " + number(old) + " -> " + number(c.value) + ".",
-       {{"old", number(old)},
-        {"new", number(c.value)},
+       "Learning rate " + number_text(old) + " -> " + number_text(c.value) + ".",
+       {{"old", number_text(old)},
+        {"new", number_text(c.value)},
         {"value", contract::command_args(c).at("value")}});
   return done();
 }
@@ -239,8 +233,8 @@ Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.value)},
         {"value", std::to_string(c.value)},
-        {"old_lr", number(old_lr)},
-        {"new_lr", number(plan().lr)}});
+        {"old_lr", number_text(old_lr)},
+        {"new_lr", number_text(plan().lr)}});
   return done();
 }
 

@@ -1,8 +1,8 @@
+#include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 namespace batchscope::train {
@@ -11,12 +11,6 @@ namespace {
 /// Losses of updates that were executed again may differ by so much, relatively, where machine or
 /// thread count differ; what differs by more is another training.
 constexpr double kRounding = 1e-3;
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
 
 }  // namespace
 
@@ -57,7 +51,8 @@ void Trainer::check_executed_again(const ForkStart& fork, double& worst) const {
   if (!(difference <= kRounding)) {
     throw contract::DataError("Update " + std::to_string(state_.step) +
                               " of the parent could not be executed again: its loss is " +
-                              number(last_loss_) + " now and was " + number(recorded) +
+                              number_text(last_loss_, 9) + " now and was " +
+                              number_text(recorded, 9) +
                               " then; fork from a step whose state is saved.");
   }
   worst = std::max(worst, difference);
@@ -107,7 +102,7 @@ void Trainer::execute_again(const ForkStart& fork) {
          "engine",
          "The parent's updates were executed again to rounding, not bit for bit: their losses "
          "differ by up to " +
-             number(worst) + " of their value. Machine or threads are not the parent's.");
+             number_text(worst, 9) + " of their value. Machine or threads are not the parent's.");
   }
 }
 

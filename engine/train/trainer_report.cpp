@@ -1,7 +1,7 @@
+#include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
 #include <cmath>
-#include <cstdio>
 
 namespace batchscope::train {
 namespace {
@@ -9,12 +9,6 @@ namespace {
 using contract::RunState;
 
 constexpr double kBeatSeconds = 0.5;  // between status reports
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
 
 }  // namespace
 
@@ -83,15 +77,15 @@ void Trainer::check_target(const contract::EvalRecord& eval) {
   state_.target_reached = true;
   note("target",
        "engine",
-       target.metric + " reached " + number(found->second) + " (target " + number(target.value) +
-           ") after " + std::to_string(eval.step) + " steps, " + std::to_string(eval.images) +
-           " pictures and " + number(eval.seconds) + " s.",
+       target.metric + " reached " + number_text(found->second) + " (target " +
+           number_text(target.value) + ") after " + std::to_string(eval.step) + " steps, " +
+           std::to_string(eval.images) + " pictures and " + number_text(eval.seconds) + " s.",
        {{"metric", target.metric},
-        {"value", number(found->second)},
-        {"target", number(target.value)},
+        {"value", number_text(found->second)},
+        {"target", number_text(target.value)},
         {"steps", std::to_string(eval.step)},
         {"images", std::to_string(eval.images)},
-        {"seconds", number(eval.seconds)}});
+        {"seconds", number_text(eval.seconds)}});
   if (target.stop && end_ == End::kNone) {
     end_ = End::kTarget;
   }
@@ -115,12 +109,12 @@ void Trainer::on_divergence(const GuardVerdict& verdict) {
       verdict.module < 0 ? "" : modules()[static_cast<std::size_t>(verdict.module)];
   const std::string where = module.empty() ? "" : ", first in " + module;
   const std::string ratio = std::isfinite(verdict.ratio)
-                                ? number(verdict.ratio) + " times its recent median"
+                                ? number_text(verdict.ratio) + " times its recent median"
                                 : "not finite";
   const std::map<std::string, std::string> args = {
       {"first_step", std::to_string(verdict.abnormal_step)},
       {"module", module},
-      {"ratio", std::isfinite(verdict.ratio) ? number(verdict.ratio) : "inf"},
+      {"ratio", std::isfinite(verdict.ratio) ? number_text(verdict.ratio) : "inf"},
       {"action", state_.spec.guard.on_diverge}};
   if (setup_.sink != nullptr) {
     setup_.sink->event({state_.segment,

@@ -1,16 +1,10 @@
+#include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace batchscope::train {
 namespace {
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
 
 std::string label(const contract::RunSpec& spec) {
   return spec.optim.name + (spec.optim.agvm.enabled ? " + agvm" : "");
@@ -32,14 +26,14 @@ contract::Reply Trainer::change_optimizer(const contract::OptimizerCommand& c,
   std::map<std::string, std::string> args = contract::command_args(c);
   args["old"] = label(old_spec);
   args["new"] = label(state_.spec);
-  args["old_lr"] = number(change.lr_from);
-  args["new_lr"] = number(change.lr_to);
-  args["old_weight_decay"] = number(change.from.weight_decay);
-  args["new_weight_decay"] = number(change.to.weight_decay);
+  args["old_lr"] = number_text(change.lr_from);
+  args["new_lr"] = number_text(change.lr_to);
+  args["old_weight_decay"] = number_text(change.from.weight_decay);
+  args["new_weight_decay"] = number_text(change.to.weight_decay);
   note("optimizer",
        source,
        "Optimizer " + label(old_spec) + " -> " + label(state_.spec) + ", learning rate " +
-           number(change.lr_from) + " -> " + number(change.lr_to) + ", state " +
+           number_text(change.lr_from) + " -> " + number_text(change.lr_to) + ", state " +
            contract::to_string(c.state) + ", " + contract::to_string(c.lr_mapping) + ".",
        args);
   return done(table);

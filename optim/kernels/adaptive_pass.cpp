@@ -76,19 +76,7 @@ class AdaptivePass {
  private:
   Sums moments(const Block& b, Direction direction) const {
     const Piece& p = pieces_[b.piece];
-    const math::AdaptiveElement<T> element = {static_cast<T>(step_.clip),
-                                              static_cast<T>(step_.store1.keep),
-                                              static_cast<T>(step_.store1.gain),
-                                              static_cast<T>(step_.store2.keep),
-                                              static_cast<T>(step_.store2.gain),
-                                              static_cast<T>(step_.read1.keep),
-                                              static_cast<T>(step_.read1.gain),
-                                              static_cast<T>(step_.read2.keep),
-                                              static_cast<T>(step_.read2.gain),
-                                              static_cast<T>(step_.mass1),
-                                              static_cast<T>(1 / step_.mass2),
-                                              static_cast<T>(step_.eps),
-                                              static_cast<T>(p.decay)};
+    const auto element = math::adaptive_element<T>(step_, step_.clip, p.decay);
     Sums sums;
     adaptive_block<T>({at<T>(p.w, b.begin),
                        at<T>(p.g, b.begin),

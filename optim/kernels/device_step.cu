@@ -10,29 +10,34 @@ __device__ T gradient(const DevicePiece& p, std::int64_t i) {
   return read<T>(p.g, p.grad, i);
 }
 
+__device__ void add_square(double& sum, double x) {
+  sum += x * x;
+}
+
+/// Adds the threads' sums of these members and writes them as the block's part; every thread of
+/// the block calls it.
+template <typename... Members>
+__device__ void write_part(const DeviceMemory& memory, DeviceOutcome mine, Members... members) {
+  ((mine.*members = block_sum(mine.*members)), ...);
+  if (threadIdx.x == 0) {
+    memory.partial[blockIdx.x] = mine;
+  }
+}
+
 /// Sums of squares of gradients, and of weights for LARS.
 template <typename T>
 __global__ void measure_kernel(DeviceMemory memory) {
   const DeviceBlock block = memory.blocks[blockIdx.x];
   const DevicePiece& p = memory.pieces[block.piece];
   const bool weights = memory.rules->lars;
-  double g2 = 0, w2 = 0;
+  DeviceOutcome sums;
   for (std::int64_t i = block.begin + threadIdx.x; i < block.begin + block.length; i += kThreads) {
-    const double g = gradient<T>(p, i);
-    g2 += g * g;
+    add_square(sums.g, gradient<T>(p, i));
     if (weights) {
-      const double w = static_cast<const T*>(p.w)[i];
-      w2 += w * w;
+      add_square(sums.w, static_cast<const T*>(p.w)[i]);
     }
   }
-  g2 = block_sum(g2);
-  w2 = block_sum(w2);
-  if (threadIdx.x == 0) {
-    DeviceOutcome outcome;
-    outcome.g = g2;
-    outcome.w = w2;
-    memory.partial[blockIdx.x] = outcome;
-  }
+  write_part(memory, sums, &DeviceOutcome::g, &DeviceOutcome::w);
 }
 
 /// Adds the blocks' sums of each tensor, takes the global norm, and decides: one thread block.
@@ -112,7 +117,7 @@ __global__ void momentum_kernel(DeviceMemory memory) {
   const T factor = static_cast<T>(o.factor);
   T* const w = static_cast<T*>(p.w);
   T *const m = static_cast<T*>(p.m), *const direction = static_cast<T*>(p.u);
-  double w2 = 0, u2 = 0, m2 = 0;
+  DeviceOutcome sums;
   for (std::int64_t i = block.begin + threadIdx.x; i < block.begin + block.length; i += kThreads) {
     T mi = m[i];
     const T wi = w[i];
@@ -123,23 +128,14 @@ __global__ void momentum_kernel(DeviceMemory memory) {
     } else if (factor != T(0)) {
       w[i] = wi + factor * u;
     }
-    w2 += static_cast<double>(wi) * static_cast<double>(wi);
-    u2 += static_cast<double>(u) * static_cast<double>(u);
-    m2 += static_cast<double>(mi) * static_cast<double>(mi);
+    add_square(sums.w, wi);
+    add_square(sums.u, u);
+    add_square(sums.m, mi);
   }
   if (!rules.norms) {
     return;
   }
-  w2 = block_sum(w2);
-  u2 = block_sum(u2);
-  m2 = block_sum(m2);
-  if (threadIdx.x == 0) {
-    DeviceOutcome outcome;
-    outcome.w = w2;
-    outcome.u = u2;
-    outcome.m = m2;
-    memory.partial[blockIdx.x] = outcome;
-  }
+  write_part(memory, sums, &DeviceOutcome::w, &DeviceOutcome::u, &DeviceOutcome::m);
 }
 
 template <typename T, bool kReadout>
@@ -149,25 +145,12 @@ __global__ void adaptive_kernel(DeviceMemory memory) {
   }
   const DeviceBlock block = memory.blocks[blockIdx.x];
   const DevicePiece& p = memory.pieces[block.piece];
-  const DeviceRules& r = *memory.rules;
   const DeviceOutcome& o = memory.outcomes[block.piece];
-  const math::AdaptiveElement<T> element = {static_cast<T>(memory.report->clip),
-                                            static_cast<T>(r.store1.keep),
-                                            static_cast<T>(r.store1.gain),
-                                            static_cast<T>(r.store2.keep),
-                                            static_cast<T>(r.store2.gain),
-                                            static_cast<T>(r.read1.keep),
-                                            static_cast<T>(r.read1.gain),
-                                            static_cast<T>(r.read2.keep),
-                                            static_cast<T>(r.read2.gain),
-                                            static_cast<T>(r.mass1),
-                                            static_cast<T>(1 / r.mass2),
-                                            static_cast<T>(r.eps),
-                                            static_cast<T>(p.decay)};
+  const auto element = math::adaptive_element<T>(*memory.rules, memory.report->clip, p.decay);
   const T factor = static_cast<T>(o.factor);
   T *const w = static_cast<T*>(p.w), *const m = static_cast<T*>(p.m);
   T *const v = static_cast<T*>(p.v), *const direction = static_cast<T*>(p.u);
-  double w2 = 0, u2 = 0, m2 = 0, v2 = 0;
+  DeviceOutcome sums;
   for (std::int64_t i = block.begin + threadIdx.x; i < block.begin + block.length; i += kThreads) {
     T mi = m[i], vi = v[i];
     const T wi = w[i];
@@ -179,23 +162,13 @@ __global__ void adaptive_kernel(DeviceMemory memory) {
     } else if (factor != T(0)) {
       w[i] = wi + factor * u;
     }
-    w2 += static_cast<double>(wi) * static_cast<double>(wi);
-    u2 += static_cast<double>(u) * static_cast<double>(u);
-    m2 += static_cast<double>(mi) * static_cast<double>(mi);
-    v2 += static_cast<double>(vi) * static_cast<double>(vi);
+    add_square(sums.w, wi);
+    add_square(sums.u, u);
+    add_square(sums.m, mi);
+    add_square(sums.v, vi);
   }
-  w2 = block_sum(w2);
-  u2 = block_sum(u2);
-  m2 = block_sum(m2);
-  v2 = block_sum(v2);
-  if (threadIdx.x == 0) {
-    DeviceOutcome outcome;
-    outcome.w = w2;
-    outcome.u = u2;
-    outcome.m = m2;
-    outcome.v = v2;
-    memory.partial[blockIdx.x] = outcome;
-  }
+  write_part(
+      memory, sums, &DeviceOutcome::w, &DeviceOutcome::u, &DeviceOutcome::m, &DeviceOutcome::v);
 }
 
 /// Adds the sums of a pass to its tensors; trust ratios and the rule for dead tensors.

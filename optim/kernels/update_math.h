@@ -59,6 +59,25 @@ struct AdaptiveElement {
   T eps;
   T decay;  // lambda
 };
+/// The numbers of a pass (a step's or a launch's: members store1, … decay as below) for one tensor.
+template <typename T, typename Pass>
+BATCHSCOPE_BOTH inline AdaptiveElement<T> adaptive_element(const Pass& pass,
+                                                           double clip,
+                                                           double decay) {
+  return {static_cast<T>(clip),
+          static_cast<T>(pass.store1.keep),
+          static_cast<T>(pass.store1.gain),
+          static_cast<T>(pass.store2.keep),
+          static_cast<T>(pass.store2.gain),
+          static_cast<T>(pass.read1.keep),
+          static_cast<T>(pass.read1.gain),
+          static_cast<T>(pass.read2.keep),
+          static_cast<T>(pass.read2.gain),
+          static_cast<T>(pass.mass1),
+          static_cast<T>(1 / pass.mass2),
+          static_cast<T>(pass.eps),
+          static_cast<T>(decay)};
+}
 /// Takes g into the moments and returns u = mhat / (sqrt(vhat) + eps) + lambda·w.
 template <bool kReadout, typename T>
 BATCHSCOPE_BOTH inline T adaptive_direction(T g, T w, T& m, T& v, const AdaptiveElement<T>& c) {

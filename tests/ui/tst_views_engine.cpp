@@ -65,11 +65,18 @@ class TestEngine : public QObject {
     return window;
   }
 
+  /// A window that found the running training again and may control it; null if it did not.
+  std::unique_ptr<MainWindow> attachedWindow() {
+    auto window = makeWindow(true);
+    const bool found = QTest::qWaitFor(
+        [&] { return window->currentRun() != nullptr && window->currentRun()->canControl(); },
+        kPatienceMs);
+    return found ? std::move(window) : nullptr;
+  }
+
  private Q_SLOTS:
   void initTestCase() {
-    if (!QFileInfo(engine_).isExecutable()) {
-      QSKIP("batchscope-engine is not built");
-    }
+    QVERIFY2(QFileInfo(engine_).isExecutable(), "batchscope-engine is not built");
     QVERIFY(home_.isValid());
     QSettings::setPath(
         QSettings::IniFormat, QSettings::UserScope, home_.filePath(QStringLiteral("config")));
@@ -101,19 +108,15 @@ class TestEngine : public QObject {
   }
 
   void switchIsAppliedAndUndone() {
-    if (folder_.isEmpty()) {
-      QSKIP("nothing was launched");
-    }
-    const auto window = makeWindow(true);
-    QTRY_VERIFY_WITH_TIMEOUT(window->currentRun() != nullptr && window->currentRun()->canControl(),
-                             kPatienceMs);
+    QVERIFY2(!folder_.isEmpty(), "nothing was launched");
+    const auto window = attachedWindow();
+    QVERIFY(window != nullptr);
     session::RunSession* run = window->currentRun();
     QCOMPARE(QFileInfo(run->path()).fileName(), QFileInfo(folder_).fileName());
     QTRY_VERIFY_WITH_TIMEOUT(run->status().step > 20, kPatienceMs);
     // A second window on the same run sees what the first one does, and may take it back.
-    const auto second = makeWindow(true);
-    QTRY_VERIFY_WITH_TIMEOUT(second->currentRun() != nullptr && second->currentRun()->canControl(),
-                             kPatienceMs);
+    const auto second = attachedWindow();
+    QVERIFY(second != nullptr);
     QCOMPARE(second->currentRun()->path(), run->path());
     OptimizerPanel* panel = window->optimizerPanel();
     panel->chooseMethod(QStringLiteral("pmd_lamb"));
@@ -161,12 +164,9 @@ class TestEngine : public QObject {
   }
 
   void stopEndsItAndReplayShowsIt() {
-    if (folder_.isEmpty()) {
-      QSKIP("nothing was launched");
-    }
-    const auto window = makeWindow(true);
-    QTRY_VERIFY_WITH_TIMEOUT(window->currentRun() != nullptr && window->currentRun()->canControl(),
-                             kPatienceMs);
+    QVERIFY2(!folder_.isEmpty(), "nothing was launched");
+    const auto window = attachedWindow();
+    QVERIFY(window != nullptr);
     session::RunSession* run = window->currentRun();
     QTRY_VERIFY_WITH_TIMEOUT(window->actions()["stop_save"]->isEnabled(), kPatienceMs);
     window->actions()["stop_save"]->trigger();
