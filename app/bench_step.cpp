@@ -1,5 +1,6 @@
 #include "app/bench_step.h"
 
+#include "app/bench_step_shares.h"
 #include "app/json_output.h"
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
@@ -22,7 +23,9 @@
 namespace batchscope {
 namespace {
 
-constexpr double kLr = 0.002;  // small: a diverged model measures something else
+constexpr int kSharePairs = 25;
+constexpr double kAgvmInterval = 10;  // the default of optim.agvm.interval
+constexpr double kLr = 0.002;         // small: a diverged model measures something else
 
 void check(const BenchStepOptions& o) {
   if (std::min({o.batch, o.size, o.steps, o.batches, o.threads}) < 1 || o.warmup < 0) {
@@ -52,17 +55,16 @@ class Stepper {
  public:
   explicit Stepper(models::Detector& model) : model_(model) {
     const auto groups = model.module_groups();
-    std::vector<optim::Parameter> parameters;
     for (std::size_t m = 0; m < groups.size(); ++m) {
       for (std::size_t i = 0; i < groups[m].parameters.size(); ++i) {
-        parameters.push_back(
+        parameters_.push_back(
             {groups[m].parameter_names[i], static_cast<std::int64_t>(m), groups[m].parameters[i]});
         tensors_.push_back(groups[m].parameters[i]);
       }
     }
     mu_.assign(groups.size(), 1.0);
     optimizer_ = optim::make_optimizer(
-        {.method = optim::Method::kSgd}, parameters, static_cast<std::int64_t>(groups.size()));
+        {.method = optim::Method::kSgd}, parameters_, static_cast<std::int64_t>(groups.size()));
     optimizer_->set_diagnostics(false);
   }
 
@@ -72,17 +74,26 @@ class Stepper {
          model_.losses(batch.images, batch.sizes, batch.targets, generator)) {
       loss = loss.defined() ? loss + value : value;
     }
-    auto gradients = torch::autograd::grad({loss}, tensors_);
-    optimizer_->step(gradients, kLr, mu_);
+    gradients_ = torch::autograd::grad({loss}, tensors_);
+    optimizer_->step(gradients_, kLr, mu_);
     return loss.item<double>();
   }
 
+  /// Shares of what a step does beside the model, with the last step's gradients.
+  StepShares shares() const { return measure_shares(parameters_, gradients_, kSharePairs); }
+
  private:
   models::Detector& model_;
+  std::vector<optim::Parameter> parameters_;
+  std::vector<torch::Tensor> gradients_;
   std::vector<torch::Tensor> tensors_;
   std::vector<double> mu_;
   std::unique_ptr<optim::Optimizer> optimizer_;
 };
+
+double percent(double ms, const StepTiming& t) {
+  return 100 * ms / t.median_ms;
+}
 
 void print(const BenchStepOptions& o, const StepTiming& t) {
   std::printf("%s, %lld pictures of %lld px a step, %lld thread(s)\n",
@@ -95,6 +106,14 @@ void print(const BenchStepOptions& o, const StepTiming& t) {
               t.fastest_ms,
               t.pictures_per_s,
               t.loss);
+  std::printf(
+      "  of it: update %.3f ms, its norms %.3f ms (%.3f %%), AGVM's statistics %.3f ms every 10th "
+      "step (%.3f %%)\n",
+      t.shares.update_ms,
+      t.shares.norms_ms,
+      percent(t.shares.norms_ms, t),
+      t.shares.agvm_ms,
+      percent(t.shares.agvm_ms / kAgvmInterval, t));
 }
 
 void print_json(const BenchStepOptions& o, const StepTiming& t, const std::string& file) {
@@ -108,6 +127,11 @@ void print_json(const BenchStepOptions& o, const StepTiming& t, const std::strin
                               {"median_ms", t.median_ms},
                               {"fastest_ms", t.fastest_ms},
                               {"pictures_per_s", t.pictures_per_s},
+                              {"update_ms", t.shares.update_ms},
+                              {"norms_ms", t.shares.norms_ms},
+                              {"norms_percent", percent(t.shares.norms_ms, t)},
+                              {"agvm_ms", t.shares.agvm_ms},
+                              {"agvm_percent", percent(t.shares.agvm_ms / kAgvmInterval, t)},
                               {"loss", t.loss}};
   write_json(out, file);
 }
@@ -136,6 +160,7 @@ StepTiming measure_step(const BenchStepOptions& o) {
   timing.fastest_ms = times.front();
   timing.median_ms = times[times.size() / 2];
   timing.pictures_per_s = 1e3 * static_cast<double>(o.batch) / timing.median_ms;
+  timing.shares = stepper.shares();
   return timing;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "app/bench_step_shares.h"
+
 #include <cstdint>
 #include <string>
 
@@ -25,6 +27,7 @@ struct StepTiming {
   double median_ms = 0, fastest_ms = 0;
   double pictures_per_s = 0;  // at the median
   double loss = 0;            // after the last step: a broken step would be fast
+  StepShares shares;          // of the update
 };
 
 /// Times training steps (losses, gradients, SGD with momentum) on drawn pictures that are prepared

@@ -63,7 +63,8 @@ std::vector<ForkChild> children_of(const ForkArguments& arguments) {
     child.sets = common;
     const std::vector<std::string> own = split_sets(group);
     child.sets.insert(child.sets.end(), own.begin(), own.end());
-    child.name = groups.size() == 1 && arguments.seeds.size() < 2 ? arguments.name : "";
+    const bool only = groups.size() == 1 && arguments.seeds.size() < 2;
+    (only ? child.name : child.family) = arguments.name;
     if (arguments.seeds.empty()) {
       children.push_back(child);
     }
@@ -166,7 +167,8 @@ CLI::App* add(CLI::App& runs,
   ForkArguments& a = *arguments;
   command->add_option("run", a.run, "id, unique prefix of one, unique name or folder")->required();
   command->add_option("--set", a.sets, "key=value")->take_all()->expected(1);
-  command->add_option("--name", a.name, "name of the new run");
+  command->add_option(
+      "--name", a.name, "name of the new run; of several, what their names begin with");
   command->add_option("--library", a.library, "folder of all runs");
   command->add_option("--device", a.device, "cpu or cuda; as the run had if not given")
       ->check(CLI::IsMember({"cpu", "cuda"}));

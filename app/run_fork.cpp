@@ -166,8 +166,10 @@ PreparedRun prepare_fork(const fs::path& library, const RunOrigin& origin, const
   if (!child.name.empty()) {
     spec.run.name = child.name;
   } else if (!named) {
-    spec.run.name = name_of(
-        origin.info.name, child.sets, child.seed, "as it was from " + std::to_string(origin.step));
+    spec.run.name = name_of(child.family.empty() ? origin.info.name : child.family,
+                            child.sets,
+                            child.seed,
+                            "as it was from " + std::to_string(origin.step));
   }
   PreparedRun run = make_run_folder(library, spec);
   try {

@@ -15,9 +15,10 @@ inline constexpr const char* kForkFile = "fork.json";
 
 /// What a child is to be.
 struct ForkChild {
-  std::string name;                  // empty: the parent's, with what differs
+  std::string name;                  // empty: `family`, with what differs
   std::optional<std::int64_t> seed;  // of the coming pictures; none: the parent's pictures
   std::vector<std::string> sets;     // key=value, as commands_for() and kept_in_spec() know them
+  std::string family = {};           // empty: the parent's name
 };
 
 /// What the ranks of a child need to begin it.

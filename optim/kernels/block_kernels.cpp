@@ -1,18 +1,27 @@
 #include "optim/kernels/block_kernels.h"
 
+#include "optim/kernels/plain_sums.h"
+
+#include <type_traits>
+
 namespace batchscope::optim::kernels {
 
 namespace {
 
+/// Where the direction is stored, sums are taken in T over runs of this many elements: what was
+/// summed stays in memory, so a sum that float32 cannot hold is taken again in float64.
+constexpr std::int64_t kRun = 1024;
+template <Direction kDirection, typename T>
+using RunSum = std::conditional_t<kDirection == Direction::kStore, T, double>;
+
 template <bool kReadout, Direction kDirection, bool kNorms, typename T>
-void adaptive_loop(const AdaptiveBlock<T>& block,
-                   const math::AdaptiveElement<T>& element,
-                   Sums& sums) {
-  const math::AdaptiveElement<T> c = element;
+void adaptive_run(const AdaptiveBlock<T>& block, const math::AdaptiveElement<T>& c, Sums& sums) {
+  using Sum = RunSum<kDirection, T>;
   T *const w = block.w, *const g = block.g, *const m = block.m, *const v = block.v;
   const T factor = block.factor;
   const std::int64_t n = block.n;
-  double sw = 0, su = 0, sm = 0, sv = 0;
+  Sum sw = 0, su = 0;
+  double sm = 0, sv = 0;
 #pragma omp simd reduction(+ : sw, su, sm, sv)
   for (std::int64_t i = 0; i < n; ++i) {
     T mi = m[i], vi = v[i];
@@ -26,18 +35,35 @@ void adaptive_loop(const AdaptiveBlock<T>& block,
       g[i] = u;
     }
     if (kNorms || kDirection == Direction::kStore) {
-      sw += static_cast<double>(wi) * static_cast<double>(wi);
-      su += static_cast<double>(u) * static_cast<double>(u);
+      sw += static_cast<Sum>(wi) * static_cast<Sum>(wi);
+      su += static_cast<Sum>(u) * static_cast<Sum>(u);
     }
     if (kNorms) {
       sm += static_cast<double>(mi) * static_cast<double>(mi);
       sv += static_cast<double>(vi) * static_cast<double>(vi);
     }
   }
-  sums.w += sw;
-  sums.u += su;
+  const bool narrow = sizeof(Sum) < sizeof(double);
+  sums.w += narrow && !trustworthy(sw) ? squares_plain(w, n) : static_cast<double>(sw);
+  sums.u += narrow && !trustworthy(su) ? squares_plain(g, n) : static_cast<double>(su);
   sums.m += sm;
   sums.v += sv;
+}
+
+template <bool kReadout, Direction kDirection, bool kNorms, typename T>
+void adaptive_loop(const AdaptiveBlock<T>& block,
+                   const math::AdaptiveElement<T>& element,
+                   Sums& sums) {
+  const math::AdaptiveElement<T> c = element;
+  AdaptiveBlock<T> run = block;
+  for (std::int64_t left = block.n; left > 0; left -= run.n) {
+    run.n = left < kRun ? left : kRun;
+    adaptive_run<kReadout, kDirection, kNorms>(run, c, sums);
+    run.w += run.n;
+    run.g += run.n;
+    run.m += run.n;
+    run.v += run.n;
+  }
 }
 
 template <Direction kDirection, bool kNorms, typename T>

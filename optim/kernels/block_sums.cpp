@@ -1,16 +1,16 @@
 #include "optim/kernels/block_kernels.h"
+#include "optim/kernels/plain_sums.h"
 
 namespace batchscope::optim::kernels {
 
 namespace {
 
-/// Elements whose products are added in float32 before the sum goes on in float64.
-constexpr std::int64_t kRun = 1024;
-/// Elements that are looked at together; both halves of them stay in the nearest cache.
-constexpr std::int64_t kStretch = 4 * kRun;
-/// A stretch's sum of squares outside of this range has lost too much to under- or overflow of
-/// float32: it is added again in float64.
-constexpr double kLowest = 1e-26, kHighest = 1e37;
+/// Products are added in float32 lanes over stretches, sums of stretches in float64. Where nothing
+/// is written, four places of a stretch are walked side by side: more of the memory is under way.
+constexpr std::int64_t kPlaces = 4;
+constexpr std::int64_t kReadRun = 4096, kStretch = kPlaces * kReadRun;
+/// Where the mean is written over a, the old a of a stretch is kept in the nearest cache.
+constexpr std::int64_t kWriteRun = 1024;
 constexpr int kWide = 8;
 
 using Wide = float __attribute__((vector_size(kWide * sizeof(float))));
@@ -30,33 +30,19 @@ void add(const Wide& part, WideDouble& sum) {
 double sum_of(const WideDouble& x) {
   return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
 }
-bool trustworthy(double sum) {
-  return sum >= kLowest && sum <= kHighest;
-}
 
-template <typename T>
-double squares_plain(const T* x, std::int64_t n) {
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) {
-    sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  }
-  return sum;
-}
-
-/// Several sums at a time break the dependency of one addition on the last.
 double squares_stretch(const float* x) {
-  WideDouble sum = {};
-  for (std::int64_t begin = 0; begin < kStretch; begin += kRun) {
-    Wide part[4] = {};
-    for (std::int64_t i = begin; i < begin + kRun; i += 4 * kWide) {
-      for (std::int64_t k = 0; k < 4; ++k) {
-        Wide value;
-        load(x + i + k * kWide, value);
-        part[k] += value * value;
-      }
+  Wide part[kPlaces] = {};
+  for (std::int64_t i = 0; i < kReadRun; i += kWide) {
+    for (std::int64_t k = 0; k < kPlaces; ++k) {
+      Wide value;
+      load(x + k * kReadRun + i, value);
+      part[k] += value * value;
     }
-    add((part[0] + part[1]) + (part[2] + part[3]), sum);
+  }
+  WideDouble sum = {};
+  for (const Wide& run : part) {
+    add(run, sum);
   }
   return sum_of(sum);
 }
@@ -94,39 +80,48 @@ struct MeanTarget {
   float weight = 0;
 };
 
+template <bool kWrite>
+constexpr std::int64_t kPlacesOf = kWrite ? 1 : kPlaces;
+template <bool kWrite>
+constexpr std::int64_t kRunOf = kWrite ? kWriteRun : kReadRun;
+template <bool kWrite>
+constexpr std::int64_t kStretchOf = kPlacesOf<kWrite>* kRunOf<kWrite>;
+
 template <bool kWrite, bool kLate>
 HalfSums half_stretch(const float* a, const float* b, const MeanTarget& target) {
-  WideDouble d12 = {}, d11 = {}, d22 = {}, square = {};
-  for (std::int64_t begin = 0; begin < kStretch; begin += kRun) {
-    Wide p12[2] = {}, p11[2] = {}, p22[2] = {}, pm[2] = {};
-    for (std::int64_t i = begin; i < begin + kRun; i += 2 * kWide) {
-      for (std::int64_t k = 0; k < 2; ++k) {
-        const std::int64_t j = i + k * kWide;
-        Wide x, y;
-        load(a + j, x);
-        load(b + j, y);
-        p12[k] += x * y;
-        p11[k] += x * x;
-        p22[k] += y * y;
-        if (kWrite) {
-          const Wide value = kLate ? y - (y - x) * target.weight : x + target.weight * (y - x);
-          store(x, target.saved + j);
-          store(value, target.mean + j);
-          pm[k] += value * value;
-        }
+  constexpr std::int64_t places = kPlacesOf<kWrite>, run = kRunOf<kWrite>;
+  Wide p12[places] = {}, p11[places] = {}, p22[places] = {}, pm[places] = {};
+  for (std::int64_t i = 0; i < run; i += kWide) {
+    for (std::int64_t k = 0; k < places; ++k) {
+      const std::int64_t j = i + k * run;
+      Wide x, y;
+      load(a + j, x);
+      load(b + j, y);
+      p12[k] += x * y;
+      p11[k] += x * x;
+      p22[k] += y * y;
+      if (kWrite) {
+        const Wide value = kLate ? y - (y - x) * target.weight : x + target.weight * (y - x);
+        store(x, target.saved + j);
+        store(value, target.mean + j);
+        pm[k] += value * value;
       }
     }
-    add(p12[0] + p12[1], d12);
-    add(p11[0] + p11[1], d11);
-    add(p22[0] + p22[1], d22);
-    add(pm[0] + pm[1], square);
+  }
+  WideDouble d12 = {}, d11 = {}, d22 = {}, square = {};
+  for (std::int64_t k = 0; k < places; ++k) {
+    add(p12[k], d12);
+    add(p11[k], d11);
+    add(p22[k], d22);
+    add(pm[k], square);
   }
   return {sum_of(d12), sum_of(d11), sum_of(d22), sum_of(square)};
 }
 
 template <bool kWrite>
 HalfSums half_stretch(const float* a, const float* b, float* mean, float weight) {
-  alignas(64) float saved[kWrite ? kStretch : 1];
+  constexpr std::int64_t n = kStretchOf<kWrite>;
+  alignas(64) float saved[kWrite ? n : 1];
   const bool late = !(weight < 0.5F);
   const MeanTarget target = {mean, saved, late ? 1.0F - weight : weight};
   HalfSums sums =
@@ -134,11 +129,11 @@ HalfSums half_stretch(const float* a, const float* b, float* mean, float weight)
   if (!trustworthy(sums.d11) || !trustworthy(sums.d22)) {
     const double square = sums.mean;
     sums = {};
-    half_plain<false, float>(kWrite ? saved : a, b, nullptr, kStretch, weight, sums);
+    half_plain<false, float>(kWrite ? saved : a, b, nullptr, n, weight, sums);
     sums.mean = square;
   }
   if (kWrite && !trustworthy(sums.mean)) {
-    sums.mean = squares_plain(mean, kStretch);
+    sums.mean = squares_plain(mean, n);
   }
   return sums;
 }
@@ -164,7 +159,7 @@ template <bool kWrite>
 void half_any(const HalfBlock<float>& block, double weight, HalfSums& sums) {
   const auto share = static_cast<float>(weight);
   std::int64_t i = 0;
-  for (; i + kStretch <= block.n; i += kStretch) {
+  for (constexpr std::int64_t n = kStretchOf<kWrite>; i + n <= block.n; i += n) {
     const HalfSums part =
         half_stretch<kWrite>(block.a + i, block.b + i, kWrite ? block.mean + i : nullptr, share);
     sums.d12 += part.d12;

@@ -21,6 +21,7 @@ class TestBenchStep : public QObject {
     const StepTiming timing = measure_step({.batch = 4, .steps = 3, .warmup = 1, .batches = 2});
     QVERIFY(timing.fastest_ms > 0 && timing.fastest_ms <= timing.median_ms);
     QVERIFY(std::isfinite(timing.loss) && timing.loss > 0);
+    QVERIFY(timing.shares.update_ms > 0 && timing.shares.agvm_ms > 0);
     QVERIFY(std::abs(timing.pictures_per_s * timing.median_ms - 4000) < 1e-6);
     // The loss is a function of the seed: the same steps end where they did.
     QCOMPARE(measure_step({.batch = 4, .steps = 3, .warmup = 1, .batches = 2}).loss, timing.loss);

@@ -189,6 +189,11 @@ class TestRunFork : public QObject {
     QCOMPARE(run.spec.optim.name, std::string("adamw"));
     QCOMPARE(run.spec.run.seed, 3);
     QCOMPARE(run.spec.run.name, std::string("sample · adamw, lr 0.002, seed 3"));
+    app::ForkChild sibling = child;
+    sibling.family = "trio";
+    QCOMPARE(app::prepare_fork(sample.library, app::find_origin(sample.folder, 38), sibling)
+                 .spec.run.name,
+             std::string("trio · adamw, lr 0.002, seed 3"));
     const auto note = app::read_fork_note(run.folder);
     QVERIFY(note.has_value());
     QCOMPARE(note->parent, std::string("0123456789ab"));
