@@ -85,9 +85,7 @@ class AdaptivePass {
                        b.length,
                        static_cast<T>(p.factor)},
                       element,
-                      step_.readout,
-                      direction,
-                      step_.norms,
+                      {step_.readout, direction, step_.norms, /*for_trust=*/p.adapts},
                       sums);
     return sums;
   }

@@ -2,21 +2,16 @@
 
 #include "optim/kernels/plain_sums.h"
 
-#include <type_traits>
-
 namespace batchscope::optim::kernels {
 
 namespace {
 
-/// Where the direction is stored, sums are taken in T over runs of this many elements: what was
+/// Elements whose squares are added in one go where they are added in T (`for_trust`): what was
 /// summed stays in memory, so a sum that float32 cannot hold is taken again in float64.
 constexpr std::int64_t kRun = 1024;
-template <Direction kDirection, typename T>
-using RunSum = std::conditional_t<kDirection == Direction::kStore, T, double>;
 
-template <bool kReadout, Direction kDirection, bool kNorms, typename T>
+template <typename Sum, bool kReadout, Direction kDirection, bool kNorms, typename T>
 void adaptive_run(const AdaptiveBlock<T>& block, const math::AdaptiveElement<T>& c, Sums& sums) {
-  using Sum = RunSum<kDirection, T>;
   T *const w = block.w, *const g = block.g, *const m = block.m, *const v = block.v;
   const T factor = block.factor;
   const std::int64_t n = block.n;
@@ -50,7 +45,7 @@ void adaptive_run(const AdaptiveBlock<T>& block, const math::AdaptiveElement<T>&
   sums.v += sv;
 }
 
-template <bool kReadout, Direction kDirection, bool kNorms, typename T>
+template <typename Sum, bool kReadout, Direction kDirection, bool kNorms, typename T>
 void adaptive_loop(const AdaptiveBlock<T>& block,
                    const math::AdaptiveElement<T>& element,
                    Sums& sums) {
@@ -58,7 +53,7 @@ void adaptive_loop(const AdaptiveBlock<T>& block,
   AdaptiveBlock<T> run = block;
   for (std::int64_t left = block.n; left > 0; left -= run.n) {
     run.n = left < kRun ? left : kRun;
-    adaptive_run<kReadout, kDirection, kNorms>(run, c, sums);
+    adaptive_run<Sum, kReadout, kDirection, kNorms>(run, c, sums);
     run.w += run.n;
     run.g += run.n;
     run.m += run.n;
@@ -97,18 +92,26 @@ void momentum_loop(const MomentumBlock<T>& block,
   sums.m += sm;
 }
 
+template <typename Sum, bool kReadout, Direction kDirection, typename T>
+void adaptive_any(const AdaptiveBlock<T>& block,
+                  const math::AdaptiveElement<T>& element,
+                  bool norms,
+                  Sums& sums) {
+  norms ? adaptive_loop<Sum, kReadout, kDirection, true>(block, element, sums)
+        : adaptive_loop<Sum, kReadout, kDirection, false>(block, element, sums);
+}
+
 template <bool kReadout, typename T>
 void adaptive_any(const AdaptiveBlock<T>& block,
                   const math::AdaptiveElement<T>& element,
-                  Direction direction,
-                  bool norms,
+                  const AdaptiveUse& use,
                   Sums& sums) {
-  if (direction == Direction::kApply) {
-    norms ? adaptive_loop<kReadout, Direction::kApply, true>(block, element, sums)
-          : adaptive_loop<kReadout, Direction::kApply, false>(block, element, sums);
+  if (use.direction == Direction::kApply) {
+    adaptive_any<double, kReadout, Direction::kApply>(block, element, use.norms, sums);
+  } else if (use.for_trust) {
+    adaptive_any<T, kReadout, Direction::kStore>(block, element, use.norms, sums);
   } else {
-    norms ? adaptive_loop<kReadout, Direction::kStore, true>(block, element, sums)
-          : adaptive_loop<kReadout, Direction::kStore, false>(block, element, sums);
+    adaptive_any<double, kReadout, Direction::kStore>(block, element, use.norms, sums);
   }
 }
 
@@ -132,12 +135,10 @@ void momentum_block(const MomentumBlock<T>& block,
 template <typename T>
 void adaptive_block(const AdaptiveBlock<T>& block,
                     const math::AdaptiveElement<T>& element,
-                    bool readout,
-                    Direction direction,
-                    bool norms,
+                    const AdaptiveUse& use,
                     Sums& sums) {
-  readout ? adaptive_any<true>(block, element, direction, norms, sums)
-          : adaptive_any<false>(block, element, direction, norms, sums);
+  use.readout ? adaptive_any<true>(block, element, use, sums)
+              : adaptive_any<false>(block, element, use, sums);
 }
 
 template <typename T>
@@ -148,11 +149,11 @@ void apply_block(T* w, const T* u, std::int64_t n, T factor) {
   }
 }
 
-#define BATCHSCOPE_BLOCKS(T)                                                                   \
-  template void momentum_block<T>(                                                             \
-      const MomentumBlock<T>&, const math::MomentumElement<T>&, Direction, bool, Sums&);       \
-  template void adaptive_block<T>(                                                             \
-      const AdaptiveBlock<T>&, const math::AdaptiveElement<T>&, bool, Direction, bool, Sums&); \
+#define BATCHSCOPE_BLOCKS(T)                                                                \
+  template void momentum_block<T>(                                                          \
+      const MomentumBlock<T>&, const math::MomentumElement<T>&, Direction, bool, Sums&);    \
+  template void adaptive_block<T>(                                                          \
+      const AdaptiveBlock<T>&, const math::AdaptiveElement<T>&, const AdaptiveUse&, Sums&); \
   template void apply_block<T>(T*, const T*, std::int64_t, T)  // NOLINT(bugprone-macro-parentheses)
 BATCHSCOPE_BLOCKS(float);
 BATCHSCOPE_BLOCKS(double);

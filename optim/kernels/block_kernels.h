@@ -53,13 +53,17 @@ struct AdaptiveBlock {
   std::int64_t n;
   T factor;
 };
-/// sums: m, v are added if `norms`; w and u then, or when the direction is stored.
+/// What one pass over a block does.
+struct AdaptiveUse {
+  bool readout = false;
+  Direction direction = Direction::kApply;
+  bool norms = false;      // m, v are summed; w and u then, or when the direction is stored
+  bool for_trust = false;  // stored directions: w and u are summed in T, in short runs
+};
 template <typename T>
 void adaptive_block(const AdaptiveBlock<T>& block,
                     const math::AdaptiveElement<T>& element,
-                    bool readout,
-                    Direction direction,
-                    bool norms,
+                    const AdaptiveUse& use,
                     Sums& sums);
 
 /// w += factor·u
