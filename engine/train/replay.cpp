@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/train/replay_input.h"
 #include "engine/train/updater.h"
+#include "models/weights/weight_error.h"
 
 #include <nlohmann/json.hpp>
 
@@ -54,9 +55,10 @@ class Replay {
         state_(start_of(spec)),
         updater_(state_, input_.modules(), input_.parameters(), training_pictures(spec)),
         output_(out,
+                models::WeightFormat::kSafetensors,
                 announced(),
-                {{"modules", nlohmann::json(input_.modules()).dump()},
-                 {"format", "batchscope-optim-replay-1"}}) {
+                {.metadata = {{"modules", nlohmann::json(input_.modules()).dump()},
+                              {"format", "batchscope-optim-replay-1"}}}) {
     for (const contract::ScriptedEvent& event : spec.events) {
       check(event);
     }
@@ -86,19 +88,19 @@ class Replay {
   }
 
  private:
-  std::vector<TensorEntry> announced() const {
-    std::vector<TensorEntry> entries;
+  std::vector<models::TensorSpec> announced() const {
+    std::vector<models::TensorSpec> entries;
     const auto modules = static_cast<std::int64_t>(input_.modules().size());
     for (std::int64_t step = 1; step <= input_.steps(); ++step) {
       const std::string t = "/" + std::to_string(step);
       for (std::size_t p = 0; p < input_.parameters().size(); ++p) {
         const optim::Parameter& parameter = input_.parameters()[p];
         const std::string place = t + "/" + parameter.name;
-        entries.push_back({"param" + place, input_.dtypes()[p], parameter.tensor.sizes().vec()});
-        entries.push_back({"trust" + place, input_.dtypes()[p], {}});
+        entries.push_back({"param" + place, input_.types()[p], parameter.tensor.sizes().vec()});
+        entries.push_back({"trust" + place, input_.types()[p], {}});
       }
-      entries.push_back({"mu" + t, input_.dtypes()[0], {modules}});
-      entries.push_back({"d" + t, input_.dtypes()[0], {modules}});
+      entries.push_back({"mu" + t, input_.types()[0], {modules}});
+      entries.push_back({"d" + t, input_.types()[0], {modules}});
     }
     return entries;
   }
@@ -158,7 +160,7 @@ class Replay {
   ReplayInput input_;
   UpdateState state_;
   Updater updater_;
-  TensorFileWriter output_;
+  models::TensorFileWriter output_;
   std::size_t events_done_ = 0;
   ReplaySummary summary_;
 };
@@ -169,7 +171,13 @@ ReplaySummary replay(const contract::RunSpec& spec,
                      const std::filesystem::path& in,
                      const std::filesystem::path& out,
                      torch::Device device) {
-  return Replay(spec, in, out, device).run();
+  try {
+    return Replay(spec, in, out, device).run();
+  } catch (const models::WeightError& error) {
+    throw contract::DataError(error.what());
+  } catch (const models::DiskError& error) {
+    throw contract::StorageError(error.what());
+  }
 }
 
 }  // namespace batchscope::train

@@ -1,15 +1,20 @@
 #include "engine/train/replay_input.h"
 
 #include "engine/contract/error.h"
+#include "models/weights/weight_error.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <sstream>
 
 namespace batchscope::train {
 namespace {
+
+using models::shape_text;
+using models::shown;
+using models::TensorFile;
+using models::TensorType;
 
 constexpr const char* kModules = "modules";
 constexpr std::int64_t kMostSteps = 100'000'000;
@@ -19,15 +24,9 @@ constexpr std::int64_t kMostSilent = 1000;  // steps without any gradient that n
   throw contract::DataError("Tensor file " + file.origin() + " " + why + ".");
 }
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::ostringstream text;
-  text << at::IntArrayRef(shape);
-  return text.str();
-}
-
-bool is_float(torch::ScalarType dtype) {
-  return dtype == torch::kFloat64 || dtype == torch::kFloat32 || dtype == torch::kFloat16 ||
-         dtype == torch::kBFloat16;
+bool is_float(TensorType type) {
+  return type == TensorType::kF64 || type == TensorType::kF32 || type == TensorType::kF16 ||
+         type == TensorType::kBF16;
 }
 
 /// A step as it is written in names: digits without a leading zero, from 1; 0 if it is none.
@@ -73,15 +72,15 @@ void ReplayInput::read_parameters() {
   bool wide = false, narrow = false;
   for (const auto& [name, entry] : file_.entries()) {
     const Name parts = parse(name);
-    if (!is_float(entry.dtype)) {
+    if (!is_float(entry.type)) {
       refuse(file_,
-             "has tensor " + shown(name) + " of dtype " + dtype_name(entry.dtype) +
+             "has tensor " + shown(name) + " of dtype " + models::type_name(entry.type) +
                  ", expected F64, F32, F16 or BF16");
     }
     if (parts.kind == "param") {
       parameters_.push_back({parts.parameter, 0, {}});
-      dtypes_.push_back(entry.dtype);
-      (entry.dtype == torch::kFloat64 ? wide : narrow) = true;
+      types_.push_back(entry.type);
+      (entry.type == TensorType::kF64 ? wide : narrow) = true;
     }
   }
   if (parameters_.empty()) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/data/safetensors.h"
+#include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
 
 #include <cstdint>
@@ -22,15 +22,16 @@ struct ReplayGradients {
 /// of the steps, "grad/T/NAME" or "grad_a/T/NAME" and "grad_b/T/NAME". One thread.
 class ReplayInput {
  public:
-  /// Throws contract::DataError: one sentence about the tensor at fault.
+  /// Throws contract::DataError or models::WeightError: one sentence about the file or the tensor
+  /// at fault.
   ReplayInput(const std::filesystem::path& path, torch::Device device);
 
   std::int64_t steps() const { return steps_; }
   const std::vector<std::string>& modules() const { return modules_; }
   /// Sorted by name; float32 unless the file's are float64.
   const std::vector<optim::Parameter>& parameters() const { return parameters_; }
-  /// dtype of each parameter in the file.
-  const std::vector<torch::ScalarType>& dtypes() const { return dtypes_; }
+  /// Of each parameter in the file.
+  const std::vector<models::TensorType>& types() const { return types_; }
   /// step: 1 to steps().
   ReplayGradients gradients(std::int64_t step) const;
 
@@ -45,13 +46,13 @@ class ReplayInput {
   void check_gradients();
   torch::Tensor gradient(const char* kind, std::int64_t step, std::size_t parameter) const;
 
-  TensorFile file_;
+  models::TensorFile file_;
   torch::Device device_;
   torch::ScalarType dtype_ = torch::kFloat32;
   std::int64_t steps_ = 0;
   std::vector<std::string> modules_;
   std::vector<optim::Parameter> parameters_;
-  std::vector<torch::ScalarType> dtypes_;
+  std::vector<models::TensorType> types_;
   std::map<std::int64_t, bool> halves_;  // of the steps that have a gradient
 };
 

@@ -1,17 +1,17 @@
 #include "engine/train/state_file.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/safetensors.h"
+#include "models/weights/file_writer.h"
+#include "models/weights/tensor_file.h"
+#include "models/weights/weight_error.h"
 
 #include <nlohmann/json.hpp>
 
 #include <bit>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <fstream>
 #include <sstream>
-#include <unistd.h>
 
 namespace batchscope::train {
 namespace {
@@ -53,15 +53,15 @@ torch::Tensor read_tensor(const std::string& name,
                           const char* data,
                           std::size_t data_size,
                           const std::string& origin) {
-  const auto dtype = dtype_of_name(entry.at("dtype").get<std::string>());
+  const auto type = models::type_of_name(entry.at("dtype").get<std::string>());
   const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
   const auto begin = entry.at("data_offsets").at(0).get<std::size_t>();
   const auto end = entry.at("data_offsets").at(1).get<std::size_t>();
-  if (!dtype || begin > end || end > data_size) {
+  if (!type || begin > end || end > data_size) {
     throw DataError("Checkpoint " + origin + " is damaged: the entry of tensor " + name +
                     " points outside the file.");
   }
-  torch::Tensor tensor = torch::empty(shape, *dtype);
+  torch::Tensor tensor = torch::empty(shape, models::scalar_type(*type));
   if (tensor.nbytes() != end - begin) {
     throw DataError("Checkpoint " + origin + " is damaged: tensor " + name + " has " +
                     std::to_string(end - begin) + " bytes, its shape needs " +
@@ -69,11 +69,6 @@ torch::Tensor read_tensor(const std::string& name,
   }
   std::memcpy(tensor.data_ptr(), data + begin, end - begin);
   return tensor;
-}
-
-StorageError disk_error(const std::string& verb, const std::filesystem::path& file) {
-  return StorageError("Could not " + verb + " " + file.string() + ": " + std::strerror(errno) +
-                      ".");
 }
 
 }  // namespace
@@ -109,7 +104,7 @@ std::string encode_state(const StateFile& state) {
     const torch::Tensor flat = tensor.detach().to(torch::kCPU).contiguous();
     const std::size_t begin = data.size();
     data.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
-    header[name] = {{"dtype", dtype_name(flat.scalar_type())},
+    header[name] = {{"dtype", models::type_name(models::tensor_type(flat.scalar_type()))},
                     {"shape", std::vector<std::int64_t>(flat.sizes().begin(), flat.sizes().end())},
                     {"data_offsets", {begin, data.size()}}};
   }
@@ -176,34 +171,12 @@ StateFile decode_state(const std::string& bytes, const std::string& origin) {
 std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes) {
   std::error_code ignored;
   std::filesystem::create_directories(file.parent_path(), ignored);
-  const std::filesystem::path beside = file.string() + ".part";
-  const int fd = ::open(beside.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    throw disk_error("create", beside);
-  }
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t wrote = ::write(fd, bytes.data() + done, bytes.size() - done);
-    if (wrote < 0 && errno == EINTR) {
-      continue;
-    }
-    if (wrote <= 0) {
-      const StorageError error = disk_error("write", beside);
-      ::close(fd);
-      ::unlink(beside.c_str());
-      throw error;
-    }
-    done += static_cast<std::size_t>(wrote);
-  }
-  const bool synced = ::fsync(fd) == 0;
-  ::close(fd);
-  if (!synced || ::rename(beside.c_str(), file.c_str()) != 0) {
-    throw disk_error("finish", file);
-  }
-  const int folder = ::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    ::fsync(folder);
-    ::close(folder);
+  try {
+    models::FileWriter writer(file, {.durable = true});
+    writer.append(bytes);
+    writer.finish();
+  } catch (const models::DiskError& error) {
+    throw StorageError(error.what());
   }
   return static_cast<std::int64_t>(bytes.size());
 }

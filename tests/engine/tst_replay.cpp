@@ -1,6 +1,6 @@
 #include "engine/contract/error.h"
-#include "engine/data/safetensors.h"
 #include "engine/train/replay.h"
+#include "models/weights/tensor_file.h"
 
 #include <QTemporaryDir>
 #include <QtTest>
@@ -28,9 +28,9 @@ struct Fixtures {
   std::vector<std::string> names;
 
   Fixtures() {
-    input = train::read_tensors(kFixtures / "input.safetensors");
-    metadata = train::TensorFile(kFixtures / "input.safetensors").metadata();
-    expected = train::read_tensors(kFixtures / "expected.safetensors");
+    input = models::read_tensors(kFixtures / "input.safetensors");
+    metadata = models::TensorFile(kFixtures / "input.safetensors").metadata();
+    expected = models::read_tensors(kFixtures / "expected.safetensors");
     std::ifstream file(kFixtures / "cases.json");
     nlohmann::json all = nlohmann::json::parse(file);
     kept = all.at("kept").get<std::vector<std::int64_t>>();
@@ -47,11 +47,12 @@ const Fixtures& fixtures() {
 void write_tensors(const std::filesystem::path& path,
                    const Tensors& tensors,
                    const std::map<std::string, std::string>& metadata) {
-  std::vector<train::TensorEntry> entries;
+  std::vector<models::TensorSpec> entries;
   for (const auto& [name, tensor] : tensors) {
-    entries.push_back({name, tensor.scalar_type(), tensor.sizes().vec()});
+    entries.push_back({name, models::tensor_type(tensor.scalar_type()), tensor.sizes().vec()});
   }
-  train::TensorFileWriter writer(path, entries, metadata);
+  models::TensorFileWriter writer(
+      path, models::WeightFormat::kSafetensors, entries, {.metadata = metadata});
   for (const auto& [name, tensor] : tensors) {
     writer.write(tensor);
   }
@@ -83,7 +84,7 @@ Worst play(const std::filesystem::path& folder, std::size_t index, torch::Scalar
   const std::filesystem::path out = folder / "out";
   const std::string spec = f.cases[index].at("spec").get<std::string>();
   train::replay(contract::parse_spec(spec), in, out);
-  const train::TensorFile file(out);
+  const models::TensorFile file(out);
   const std::string prefix = std::to_string(index);
   Worst worst;
   const auto compare = [&](const char* kind, double& largest) {
@@ -333,10 +334,10 @@ class TestReplay : public QObject {
                       folder / "out");
     QCOMPARE(done.steps, 3);
     QCOMPARE(done.modules, 2);
-    const train::TensorFile out(folder / "out");
+    const models::TensorFile out(folder / "out");
     QCOMPARE(out.metadata().at("modules"), std::string("[\"a\",\"z\"]"));
     QCOMPARE(out.entries().size(), std::size_t{3 * (2 + 2 + 2)});
-    QCOMPARE(out.entries().at("param/2/z.w").dtype, torch::kBFloat16);
+    QCOMPARE(out.entries().at("param/2/z.w").type, models::TensorType::kBF16);
     QCOMPARE(out.entries().at("trust/1/z.w").shape.size(), std::size_t{0});
     QCOMPARE(out.entries().at("mu/1").shape, std::vector<std::int64_t>{2});
     QVERIFY(out.read("d/1").isnan().all().item<bool>());

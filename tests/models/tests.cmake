@@ -1,4 +1,6 @@
 foreach(_name tst_ops tst_lab_faster_rcnn tst_faster_rcnn)
   batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
-    SOURCES support/tensor_file.cpp LABELS unit)
+    LABELS unit)
 endforeach()
+batchscope_test(tst_weight_parser models LIBS batchscope_weight_files LABELS unit)
+batchscope_test(tst_weights models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json LABELS unit)

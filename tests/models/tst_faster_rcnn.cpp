@@ -1,5 +1,5 @@
 #include "models/detector.h"
-#include "tests/support/tensor_file.h"
+#include "models/weights/tensor_file.h"
 
 #include <torch/torch.h>
 
@@ -15,7 +15,7 @@ namespace {
 
 const std::map<std::string, torch::Tensor>& fixture() {
   static const auto kValues =
-      testing::read_tensor_file(BATCHSCOPE_FIXTURES "/models/torchvision.safetensors");
+      models::read_tensors(BATCHSCOPE_FIXTURES "/models/torchvision.safetensors");
   return kValues;
 }
 

@@ -1,5 +1,5 @@
 #include "models/detector.h"
-#include "tests/support/tensor_file.h"
+#include "models/weights/tensor_file.h"
 
 #include <torch/torch.h>
 
@@ -13,7 +13,7 @@ using namespace batchscope;
 namespace {
 
 std::map<std::string, torch::Tensor> fixture() {
-  return testing::read_tensor_file(BATCHSCOPE_FIXTURES "/models/lab.safetensors");
+  return models::read_tensors(BATCHSCOPE_FIXTURES "/models/lab.safetensors");
 }
 
 void load(models::Detector& model,

@@ -4,7 +4,7 @@
 #include "models/ops/nms.h"
 #include "models/ops/roi_align.h"
 #include "models/roi_heads.h"
-#include "tests/support/tensor_file.h"
+#include "models/weights/tensor_file.h"
 
 #include <torch/torch.h>
 
@@ -19,7 +19,7 @@ namespace {
 
 const std::map<std::string, torch::Tensor>& fixture() {
   static const auto kValues =
-      testing::read_tensor_file(BATCHSCOPE_FIXTURES "/models/torchvision.safetensors");
+      models::read_tensors(BATCHSCOPE_FIXTURES "/models/torchvision.safetensors");
   return kValues;
 }
 

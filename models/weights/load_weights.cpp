@@ -1,0 +1,172 @@
+#include "models/weights/load_weights.h"
+
+#include "models/weights/key_names.h"
+#include "models/weights/weight_error.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+namespace batchscope::models {
+namespace {
+
+constexpr const char* kCounter = "num_batches_tracked";
+constexpr const char* kBackbone = "backbone.body.";
+/// Layers with one group of outputs per class, in torchvision's models and ours.
+constexpr std::array kPredictors = {
+    "cls_score", "bbox_pred", "mask_fcn_logits", "cls_logits", "cls", "fc", "logits"};
+
+using Tensors = std::map<std::string, torch::Tensor>;
+
+Tensors tensors_of(const torch::nn::Module& model) {
+  Tensors tensors;
+  for (const auto& item : model.named_parameters()) {
+    tensors.emplace(item.key(), item.value());
+  }
+  for (const auto& item : model.named_buffers()) {
+    tensors.emplace(item.key(), item.value());
+  }
+  return tensors;
+}
+
+bool is_counter(const std::string& name) {
+  return name.substr(name.rfind('.') + 1) == kCounter;
+}
+
+std::string layer_of(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  return dot == std::string::npos ? "" : name.substr(0, dot);
+}
+
+/// True when the shapes differ in the number of outputs of a predictor alone.
+bool other_classes(const LoadReport::Mismatch& pair) {
+  const std::string layer = layer_of(pair.name);
+  const std::string own = layer.substr(layer.rfind('.') + 1);
+  // The RPN's cls_logits count anchors.
+  return !layer.starts_with("rpn.") && std::ranges::find(kPredictors, own) != kPredictors.end() &&
+         pair.in_file.size() == pair.in_model.size() && !pair.in_file.empty() &&
+         std::equal(pair.in_file.begin() + 1, pair.in_file.end(), pair.in_model.begin() + 1);
+}
+
+class Loading {
+ public:
+  Loading(torch::nn::Module& model, const TensorFile& file)
+      : file_(file), tensors_(tensors_of(model)) {
+    report_.file = file.origin();
+    if (!file.index().path.empty()) {
+      report_.file += " (" + shown(file.index().path) + ")";
+    }
+  }
+
+  LoadReport run() {
+    choose_names();
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      place(file_.index().entries[i], names_[i]);
+    }
+    if (report_.matched.empty()) {
+      throw WeightError("Tensor file " + file_.origin() + " fits nothing of the model: it has " +
+                        shown(names_.front()) + ", the model has " +
+                        shown(tensors_.begin()->first) + ".");
+    }
+    find_missing();
+    note_counters();
+    return std::move(report_);
+  }
+
+ private:
+  std::size_t fitting(const std::vector<std::string>& names) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        names, [&](const std::string& name) { return tensors_.contains(name); }));
+  }
+
+  /// The reading of the file's names of which most are the model's.
+  void choose_names() {
+    std::vector<std::string> in_file;
+    for (const WeightEntry& entry : file_.index().entries) {
+      in_file.push_back(entry.name);
+    }
+    const std::vector<std::string> current = current_names(in_file);
+    std::vector<std::string> mixed = current;
+    for (std::size_t i = 0; i < mixed.size(); ++i) {
+      if (tensors_.contains(in_file[i])) {
+        mixed[i] = in_file[i];
+      }
+    }
+    std::vector<std::string> below = current;
+    for (std::string& name : below) {
+      name.insert(0, kBackbone);
+    }
+    names_ = mixed;
+    if (fitting(mixed) == 0 && fitting(below) > 0) {
+      names_ = below;
+      report_.notes.emplace_back("Its names were read below \"backbone.body.\".");
+    }
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (names_ != below && names_[i] != in_file[i]) {
+        report_.renamed.emplace_back(in_file[i], names_[i]);
+      }
+    }
+  }
+
+  void place(const WeightEntry& entry, const std::string& name) {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end() && is_counter(name)) {
+      ++unused_counters_;
+      return;
+    }
+    if (found == tensors_.end() || !seen_.insert(name).second) {
+      report_.unexpected.push_back(name);
+      return;
+    }
+    LoadReport::Mismatch pair{name, entry.shape, found->second.sizes().vec()};
+    if (pair.in_file == pair.in_model) {
+      found->second.copy_(file_.read(entry));
+      report_.matched.push_back(name);
+    } else if (other_classes(pair)) {
+      report_.reinitialised.push_back(std::move(pair));
+    } else {
+      report_.wrong_shape.push_back(std::move(pair));
+    }
+  }
+
+  void find_missing() {
+    for (const auto& [name, tensor] : tensors_) {
+      if (seen_.contains(name)) {
+        continue;
+      }
+      if (is_counter(name)) {
+        ++missing_counters_;
+      } else {
+        report_.missing.push_back(name);
+      }
+    }
+  }
+
+  void note_counters() {
+    if (missing_counters_ > 0) {
+      report_.notes.push_back(std::to_string(missing_counters_) + " " + kCounter +
+                              " are not in the file, as of frozen norms: they start at 0.");
+    }
+    if (unused_counters_ > 0) {
+      report_.notes.push_back(std::to_string(unused_counters_) + " " + kCounter +
+                              " of the file are not needed: the model's norms do not count.");
+    }
+  }
+
+  const TensorFile& file_;
+  Tensors tensors_;
+  std::vector<std::string> names_;
+  std::set<std::string> seen_;
+  std::int64_t missing_counters_ = 0, unused_counters_ = 0;
+  LoadReport report_;
+};
+
+}  // namespace
+
+LoadReport load_weights(torch::nn::Module& model, const TensorFile& file) {
+  const torch::NoGradGuard no_grad;
+  return Loading(model, file).run();
+}
+
+}  // namespace batchscope::models
