@@ -1,7 +1,7 @@
 #include "app/build_model.h"
 
 #include "engine/contract/error.h"
-#include "engine/train/trainer.h"
+#include "models/weights/weight_error.h"
 
 namespace batchscope::app {
 
@@ -15,19 +15,27 @@ std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, std
   options.min_size = spec.data.min_size;
   options.max_size = spec.data.max_size;
   options.seed = static_cast<std::uint64_t>(spec.run.seed);
-  std::shared_ptr<models::Detector> model;
   try {
-    model = models::make_detector(options);
+    return models::make_detector(options);
   } catch (const std::invalid_argument& error) {
     throw contract::SpecError("model.name", error.what());
   }
-  if (!spec.model.weights.empty()) {
-    const std::filesystem::path file = spec.model.weights;
-    train::load_model(*model,
-                      train::decode_state(train::read_bytes(file), file.filename().string()),
-                      file.filename().string());
+}
+
+models::LoadReport load_weights(models::Detector& model, const std::string& file) {
+  try {
+    return models::load_weights(model, models::TensorFile(file));
+  } catch (const models::WeightError& error) {
+    throw contract::DataError(error.what());
   }
-  return model;
+}
+
+StartModel start_model(const contract::RunSpec& spec, std::int64_t classes) {
+  StartModel start{build_model(spec, classes), std::nullopt};
+  if (!spec.model.weights.empty()) {
+    start.loaded = load_weights(*start.model, spec.model.weights);
+  }
+  return start;
 }
 
 torch::Device device_of(const std::string& name, std::int64_t local_rank) {

@@ -2,15 +2,29 @@
 
 #include "engine/contract/run_spec.h"
 #include "models/detector.h"
+#include "models/weights/load_weights.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace batchscope::app {
 
-/// The detector of a spec, with its starting weights. Throws contract::SpecError for a name or
-/// option that it does not have, DataError for weights that do not fit.
+/// The detector of a spec, with the initial weights of its seed. Throws contract::SpecError for a
+/// name or option that it does not have.
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, std::int64_t classes);
+
+/// Copies what fits of a weight file or checkpoint into the detector and says what. Throws
+/// contract::DataError for a file that cannot be read or of which nothing fits.
+models::LoadReport load_weights(models::Detector& model, const std::string& file);
+
+/// The detector that a run of this spec begins with: build_model(), then model.weights if the spec
+/// names a file. Throws as both.
+struct StartModel {
+  std::shared_ptr<models::Detector> model;
+  std::optional<models::LoadReport> loaded;
+};
+StartModel start_model(const contract::RunSpec& spec, std::int64_t classes);
 
 /// "cpu" or "cuda" as the device of one rank of a machine. Throws contract::SpecError.
 torch::Device device_of(const std::string& name, std::int64_t local_rank);

@@ -17,6 +17,7 @@ void add_eval_command(CLI::App& app);
 void add_control_command(CLI::App& app, int& exit_code);
 void add_spec_command(CLI::App& app);
 void add_optim_command(CLI::App& app);
+void add_weights_command(CLI::App& app);
 /// Not 0 when a kernel failed.
 void add_doctor_command(CLI::App& app, int& exit_code);
 /// Adds `fork` and `rerun` to the subcommand `runs`.

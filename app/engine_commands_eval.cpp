@@ -16,7 +16,8 @@ namespace batchscope::app {
 namespace {
 
 struct EvalArguments {
-  std::string checkpoint, annotations, images, out, device = "cpu";
+  std::string checkpoint, model, weights, annotations, images, out, device = "cpu";
+  std::vector<std::string> sets;
   bool json = false;
   std::int64_t batch = 0;
 };
@@ -43,31 +44,69 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }
 
-void evaluate_checkpoint(const EvalArguments& arguments) {
-  const std::filesystem::path file = arguments.checkpoint;
-  const train::StateFile stored =
-      train::decode_state(train::read_bytes(file), file.filename().string());
-  auto [state, info] = train::from_words(stored.words, file.filename().string());
-  contract::RunSpec spec = state.spec;
+/// A detector and the pictures that it is tried on.
+struct Subject {
+  contract::RunSpec spec;
+  std::shared_ptr<const train::Dataset> dataset;
+  std::shared_ptr<models::Detector> model;
+};
+
+std::shared_ptr<const train::Dataset> pictures(contract::RunSpec& spec,
+                                               const EvalArguments& arguments) {
   if (!arguments.annotations.empty()) {
     spec.data.kind = "coco";
     spec.data.val_annotations = std::filesystem::absolute(arguments.annotations).string();
     spec.data.val_images = std::filesystem::absolute(arguments.images).string();
   }
-  const auto dataset = train::make_validation_set(spec);
+  auto dataset = train::make_validation_set(spec);
   if (dataset == nullptr) {
     throw contract::SpecError("--data",
-                              "The checkpoint's run had no validation set: name one with --data "
-                              "and --images.");
+                              "There is no validation set: name one with --data and --images.");
   }
-  if (dataset->classes().size() != info.classes.size()) {
+  return dataset;
+}
+
+Subject of_checkpoint(const EvalArguments& arguments) {
+  const std::filesystem::path file = arguments.checkpoint;
+  const train::StateFile stored =
+      train::decode_state(train::read_bytes(file), file.filename().string());
+  auto [state, info] = train::from_words(stored.words, file.filename().string());
+  Subject subject{state.spec, nullptr, nullptr};
+  subject.dataset = pictures(subject.spec, arguments);
+  if (subject.dataset->classes().size() != info.classes.size()) {
     throw contract::DataError(
         "The checkpoint was trained on " + std::to_string(info.classes.size()) + " classes, " +
-        arguments.annotations + " has " + std::to_string(dataset->classes().size()) + ".");
+        arguments.annotations + " has " + std::to_string(subject.dataset->classes().size()) + ".");
   }
+  subject.model = build_model(subject.spec, static_cast<std::int64_t>(info.classes.size()));
+  train::load_model(*subject.model, stored, file.filename().string());
+  return subject;
+}
+
+Subject of_weights(const EvalArguments& arguments) {
+  Subject subject;
+  subject.spec.model.name = arguments.model;
+  apply_sets(subject.spec, arguments.sets);
+  subject.dataset = pictures(subject.spec, arguments);
+  subject.model =
+      build_model(subject.spec, static_cast<std::int64_t>(subject.dataset->classes().size()));
+  const models::LoadReport loaded = load_weights(*subject.model, arguments.weights);
+  if (!loaded.complete()) {
+    std::cerr << loaded.table();
+    throw contract::DataError("The weights are not all of model " + arguments.model + " with " +
+                              std::to_string(subject.dataset->classes().size()) +
+                              " classes: " + loaded.summary());
+  }
+  return subject;
+}
+
+void evaluate(const EvalArguments& arguments) {
+  const Subject subject =
+      arguments.checkpoint.empty() ? of_weights(arguments) : of_checkpoint(arguments);
+  const contract::RunSpec& spec = subject.spec;
+  const auto& dataset = subject.dataset;
+  const auto& model = subject.model;
   const torch::Device device = device_of(arguments.device, 0);
-  const auto model = build_model(spec, static_cast<std::int64_t>(info.classes.size()));
-  train::load_model(*model, stored, file.filename().string());
   model->to(device);
   const auto group = train::Group::create({}, device);
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
@@ -94,9 +133,21 @@ void evaluate_checkpoint(const EvalArguments& arguments) {
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("eval", "COCO's box figures of a checkpoint");
+  CLI::App* command =
+      app.add_subcommand("eval", "COCO's box figures of a checkpoint, or of a model's weight file");
   const auto arguments = std::make_shared<EvalArguments>();
-  command->add_option("--checkpoint", arguments->checkpoint, "Checkpoint of a run")->required();
+  CLI::Option* checkpoint =
+      command->add_option("--checkpoint", arguments->checkpoint, "Checkpoint of a run");
+  CLI::Option* model = command->add_option("--model", arguments->model, "Name as model.name");
+  CLI::Option* weights =
+      command->add_option("--weights", arguments->weights, ".pth or .safetensors of that model");
+  model->needs(weights);
+  weights->needs(model);
+  checkpoint->excludes(model);
+  command->add_option("--set", arguments->sets, "key=value of the model's spec (model.norm, …)")
+      ->needs(model)
+      ->take_all()
+      ->expected(1);
   CLI::Option* data = command->add_option(
       "--data", arguments->annotations, "COCO annotations; none: the run's own");
   CLI::Option* images = command->add_option("--images", arguments->images, "Folder of pictures");
@@ -107,8 +158,12 @@ void add_eval_command(CLI::App& app) {
   CLI::Option* json = command->add_option("--json", arguments->out, "To stdout, or to this file");
   json->expected(0, 1);
   command->callback([arguments, json] {
+    if (arguments->checkpoint.empty() && arguments->model.empty()) {
+      throw contract::SpecError("--checkpoint",
+                                "eval needs --checkpoint F, or --model NAME --weights F.");
+    }
     arguments->json = json->count() > 0;
-    evaluate_checkpoint(*arguments);
+    evaluate(*arguments);
   });
 }
 

@@ -123,8 +123,16 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   if (note && !note->rerun) {
     of_model.run.seed = note->seed;  // the parent's weights, also where they were never saved
   }
-  setup.model =
-      build_model(of_model, static_cast<std::int64_t>(setup.training_set->classes().size()));
+  if (!arguments.from.empty() || (note && !note->state.empty())) {
+    of_model.model.weights.clear();  // the state that it goes on from has them
+  }
+  StartModel start =
+      start_model(of_model, static_cast<std::int64_t>(setup.training_set->classes().size()));
+  setup.model = start.model;
+  if (start.loaded && leads) {
+    setup.loaded = start.loaded;
+    std::cerr << "Weights: " << start.loaded->summary() << "\n" << start.loaded->table();
+  }
   setup.interrupted = stop_request;
   const std::string id = arguments.run_folder.filename().string();
   setup.info = run_info(id, device);

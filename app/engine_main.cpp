@@ -4,6 +4,7 @@
 #include "app/engine_commands.h"
 #include "app/runs_commands.h"
 #include "engine/contract/error.h"
+#include "models/weights/weight_error.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -31,6 +32,7 @@ int main(int argc, char** argv) {
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);
   app::add_optim_command(app);
+  app::add_weights_command(app);
   app::add_fork_commands(*app::add_runs_commands(app, std::cout), exit_code);
   app::add_doctor_command(app, exit_code);
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
@@ -44,6 +46,10 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(contract::ExitCode::kUsage);
   } catch (const contract::Error& error) {
     return failed(error.what(), error.code());
+  } catch (const models::WeightError& error) {
+    return failed(error.what(), contract::ExitCode::kData);
+  } catch (const models::DiskError& error) {
+    return failed(error.what(), contract::ExitCode::kStorage);
   } catch (const std::invalid_argument& error) {
     return failed(error.what(), contract::ExitCode::kUsage);
   } catch (const std::exception& error) {

@@ -146,6 +146,19 @@ void Trainer::begin() {
              " at an effective batch of " + batch + ".",
          {{"batch", batch}, {"threads", std::to_string(at::get_num_threads())}});
   }
+  if (setup_.loaded) {
+    const models::LoadReport& loaded = *setup_.loaded;
+    note("weights",
+         "engine",
+         loaded.summary(),
+         {{"file", loaded.file},
+          {"matched", std::to_string(loaded.matched.size())},
+          {"missing", std::to_string(loaded.missing.size())},
+          {"unexpected", std::to_string(loaded.unexpected.size())},
+          {"wrong_shape", std::to_string(loaded.wrong_shape.size())},
+          {"reinitialised", std::to_string(loaded.reinitialised.size())},
+          {"table", loaded.table()}});
+  }
   note_shadows();
   for (const std::string& warning : setup_.training_set->warnings()) {
     note("warning", "engine", warning);

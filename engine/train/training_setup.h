@@ -7,6 +7,7 @@
 #include "engine/distributed/group.h"
 #include "engine/train/command_port.h"
 #include "models/detector.h"
+#include "models/weights/load_weights.h"
 
 #include <filesystem>
 #include <functional>
@@ -58,6 +59,7 @@ struct TrainerSetup {
   torch::ScalarType dtype = torch::kFloat32;
   std::shared_ptr<Group> group;
   std::shared_ptr<models::Detector> model;
+  std::optional<models::LoadReport> loaded;  // of model.weights, for the record
   std::shared_ptr<const Dataset> training_set, validation_set;
   contract::TelemetrySink* sink = nullptr;
   CommandPort* port = nullptr;

@@ -29,7 +29,8 @@ QString eventKindTitle(const QString& kind) {
       {QStringLiteral("finish"), QStringLiteral("Finished")},
       {QStringLiteral("error"), QStringLiteral("Error")},
       {QStringLiteral("warning"), QStringLiteral("Warning")},
-      {QStringLiteral("agvm_skipped"), QStringLiteral("AGVM measurement skipped")}};
+      {QStringLiteral("agvm_skipped"), QStringLiteral("AGVM measurement skipped")},
+      {QStringLiteral("weights"), QStringLiteral("Weights loaded")}};
   return titles.value(kind, kind);
 }
 

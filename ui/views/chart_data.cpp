@@ -103,7 +103,8 @@ QList<EventMark> marksOf(const QList<session::EventItem>& events, session::XKind
                                         QStringLiteral("finish"),
                                         QStringLiteral("checkpoint"),
                                         QStringLiteral("restore_point"),
-                                        QStringLiteral("agvm_skipped")};
+                                        QStringLiteral("agvm_skipped"),
+                                        QStringLiteral("weights")};
   QList<EventMark> marks;
   for (const session::EventItem& event : events) {
     // A shadow event that is no command only states what the shadows take.
