@@ -39,6 +39,14 @@ std::string layer_of(const std::string& name) {
   return dot == std::string::npos ? "" : name.substr(0, dot);
 }
 
+/// The part up to the first dot that all names share, with the dot; empty when there is none.
+std::string common_first(const std::vector<std::string>& names) {
+  const std::string first = names.empty() ? "" : names[0].substr(0, names[0].find('.') + 1);
+  const bool all = std::ranges::all_of(
+      names, [&](const std::string& n) { return n.size() > first.size() && n.starts_with(first); });
+  return all ? first : "";
+}
+
 /// True when the shapes differ in the number of outputs of a predictor alone.
 bool other_classes(const LoadReport::Mismatch& pair) {
   const std::string layer = layer_of(pair.name);
@@ -93,19 +101,32 @@ class Loading {
         mixed[i] = in_file[i];
       }
     }
-    std::vector<std::string> below = current;
-    for (std::string& name : below) {
-      name.insert(0, kBackbone);
-    }
     names_ = mixed;
-    if (fitting(mixed) == 0 && fitting(below) > 0) {
-      names_ = below;
-      report_.notes.emplace_back("Its names were read below \"backbone.body.\".");
+    if (fitting(mixed) == 0) {
+      move_names(current);
     }
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      if (names_ != below && names_[i] != in_file[i]) {
+    for (std::size_t i = 0; i < names_.size() && report_.notes.empty(); ++i) {
+      if (names_[i] != in_file[i]) {
         report_.renamed.emplace_back(in_file[i], names_[i]);
       }
+    }
+  }
+
+  /// Names of which none is the model's may be those of its backbone, or lie below a trainer's own
+  /// module.
+  void move_names(const std::vector<std::string>& current) {
+    const std::string first = common_first(current);
+    std::vector<std::string> below = current, above = current;
+    for (std::size_t i = 0; i < current.size(); ++i) {
+      below[i] = kBackbone + current[i];
+      above[i] = current_name(current[i].substr(first.size()));
+    }
+    if (fitting(below) > 0) {
+      names_ = below;
+      report_.notes.emplace_back("Its names were read below \"backbone.body.\".");
+    } else if (fitting(above) > 0) {
+      names_ = above;
+      report_.notes.push_back("Its names were read without " + shown(first) + ".");
     }
   }
 

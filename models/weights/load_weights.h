@@ -38,9 +38,10 @@ struct LoadReport {
 
 /// Copies the tensors of a file into the parameters and buffers of a model by name, converted to
 /// the model's types. Names are taken as they are in the file, else as current_names() has them,
-/// else for a backbone's own file below "backbone.body.". What does not fit is left as it is and
-/// reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have none).
-/// Throws WeightError if not one tensor fits.
+/// else, where none fits, below "backbone.body." (a backbone's own file) or
+/// without the first part that all share (a trainer's module). What does not fit is left as it is
+/// and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have
+/// none). Throws WeightError if not one tensor fits.
 LoadReport load_weights(torch::nn::Module& model, const TensorFile& file);
 
 }  // namespace batchscope::models

@@ -344,6 +344,18 @@ class TestWeights : public QObject {
     QVERIFY(report.summary().find("read below \"backbone.body.\"") != std::string::npos);
   }
 
+  void loadsFromATrainersModule() {
+    Head model;
+    auto tensors = all_of(model, 4);
+    for (auto& [name, tensor] : tensors) {
+      name.insert(0, "detector.");
+    }
+    write(path("lightning.pth"), tensors);
+    const auto report = models::load_weights(model, models::TensorFile(path("lightning.pth")));
+    QVERIFY(report.complete() && report.renamed.empty());
+    QVERIFY(report.summary().find("read without \"detector.\"") != std::string::npos);
+  }
+
   void refusesWhatFitsNothing() {
     Head model;
     try {
