@@ -31,14 +31,33 @@ done
 echo "clang-tidy: ${#present[@]} files"
 printf '%s\n' "${present[@]}" | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p "$tidy" 2>/dev/null
 
+# All headers of a room in one file of ours, with the command of a neighbour: one reading of LibTorch or Qt for all of them.
+check_headers() {
+  local room=$1 neighbour=$2 all_headers=$tidy/headers_${1//\//_}.cpp
+  git ls-files "$room/*.h" | grep -v -e "${3:-^$}" | sed 's/.*/#include "&"/' >"$all_headers"
+  local command
+  command=$(sed -nE "s#^  \"command\": \"(.*/$neighbour)\",?\$#\1#p" "$tidy/compile_commands.json" | head -n 1)
+  [ -n "$command" ] || { echo "lint: no command for $neighbour"; return 1; }
+  mkdir -p "$tidy/$(basename "$all_headers" .cpp)"
+  printf '[{"directory": "%s", "command": "%s", "file": "%s"}]\n' "$PWD/$build" "${command/%"$PWD/$neighbour"/"$PWD/$all_headers"}" \
+    "$PWD/$all_headers" >"$tidy/$(basename "$all_headers" .cpp)/compile_commands.json"
+  clang-tidy --quiet -p "$tidy/$(basename "$all_headers" .cpp)" --header-filter="$PWD/$room/.*" "$all_headers" 2>/dev/null
+}
+export -f check_headers
+export tidy build
+
 if [ "$all" = --all ]; then
-  mapfile -t others < <(git ls-files 'app/*.cpp' 'engine/*.cpp' 'models/*.cpp' 'optim/*.cpp' 'ui/*.cpp' \
-    'app/*.h' 'engine/*.h' 'models/*.h' 'optim/*.h' 'storage/*.h' 'ui/*.h' | sort | comm -23 - <(printf '%s\n' "${present[@]}" | sort))
+  mapfile -t others < <(git ls-files 'app/*.cpp' 'engine/*.cpp' 'models/*.cpp' 'optim/*.cpp' 'ui/*.cpp' |
+    sort | comm -23 - <(printf '%s\n' "${present[@]}" | sort))
   rest=()
   for file in "${others[@]}"; do
     [[ $file != *.cpp ]] || grep -q "/$file\"" "$tidy/compile_commands.json" && rest+=("$file")
   done
   echo "clangd: ${#rest[@]} files"
   printf '%s\n' "${rest[@]}" | xargs -P "$(nproc)" -n 1 scripts/lint_file.sh "$tidy"
+  echo "clang-tidy: all headers"
+  printf '%s\n' "storage storage/run_reader.cpp" "models models/factory.cpp" "optim optim/adaptive.cpp" \
+    "engine engine/train/trainer.cpp" "ui ui/views/main_window.cpp" "app app/engine_commands_train.cpp" |
+    xargs -P "$(nproc)" -L 1 bash -c 'check_headers "$0" "$1"'
 fi
 echo "lint: clean"
