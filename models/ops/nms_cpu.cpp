@@ -71,6 +71,7 @@ torch::Tensor grouped_nms(const torch::Tensor& boxes,
   const torch::Tensor own_boxes = boxes.contiguous();
   const torch::Tensor own_groups = groups.defined() ? groups.contiguous() : groups;
   std::vector<std::int64_t> kept;
+  // NOLINTNEXTLINE(bugprone-lambda-function-name): inside of the macro
   AT_DISPATCH_FLOATING_TYPES(own_boxes.scalar_type(), "nms", [&] {
     kept = suppress(own_boxes.const_data_ptr<scalar_t>(),
                     own_groups.defined() ? own_groups.const_data_ptr<std::int64_t>() : nullptr,

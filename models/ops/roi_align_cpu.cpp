@@ -181,6 +181,7 @@ struct RoiAlignFunction : torch::autograd::Function<RoiAlignFunction> {
     auto output = torch::empty({rois.size(0), input.size(1), o.pooled_height, o.pooled_width},
                                input.options());
     const torch::Tensor own = input.contiguous();
+    // NOLINTNEXTLINE(bugprone-lambda-function-name): inside of the macro
     AT_DISPATCH_FLOATING_TYPES(
         own.scalar_type(), "roi_align", [&] { forward_cpu<scalar_t>(own, rois, o, output); });
     return output;
@@ -196,6 +197,7 @@ struct RoiAlignFunction : torch::autograd::Function<RoiAlignFunction> {
     }
     auto grad_input = torch::zeros(sizes, grad.options());
     if (grad_input.numel() > 0) {
+      // NOLINTNEXTLINE(bugprone-lambda-function-name): inside of the macro
       AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {
         backward_cpu<scalar_t>(grad, rois, o, grad_input);
       });

@@ -141,6 +141,37 @@ class TestChart : public QObject {
     QVERIFY(points[0].y() > 0 && points[2].y() < 1);
   }
 
+  void aRunawayDoesNotFlattenTheRest() {
+    Curve calm, wild;
+    for (int i = 0; i < 100; ++i) {
+      calm.points.append({double(i), 3 - 0.02 * i});
+      if (i < 20) {
+        wild.points.append({double(i), i < 12 ? 3.0 : std::pow(10.0, i - 11)});
+      }
+    }
+    const QList<DrawnCurve> both = {drawnCurve(calm, false), drawnCurve(wild, false)};
+    const auto range = calmRange(both, {0, 99});
+    QVERIFY(range.has_value());
+    QVERIFY(range->low < 1.02 && range->high > 3 && range->high < 20);
+    QVERIFY(valueRange(both, {0, 99})->high > 1e8);
+    // A steep start is no runaway; a constant with one jump shows the jump.
+    QCOMPARE(*calmRange({both[0]}, {0, 99}), *valueRange({both[0]}, {0, 99}));
+    Curve flat;
+    for (int i = 0; i < 50; ++i) {
+      flat.points.append({double(i), i == 30 ? 9.0 : 1.0});
+    }
+    QVERIFY(calmRange({drawnCurve(flat, false)}, {0, 49})->high > 9);
+    CurvePlot plot;
+    wild.id = wild.series = QStringLiteral("wild");
+    calm.id = calm.series = QStringLiteral("calm");
+    plot.setCalm(true);
+    plot.setCurves({calm, wild}, {0, 99});
+    QVERIFY(plot.outOfView(QStringLiteral("wild")) >= 6);
+    QCOMPARE(plot.outOfView(QStringLiteral("calm")), 0);
+    plot.setLog(true);
+    QCOMPARE(plot.outOfView(QStringLiteral("wild")), 0);
+  }
+
   void constantRangeIsRelative() {
     const auto range = valueRange({drawnCurve(curve({{0, 2e-8}, {1, 2e-8}}), false)}, {0, 1});
     QVERIFY(range.has_value());

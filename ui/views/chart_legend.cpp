@@ -39,7 +39,7 @@ QIcon swatch(const Curve& curve) {
   return QIcon(pixmap);
 }
 
-QString countersOf(const Curve& curve, qint64 hiddenByLog, qint64 points) {
+QString countersOf(const Curve& curve, qint64 hiddenByLog, qint64 beyond, qint64 points) {
   QStringList parts;
   if (curve.nonfiniteSamples > 0) {
     parts.append((curve.unknown ? ChartLegend::tr("%1 unknown") : ChartLegend::tr("%1 non-finite"))
@@ -47,6 +47,9 @@ QString countersOf(const Curve& curve, qint64 hiddenByLog, qint64 points) {
   }
   if (hiddenByLog > 0) {
     parts.append(ChartLegend::tr("%1 ≤ 0 hidden").arg(formatCount(hiddenByLog)));
+  }
+  if (beyond > 0) {
+    parts.append(ChartLegend::tr("runs out of view"));
   }
   const qint64 ratio = points > 0 ? (curve.samples + points / 2) / points : 0;
   if (curve.thinned && ratio > 1) {
@@ -108,7 +111,8 @@ void ChartLegend::update(const CurvePlot& plot) {
   for (const QString& series : std::as_const(order_)) {
     QToolButton* button = buttons_[series];
     const Curve& curve = live[series];
-    const QString counters = countersOf(curve, plot.hiddenByLog(series), points[series]);
+    const QString counters =
+        countersOf(curve, plot.hiddenByLog(series), plot.outOfView(series), points[series]);
     const QString name = fontMetrics().elidedText(
         curve.name, Qt::ElideMiddle, fontMetrics().averageCharWidth() * kNameLength);
     const QString text = counters.isEmpty() ? name : QStringLiteral("%1 (%2)").arg(name, counters);

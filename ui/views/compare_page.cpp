@@ -49,6 +49,9 @@ ComparePage::ComparePage(session::RunCompare* compare, ChartLink* link, QWidget*
          "with equal settings are a group; the mean over the seeds that both groups have, and "
          "between which values they lie."));
   accuracy_ = new CurveChart(tr("Evaluations"), link, this);
+  for (CurveChart* chart : {overlay_, difference_}) {
+    chart->plot()->setCalm(true);  // a run that diverged is seen to, and the others stay readable
+  }
   overlay_->setSource(overlaySource(), overlaySamples());
   difference_->setSource(differenceSource(), {});
   difference_->setEmptyText(tr("Needs two runs that share a stretch of the axis."));

@@ -81,6 +81,35 @@ std::optional<AxisRange> valueRange(const QList<DrawnCurve>& curves, const AxisR
   return AxisRange{low - air, high + air};
 }
 
+std::optional<AxisRange> calmRange(const QList<DrawnCurve>& curves, const AxisRange& x) {
+  constexpr qsizetype kEnough = 20;
+  constexpr double kFar = 4;
+  const std::optional<AxisRange> full = valueRange(curves, x);
+  QList<double> values;
+  for (const DrawnCurve& curve : curves) {
+    for (const QList<QPointF>* points : {&curve.line, &curve.isolated}) {
+      for (const QPointF& p : *points) {
+        if (x.contains(p.x()) && std::isfinite(p.y())) {
+          values.append(p.y());
+        }
+      }
+    }
+  }
+  if (!full || values.size() < kEnough) {
+    return full;
+  }
+  const auto share = [&](double part) {
+    const auto at = values.begin() + static_cast<qsizetype>(part * double(values.size() - 1));
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+  };
+  const double low = share(0.15), high = share(0.85), far = kFar * (high - low);
+  if (!(far > 0)) {
+    return full;
+  }
+  return AxisRange{std::max(full->low, low - far), std::min(full->high, high + far)};
+}
+
 QList<QPointF> toUnitSquare(const QList<QPointF>& line, const AxisRange& x, const AxisRange& y) {
   QList<QPointF> out;
   out.reserve(line.size());

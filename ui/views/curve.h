@@ -59,6 +59,11 @@ DrawnCurve drawnCurve(const Curve& curve, bool log);
 /// curve gets a range relative to its value. Absent when nothing is to be seen.
 std::optional<AxisRange> valueRange(const QList<DrawnCurve>& curves, const AxisRange& x);
 
+/// The same without what runs away, for curves that are compared: the range ends 4 times the spread
+/// of the middle 70 % of the points from them. As valueRange() where nothing lies farther out, for
+/// few points, and where the middle has no spread.
+std::optional<AxisRange> calmRange(const QList<DrawnCurve>& curves, const AxisRange& x);
+
 /// Line points scaled to the unit square of (x, y): small numbers for the canvas whatever the data.
 QList<QPointF> toUnitSquare(const QList<QPointF>& line, const AxisRange& x, const AxisRange& y);
 

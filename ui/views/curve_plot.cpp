@@ -93,7 +93,8 @@ void CurvePlot::rebuild() {
   if (fixed_) {
     y_ = AxisRange{transformed(fixed_->low), transformed(fixed_->high)};
   } else {
-    y_ = valueRange(shown, x_).value_or(AxisRange{});
+    const bool calm = calm_ && !log_;
+    y_ = (calm ? calmRange(shown, x_) : valueRange(shown, x_)).value_or(AxisRange{});
   }
   QSet<QString> used;
   vertices_ = 0;
@@ -158,6 +159,11 @@ void CurvePlot::setValueRange(std::optional<AxisRange> range) {
   rebuild();
 }
 
+void CurvePlot::setCalm(bool on) {
+  calm_ = on;
+  rebuild();
+}
+
 void CurvePlot::setXLabel(const QString& label) {
   xLabel_ = label;
   viewport()->update();
@@ -179,6 +185,21 @@ qint64 CurvePlot::hiddenByLog(const QString& series) const {
     }
   }
   return hidden;
+}
+
+qint64 CurvePlot::outOfView(const QString& series) const {
+  qint64 beyond = 0;
+  const auto count = [&](const QPointF& p) {
+    const bool seen = std::isfinite(p.y()) && x_.contains(p.x());
+    beyond += seen && !y_.contains(p.y()) ? 1 : 0;
+  };
+  for (int i = 0; i < curves_.size(); ++i) {
+    if (curves_[i].series == series && isShown(curves_[i])) {
+      std::for_each(drawn_[i].line.cbegin(), drawn_[i].line.cend(), count);
+      std::for_each(drawn_[i].isolated.cbegin(), drawn_[i].isolated.cend(), count);
+    }
+  }
+  return beyond;
 }
 
 int CurvePlot::pixels() const {

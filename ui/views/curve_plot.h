@@ -33,6 +33,8 @@ class CurvePlot : public QChartView {
   void setSaturatedFrom(std::optional<double> value);
   /// Fixed y range (untransformed) instead of the one of the data; absent: the data's.
   void setValueRange(std::optional<AxisRange> range);
+  /// Linear values: a curve that runs away does not flatten the others (calmRange). Default: off.
+  void setCalm(bool on);
   void setXLabel(const QString& label);
   /// Cross-hair at x (absent: none); `withValues` shows the box of values.
   void setCursor(std::optional<double> x, bool withValues);
@@ -47,6 +49,8 @@ class CurvePlot : public QChartView {
   bool isLog() const { return log_; }
   /// Points of a series that a logarithmic view leaves out.
   qint64 hiddenByLog(const QString& series) const;
+  /// Points of a series within the x range whose values lie beyond the y range.
+  qint64 outOfView(const QString& series) const;
   int vertices() const { return vertices_; }
   /// Columns of the plot area, at least 1.
   int pixels() const;
@@ -100,7 +104,7 @@ class CurvePlot : public QChartView {
   QValueAxis* yAxis_;
   AxisRange x_, y_;
   QRectF plot_;
-  bool log_ = false;
+  bool log_ = false, calm_ = false;
   std::optional<double> saturatedFrom_;
   std::optional<AxisRange> fixed_;
   std::optional<double> cursor_;
