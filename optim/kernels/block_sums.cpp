@@ -89,11 +89,11 @@ constexpr std::int64_t kStretchOf = kPlacesOf<kWrite>* kRunOf<kWrite>;
 
 template <bool kWrite, bool kLate>
 HalfSums half_stretch(const float* a, const float* b, const MeanTarget& target) {
-  constexpr std::int64_t places = kPlacesOf<kWrite>, run = kRunOf<kWrite>;
-  Wide p12[places] = {}, p11[places] = {}, p22[places] = {}, pm[places] = {};
-  for (std::int64_t i = 0; i < run; i += kWide) {
-    for (std::int64_t k = 0; k < places; ++k) {
-      const std::int64_t j = i + k * run;
+  constexpr std::int64_t kSide = kPlacesOf<kWrite>, kRun = kRunOf<kWrite>;
+  Wide p12[kSide] = {}, p11[kSide] = {}, p22[kSide] = {}, pm[kSide] = {};
+  for (std::int64_t i = 0; i < kRun; i += kWide) {
+    for (std::int64_t k = 0; k < kSide; ++k) {
+      const std::int64_t j = i + k * kRun;
       Wide x, y;
       load(a + j, x);
       load(b + j, y);
@@ -109,7 +109,7 @@ HalfSums half_stretch(const float* a, const float* b, const MeanTarget& target) 
     }
   }
   WideDouble d12 = {}, d11 = {}, d22 = {}, square = {};
-  for (std::int64_t k = 0; k < places; ++k) {
+  for (std::int64_t k = 0; k < kSide; ++k) {
     add(p12[k], d12);
     add(p11[k], d11);
     add(p22[k], d22);
@@ -120,8 +120,8 @@ HalfSums half_stretch(const float* a, const float* b, const MeanTarget& target) 
 
 template <bool kWrite>
 HalfSums half_stretch(const float* a, const float* b, float* mean, float weight) {
-  constexpr std::int64_t n = kStretchOf<kWrite>;
-  alignas(64) float saved[kWrite ? n : 1];
+  constexpr std::int64_t kCount = kStretchOf<kWrite>;
+  alignas(64) float saved[kWrite ? kCount : 1];
   const bool late = !(weight < 0.5F);
   const MeanTarget target = {mean, saved, late ? 1.0F - weight : weight};
   HalfSums sums =
@@ -129,11 +129,11 @@ HalfSums half_stretch(const float* a, const float* b, float* mean, float weight)
   if (!trustworthy(sums.d11) || !trustworthy(sums.d22)) {
     const double square = sums.mean;
     sums = {};
-    half_plain<false, float>(kWrite ? saved : a, b, nullptr, n, weight, sums);
+    half_plain<false, float>(kWrite ? saved : a, b, nullptr, kCount, weight, sums);
     sums.mean = square;
   }
   if (kWrite && !trustworthy(sums.mean)) {
-    sums.mean = squares_plain(mean, n);
+    sums.mean = squares_plain(mean, kCount);
   }
   return sums;
 }
@@ -159,7 +159,7 @@ template <bool kWrite>
 void half_any(const HalfBlock<float>& block, double weight, HalfSums& sums) {
   const auto share = static_cast<float>(weight);
   std::int64_t i = 0;
-  for (constexpr std::int64_t n = kStretchOf<kWrite>; i + n <= block.n; i += n) {
+  for (; i + kStretchOf<kWrite> <= block.n; i += kStretchOf<kWrite>) {
     const HalfSums part =
         half_stretch<kWrite>(block.a + i, block.b + i, kWrite ? block.mean + i : nullptr, share);
     sums.d12 += part.d12;
