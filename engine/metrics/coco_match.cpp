@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
+#include <stdexcept>
 
 namespace batchscope::train {
 namespace {
@@ -33,82 +33,124 @@ double overlap(const EvalDetection& d, const EvalTruth& t) {
   return both / (t.crowd ? area : area + t.w * t.h - both);
 }
 
+bool boxes_meet(const std::array<double, 4>& a, const std::array<double, 4>& b) {
+  return a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3];
+}
+
 bool outside(double area, const std::array<double, 2>& range) {
   return area < range[0] || area > range[1];
 }
 
+double area_of(const EvalDetection& d) {
+  return d.area < 0 ? d.w * d.h : d.area;
+}
+
 }  // namespace
 
-double sort_score(const EvalDetection& detection) {
-  return std::isnan(detection.score) ? -std::numeric_limits<double>::infinity() : detection.score;
-}
+Matcher::Matcher(const CocoSet& set) : set_(set), thresholds_(iou_thresholds()) {}
 
-Matcher::Matcher() : thresholds_(iou_thresholds()) {}
-
-void Matcher::match(const Cell& cell, Category& category) {
-  const std::size_t start = category.scores.size();
-  category.cells.push_back({start, cell.detections.size()});
-  ious_.clear();
-  for (const auto& placed : cell.detections) {
-    const EvalDetection* detection = placed.entry;
-    category.scores.push_back(sort_score(*detection));
-    for (const auto& truth : cell.truth) {
-      ious_.push_back(overlap(*detection, *truth.entry));
-    }
+void Matcher::match(std::span<const Placed> truth,
+                    std::span<const Placed> detections,
+                    CategoryMatches& matches) {
+  truths_ = truth;
+  found_ = detections;
+  const std::size_t start = matches.verdicts.size();
+  matches.verdicts.resize(start + found_.size());
+  for (const Placed& d : found_) {
+    matches.scores.push_back(d.score);
+  }
+  if (!truths_.empty()) {
+    set_.masks ? fill_mask_overlaps() : fill_overlaps();
   }
   for (std::size_t area = 0; area < kAreas; ++area) {
-    match_area(cell, kAreaRange[area], category.verdict[area], category.positives[area]);
+    match_area(area, matches);
   }
 }
 
-void Matcher::match_area(const Cell& cell,
-                         const std::array<double, 2>& range,
-                         std::array<std::vector<std::uint8_t>, kThresholds>& verdict,
-                         std::size_t& positives) {
-  const std::size_t truths = cell.truth.size();
+void Matcher::fill_overlaps() {
+  overlaps_.clear();
+  for (std::size_t d = 0; d < found_.size(); ++d) {
+    for (std::size_t t = 0; t < truths_.size(); ++t) {
+      overlaps_.push_back(overlap(detection(d), truth(t)));
+    }
+  }
+}
+
+void Matcher::fill_mask_overlaps() {
+  boxes_.clear();
+  for (const Placed& t : truths_) {
+    boxes_.push_back(rle_box(set_.truth_masks[t.entry]));
+  }
+  overlaps_.clear();
+  for (const Placed& d : found_) {
+    const Rle& mask = set_.detection_masks[d.entry];
+    const std::array<double, 4> box = rle_box(mask);
+    for (std::size_t t = 0; t < truths_.size(); ++t) {
+      const Rle& other = set_.truth_masks[truths_[t].entry];
+      if (mask.height != other.height || mask.width != other.width) {
+        throw std::invalid_argument("masks of one picture have different sizes");
+      }
+      overlaps_.push_back(boxes_meet(box, boxes_[t]) ? rle_iou(mask, other, truth(t).crowd) : 0);
+    }
+  }
+}
+
+void Matcher::match_area(std::size_t area, CategoryMatches& matches) {
+  const std::array<double, 2>& range = kAreaRange[area];
+  const std::size_t truths = truths_.size(), start = matches.verdicts.size() - found_.size();
   order_.resize(truths);
   std::iota(order_.begin(), order_.end(), std::size_t{0});
-  const auto ignored = [&cell, &range](std::size_t t) {
-    return cell.truth[t].entry->crowd || outside(cell.truth[t].entry->area, range);
-  };
   // Truths that count first: the search stops at the first ignored one once it has a match.
-  counted_ = static_cast<std::size_t>(
-      std::stable_partition(
-          order_.begin(), order_.end(), [&ignored](std::size_t t) { return !ignored(t); }) -
-      order_.begin());
-  positives += counted_;
-  for (std::size_t k = 0; k < kThresholds; ++k) {
-    taken_.assign(truths, false);
-    for (std::size_t d = 0; d < cell.detections.size(); ++d) {
-      const EvalDetection& detection = *cell.detections[d].entry;
-      const std::size_t found = best_truth(cell, d, thresholds_[k]);
-      if (found < truths) {
-        taken_[found] = true;
-        verdict[k].push_back(found < counted_ ? 1 : 2);
-      } else {
-        verdict[k].push_back(outside(detection.w * detection.h, range) ? 2 : 0);
+  const auto first_ignored =
+      std::stable_partition(order_.begin(), order_.end(), [this, &range](std::size_t t) {
+        return !truth(t).crowd && !outside(truth(t).area, range);
+      });
+  counted_ = static_cast<std::size_t>(first_ignored - order_.begin());
+  matches.positives[area] += counted_;
+  for (std::size_t d = 0; d < found_.size(); ++d) {
+    const bool out = outside(area_of(detection(d)), range);
+    matches.verdicts[start + d].ignored[area] = out ? kAllThresholds : 0;
+  }
+  for (std::size_t k = 0; truths > 0 && k < kThresholds; ++k) {
+    const auto bit = static_cast<std::uint16_t>(1U << k);
+    taken_.assign(truths, 0);
+    for (std::size_t d = 0; d < found_.size(); ++d) {
+      const std::size_t found = best_truth(d, thresholds_[k]);
+      if (found == truths) {
+        continue;
+      }
+      taken_[found] = 1;
+      Verdict& verdict = matches.verdicts[start + d];
+      if (found >= counted_) {
+        verdict.ignored[area] |= bit;
+      } else if (!truth(order_[found]).unmatched) {
+        verdict.ignored[area] &= static_cast<std::uint16_t>(~bit);
+        verdict.hit[area] |= bit;
+        for (std::size_t cut = 0; area == 0 && cut < kCuts; ++cut) {
+          matches.hits[cut][k] += d < kMaxDetections[cut] ? 1 : 0;
+        }
       }
     }
   }
 }
 
-std::size_t Matcher::best_truth(const Cell& cell, std::size_t d, double threshold) const {
-  const std::size_t truths = cell.truth.size();
-  const double* ious = ious_.data() + d * truths;
+std::size_t Matcher::best_truth(std::size_t d, double threshold) const {
+  const std::size_t truths = truths_.size();
+  const double* overlaps = overlaps_.data() + d * truths;
   double best = std::min(threshold, 1 - 1e-10);
   std::size_t found = truths;
   for (std::size_t g = 0; g < truths; ++g) {
     const std::size_t t = order_[g];
-    if (taken_[g] && !cell.truth[t].entry->crowd) {
+    if (taken_[g] != 0 && !truth(t).crowd) {
       continue;
     }
     if (found < counted_ && g >= counted_) {
       break;
     }
-    if (ious[t] < best) {
+    if (overlaps[t] < best) {
       continue;
     }
-    best = ious[t];
+    best = overlaps[t];
     found = g;
   }
   return found;

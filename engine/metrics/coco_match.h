@@ -1,72 +1,65 @@
 #pragma once
 
-#include "engine/metrics/coco_box.h"
+#include "engine/metrics/coco_metrics.h"
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <span>
-#include <vector>
 
 namespace batchscope::train {
 
-inline constexpr std::size_t kThresholds = 10, kAreas = 4, kCuts = 3;
 inline constexpr std::array<std::size_t, kCuts> kMaxDetections = {1, 10, 100};
 // [low, high] of "all", "small", "medium", "large", px².
 inline constexpr std::array<std::array<double, 2>, kAreas> kAreaRange = {
     {{0, 1e10}, {0, 32.0 * 32}, {32.0 * 32, 96.0 * 96}, {96.0 * 96, 1e10}}};
 
-/// An entry and its number among the cells (category, picture).
-template <typename Entry>
+/// A truth or a detection of one category, by its number in the set.
 struct Placed {
-  std::size_t cell = 0;
-  const Entry* entry = nullptr;
+  std::uint32_t image = 0;  // rank among the pictures
+  std::uint32_t entry = 0;
+  double score = 0;  // of a detection
 };
 
-/// The truth and the detections of one category in one picture.
-struct Cell {
-  std::span<const Placed<EvalTruth>> truth;           // in the order given
-  std::span<const Placed<EvalDetection>> detections;  // best first, at most 100
+/// What became of a detection: bit k for overlap threshold k.
+struct Verdict {
+  std::array<std::uint16_t, kAreas> hit{}, ignored{};
 };
-
-/// Where the detections of one cell are in its category's lists.
-struct Stretch {
-  std::size_t start = 0;
-  std::size_t count = 0;
-};
+inline constexpr std::uint16_t kAllThresholds = (1U << kThresholds) - 1;
 
 /// The detections of one category over all pictures, picture after picture.
-struct Category {
+struct CategoryMatches {
   std::vector<double> scores;
-  std::vector<Stretch> cells;
-  // [area][threshold][detection]: 0 false, 1 true positive, 2 ignored
-  std::array<std::array<std::vector<std::uint8_t>, kThresholds>, kAreas> verdict;
+  std::vector<Verdict> verdicts;
   std::array<std::size_t, kAreas> positives{};  // truths that count
+  // Hits among the first 1, 10, 100 detections of each picture, all areas.
+  std::array<std::array<std::size_t, kThresholds>, kCuts> hits{};
 };
 
-/// Order of detections: the score; not-a-number, from a diverged model, comes last as in numpy.
-double sort_score(const EvalDetection& detection);
-
-/// Matches detections to truth, cell by cell (COCOeval.evaluateImg for every area range and
-/// threshold). Keeps its buffers between cells; one thread.
+/// Matches detections to truth, picture by picture (COCOeval.evaluateImg for every area range and
+/// threshold at once). Keeps its buffers between pictures; one thread.
 class Matcher {
  public:
-  Matcher();
-  /// Appends the cell's scores and verdicts to its category.
-  void match(const Cell& cell, Category& category);
+  explicit Matcher(const CocoSet& set);
+  /// One category in one picture: truth in the order given, detections best first, at most 100.
+  /// Appends scores and verdicts.
+  void match(std::span<const Placed> truth,
+             std::span<const Placed> detections,
+             CategoryMatches& matches);
 
  private:
-  void match_area(const Cell& cell,
-                  const std::array<double, 2>& range,
-                  std::array<std::vector<std::uint8_t>, kThresholds>& verdict,
-                  std::size_t& positives);
+  void fill_overlaps();
+  void fill_mask_overlaps();
+  void match_area(std::size_t area, CategoryMatches& matches);
   /// Place in order_ of the truth that detection d takes, or the number of truths.
-  std::size_t best_truth(const Cell& cell, std::size_t d, double threshold) const;
+  std::size_t best_truth(std::size_t d, double threshold) const;
+  const EvalTruth& truth(std::size_t t) const { return set_.truth[truths_[t].entry]; }
+  const EvalDetection& detection(std::size_t d) const { return set_.detections[found_[d].entry]; }
 
+  const CocoSet& set_;
   std::array<double, kThresholds> thresholds_{};
-  std::vector<double> ious_;  // [detection][truth]
+  std::span<const Placed> truths_, found_;
+  std::vector<double> overlaps_;  // [detection][truth]
+  std::vector<std::array<double, 4>> boxes_;
   std::vector<std::size_t> order_;
-  std::vector<bool> taken_;
+  std::vector<std::uint8_t> taken_;
   std::size_t counted_ = 0;  // truths that are not ignored; they come first in order_
 };
 

@@ -1,7 +1,7 @@
 #include "engine/train/evaluator.h"
 
 #include "engine/data/loader.h"
-#include "engine/metrics/coco_box.h"
+#include "engine/metrics/coco_metrics.h"
 
 #include <algorithm>
 #include <chrono>
@@ -101,23 +101,21 @@ std::map<std::string, double> score(const Dataset& dataset,
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) {
     return a.number < b.number;
   });
-  std::vector<EvalDetection> detections;
+  CocoSet set;
   for (const Block& block : blocks) {
-    detections.insert(detections.end(), block.found.begin(), block.found.end());
+    set.detections.insert(set.detections.end(), block.found.begin(), block.found.end());
   }
-  std::vector<std::int64_t> images, categories;
-  std::vector<EvalTruth> truth;
   for (std::int64_t i = 0; i < pictures; ++i) {
-    images.push_back(dataset.image_id(i));
+    set.images.push_back(dataset.image_id(i));
     for (const TruthBox& t : dataset.truth(i)) {
-      truth.push_back(
-          {images.back(), dataset.category_id(t.label), t.x, t.y, t.w, t.h, t.area, t.crowd});
+      set.truth.push_back(
+          {set.images.back(), dataset.category_id(t.label), t.x, t.y, t.w, t.h, t.area, t.crowd});
     }
   }
   for (std::size_t label = 1; label <= dataset.classes().size(); ++label) {
-    categories.push_back(dataset.category_id(static_cast<std::int64_t>(label)));
+    set.categories.push_back(dataset.category_id(static_cast<std::int64_t>(label)));
   }
-  return coco_box_metrics(images, categories, truth, detections);
+  return coco_metrics(set).metrics;
 }
 
 /// Rank 0's figures on all ranks, bit for bit.

@@ -1,9 +1,15 @@
-# data and metrics
+# data
 batchscope_test(tst_data_synthetic engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_loader engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_data_coco engine TORCH LIBS batchscope_train LABELS unit)
-batchscope_test(tst_coco_box engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_json_reader engine LIBS batchscope_train LABELS unit)
+
+# metrics
+batchscope_test(tst_rle engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_coco_metrics engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_coco_files engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_panoptic engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 
 # control and ranks
 batchscope_test(tst_control_server engine LIBS batchscope_train LABELS unit)

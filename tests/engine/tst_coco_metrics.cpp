@@ -1,4 +1,4 @@
-#include "engine/metrics/coco_box.h"
+#include "engine/metrics/coco_metrics.h"
 
 #include <QtTest>
 
@@ -13,17 +13,14 @@ using nlohmann::json;
 
 namespace {
 
-struct Case {
-  std::vector<std::int64_t> images, categories;
-  std::vector<EvalTruth> truth;
-  std::vector<EvalDetection> detections;
-  std::map<std::string, double> figures() const {
-    return coco_box_metrics(images, categories, truth, detections);
-  }
+struct Case : CocoSet {
+  std::map<std::string, double> figures() const { return coco_metrics(*this).metrics; }
 };
 
 Case read_case(const json& j) {
-  Case c{j["images"], j["categories"], {}, {}};
+  Case c;
+  c.images = j["images"].get<std::vector<std::int64_t>>();
+  c.categories = j["categories"].get<std::vector<std::int64_t>>();
   for (const json& t : j["truth"]) {
     c.truth.push_back({t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7] == 1});
   }
@@ -44,7 +41,7 @@ bool same(const std::map<std::string, double>& a, const std::map<std::string, do
 
 }  // namespace
 
-class TestCocoBox : public QObject {
+class TestCocoMetrics : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
@@ -100,6 +97,41 @@ class TestCocoBox : public QObject {
     QCOMPARE(c.figures().at("AR1"), 1.0);
   }
 
+  void threads_change_nothing() {
+    const Case c = read_case(fixture().back());
+    const CocoFigures one = coco_metrics(c, {.threads = 1, .curves = true});
+    const CocoFigures four = coco_metrics(c, {.threads = 4, .curves = true});
+    QVERIFY(same(one.metrics, four.metrics));
+    QVERIFY(one.categories.size() > 20);
+    for (std::size_t i = 0; i < one.categories.size(); ++i) {
+      QCOMPARE(one.categories[i].category, four.categories[i].category);
+      QVERIFY(one.categories[i].precision == four.categories[i].precision);
+      QVERIFY(one.categories[i].score == four.categories[i].score);
+    }
+  }
+
+  void the_area_of_a_detection_can_be_given() {
+    Case c;
+    c.images = c.categories = {1};
+    c.truth = {{1, 1, 0, 0, 50, 50, 2500, false}};
+    c.detections = {{1, 1, 200, 0, 50, 50, 0.9}, {1, 1, 0, 0, 50, 50, 0.8}};
+    QCOMPARE(c.figures().at("APm"), 0.5);
+    c.detections[0].area = 100;  // a small false alarm does not count among the medium ones
+    QCOMPARE(c.figures().at("APm"), 1.0);
+    QCOMPARE(c.figures().at("AP"), 0.5);
+  }
+
+  void missing_masks_are_refused() {
+    Case c = read_case(fixture()[3]);
+    c.masks = true;
+    QVERIFY_EXCEPTION_THROWN(c.figures(), std::invalid_argument);
+    c.truth_masks = {rle_from_mask(std::vector<std::uint8_t>(4, 1), 2, 2)};
+    c.detection_masks = {rle_from_mask(std::vector<std::uint8_t>(6, 1), 2, 3)};
+    QVERIFY_EXCEPTION_THROWN(c.figures(), std::invalid_argument);
+    c.detection_masks = c.truth_masks;
+    QCOMPARE(c.figures().at("AP"), 1.0);
+  }
+
   // A case of the size of COCO's validation set; `bench eval` measures it, here it has to end.
   void large_set_is_consistent() {
     std::mt19937_64 random(1);
@@ -129,5 +161,5 @@ class TestCocoBox : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCocoBox)
-#include "tst_coco_box.moc"
+QTEST_GUILESS_MAIN(TestCocoMetrics)
+#include "tst_coco_metrics.moc"

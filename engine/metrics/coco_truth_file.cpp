@@ -1,0 +1,250 @@
+#include "engine/contract/error.h"
+#include "engine/metrics/coco_files.h"
+#include "engine/metrics/coco_segmentation.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace batchscope::train {
+namespace {
+
+constexpr const char* kWhat = "The truth file";
+
+/// A mask whose picture had not been read yet.
+struct Pending {
+  std::size_t truth = 0;
+  Segmentation segmentation;
+  bool area_missing = false;
+};
+
+class TruthReader {
+ public:
+  TruthReader(const std::string& path, bool masks) : reader_(path, kWhat), masks_(masks) {
+    input_.set.masks = masks;
+  }
+  CocoInput read() {
+    if (reader_.next() != JsonReader::Type::kObject) {
+      reader_.expected("an object with images, annotations and categories");
+    }
+    bool images = false, annotations = false, categories = false;
+    reader_.begin_object();
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "images") {
+        read_list(images, [this] { image(); });
+      } else if (key == "annotations") {
+        read_list(annotations, [this] { annotation(); });
+      } else if (key == "categories") {
+        read_list(categories, [this] { category(); });
+      } else {
+        reader_.skip();
+      }
+    }
+    reader_.finish();
+    const char* missing = !images        ? "images"
+                          : !annotations ? "annotations"
+                          : !categories  ? "categories"
+                                         : nullptr;
+    if (missing != nullptr) {
+      throw contract::DataError(std::string(kWhat) + " '" + reader_.path() + "' has no list '" +
+                                missing + "'; expected a COCO instance file.");
+    }
+    resolve_pending();
+    check_ids();
+    return std::move(input_);
+  }
+
+ private:
+  template <typename Read>
+  void read_list(bool& seen, const Read& read) {
+    seen = true;
+    for (reader_.begin_list(); reader_.item();) {
+      reader_.begin_object();
+      read();
+    }
+  }
+  void need(bool there, const char* field) const {
+    if (!there) {
+      reader_.fail(std::string("no ") + field);
+    }
+  }
+  std::uint32_t side() {
+    if (reader_.null()) {
+      return 0;
+    }
+    const std::int64_t value = reader_.integer();
+    if (value < 0 || value > INT32_MAX) {
+      reader_.expected("a size in pixels");
+    }
+    return static_cast<std::uint32_t>(value);
+  }
+
+  void image() {
+    std::optional<std::int64_t> id;
+    std::array<std::uint32_t, 2> size{};
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "height") {
+        size[0] = side();
+      } else if (key == "width") {
+        size[1] = side();
+      } else {
+        reader_.skip();
+      }
+    }
+    need(id.has_value(), "id");
+    input_.set.images.push_back(*id);
+    input_.sizes[*id] = size;
+  }
+
+  void category() {
+    std::optional<std::int64_t> id;
+    std::string name;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "name") {
+        name = reader_.text();
+      } else {
+        reader_.skip();
+      }
+    }
+    need(id.has_value(), "id");
+    input_.set.categories.push_back(*id);
+    input_.names[*id] = name;
+  }
+
+  struct Fields {
+    std::optional<std::int64_t> id, image, category;
+    std::optional<double> area;
+    std::optional<std::array<double, 4>> box;
+    bool crowd = false;
+  };
+
+  Fields fields() {
+    Fields f;
+    segmentation_.clear();
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        f.id = reader_.integer();
+      } else if (key == "image_id") {
+        f.image = reader_.integer();
+      } else if (key == "category_id") {
+        f.category = reader_.integer();
+      } else if (key == "bbox" && !masks_) {
+        f.box = read_box(reader_);
+      } else if (key == "segmentation" && masks_) {
+        segmentation_.read(reader_);
+      } else if (key == "area" && !reader_.null()) {
+        f.area = reader_.number();
+      } else if (key == "iscrowd") {
+        f.crowd = reader_.flag();
+      } else if (key != "area") {
+        reader_.skip();
+      }
+    }
+    return f;
+  }
+
+  void annotation() {
+    const Fields f = fields();
+    need(f.image.has_value(), "image_id");
+    need(f.category.has_value(), "category_id");
+    need(masks_ ? segmentation_.present() : f.box.has_value(), masks_ ? "segmentation" : "bbox");
+    const std::array<double, 4> box = f.box.value_or(std::array<double, 4>{});
+    input_.set.truth.push_back({*f.image,
+                                *f.category,
+                                box[0],
+                                box[1],
+                                box[2],
+                                box[3],
+                                f.area.value_or(box[2] * box[3]),
+                                f.crowd,
+                                f.id == 0});
+    if (f.id) {
+      ids_.emplace_back(*f.id, reader_.index());
+    }
+    if (masks_) {
+      add_mask(!f.area.has_value());
+    }
+  }
+
+  void add_mask(bool area_missing) {
+    const std::size_t truth = input_.set.truth.size() - 1;
+    input_.set.truth_masks.emplace_back();
+    const auto size = input_.sizes.find(input_.set.truth.back().image);
+    if (size == input_.sizes.end()) {
+      pending_.push_back({truth, segmentation_, area_missing});
+      return;
+    }
+    try {
+      set_mask(truth, segmentation_, size->second, area_missing);
+    } catch (const std::invalid_argument& error) {
+      reader_.fail(std::string("segmentation: ") + error.what());
+    }
+  }
+
+  void set_mask(std::size_t truth,
+                const Segmentation& segmentation,
+                const std::array<std::uint32_t, 2>& size,
+                bool area_missing) {
+    Rle& mask = input_.set.truth_masks[truth];
+    mask = segmentation.mask(size[0], size[1]);
+    if (area_missing) {
+      input_.set.truth[truth].area = static_cast<double>(rle_area(mask));
+    }
+  }
+
+  void resolve_pending() {
+    for (const Pending& p : pending_) {
+      const auto size = input_.sizes.find(input_.set.truth[p.truth].image);
+      if (size == input_.sizes.end()) {
+        continue;  // a picture that is not evaluated
+      }
+      try {
+        set_mask(p.truth, p.segmentation, size->second, p.area_missing);
+      } catch (const std::invalid_argument& error) {
+        throw contract::DataError(std::string(kWhat) + " '" + reader_.path() + "': annotations[" +
+                                  std::to_string(p.truth) + "].segmentation: " + error.what() +
+                                  ".");
+      }
+    }
+  }
+
+  /// pycocotools keeps the last of two annotations of one id, in the place of both: no figure of
+  /// such a file could be trusted.
+  void check_ids() {
+    std::sort(ids_.begin(), ids_.end());
+    for (std::size_t i = 1; i < ids_.size(); ++i) {
+      if (ids_[i].first == ids_[i - 1].first) {
+        throw contract::DataError(
+            std::string(kWhat) + " '" + reader_.path() + "': annotations[" +
+            std::to_string(ids_[i].second) + "].id: " + std::to_string(ids_[i].first) +
+            " is that of annotations[" + std::to_string(ids_[i - 1].second) + "] already.");
+      }
+    }
+    if (std::any_of(input_.set.truth.begin(), input_.set.truth.end(), [](const EvalTruth& t) {
+          return t.unmatched;
+        })) {
+      input_.warnings.emplace_back(
+          "an annotation has the id 0, whose match COCO's evaluator takes for none, and so do "
+          "these "
+          "figures; number annotations from 1");
+    }
+  }
+
+  JsonReader reader_;
+  bool masks_;
+  CocoInput input_;
+  Segmentation segmentation_;
+  std::vector<Pending> pending_;
+  std::vector<std::pair<std::int64_t, std::size_t>> ids_;
+};
+
+}  // namespace
+
+CocoInput read_coco_truth(const std::string& path, bool masks) {
+  return TruthReader(path, masks).read();
+}
+
+}  // namespace batchscope::train

@@ -1,0 +1,231 @@
+#include "engine/metrics/panoptic_files.h"
+
+#include "engine/contract/error.h"
+#include "engine/data/json_reader.h"
+#include "engine/metrics/parallel.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <unordered_set>
+
+namespace batchscope::train {
+namespace {
+
+class FileReader {
+ public:
+  FileReader(const std::string& path, const char* what) : reader_(path, what) { out_.path = path; }
+  std::vector<PanopticCategory> read_categories() {
+    if (reader_.next() == JsonReader::Type::kList) {
+      each([this] { category(); });
+    } else {
+      reader_.begin_object();
+      for (std::string_view key; reader_.key(key);) {
+        key == "categories" ? each([this] { category(); }) : reader_.skip();
+      }
+    }
+    reader_.finish();
+    if (out_.categories.empty()) {
+      throw contract::DataError("The file '" + out_.path + "' has no categories.");
+    }
+    return std::move(out_.categories);
+  }
+  PanopticFile read() {
+    bool annotations = false;
+    reader_.begin_object();
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "annotations") {
+        annotations = true;
+        each([this] { picture(); });
+      } else if (key == "categories") {
+        each([this] { category(); });
+      } else {
+        reader_.skip();
+      }
+    }
+    reader_.finish();
+    if (!annotations) {
+      throw contract::DataError("The panoptic file '" + out_.path +
+                                "' has no list 'annotations'; expected a COCO panoptic file.");
+    }
+    return std::move(out_);
+  }
+
+ private:
+  template <typename Read>
+  void each(const Read& read) {
+    for (reader_.begin_list(); reader_.item();) {
+      reader_.begin_object();
+      read();
+    }
+  }
+  template <typename T>
+  T need(const std::optional<T>& value, const char* field) const {
+    if (!value) {
+      reader_.fail(std::string("no ") + field);
+    }
+    return *value;
+  }
+
+  void picture() {
+    std::optional<std::int64_t> image;
+    std::optional<std::string> name;
+    PanopticPicture picture;
+    bool segments = false;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "image_id") {
+        image = reader_.integer();
+      } else if (key == "file_name") {
+        name = reader_.text();
+      } else if (key == "segments_info") {
+        segments = true;
+        ids_.clear();
+        each([this, &picture] { picture.segments.push_back(segment()); });
+      } else {
+        reader_.skip();
+      }
+    }
+    picture.image = need(image, "image_id");
+    picture.file_name = need(name, "file_name");
+    if (!segments) {
+      reader_.fail("no segments_info");
+    }
+    if (!pictures_.insert(picture.image).second) {
+      reader_.fail("image_id " + std::to_string(picture.image) + " comes twice");
+    }
+    out_.pictures.push_back(std::move(picture));
+  }
+
+  PanopticSegment segment() {
+    std::optional<std::int64_t> id, category;
+    PanopticSegment segment;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "category_id") {
+        category = reader_.integer();
+      } else if (key == "area" && !reader_.null()) {
+        segment.area = reader_.integer();
+      } else if (key == "iscrowd") {
+        segment.crowd = reader_.flag();
+      } else if (key != "area") {
+        reader_.skip();
+      }
+    }
+    segment.category = need(category, "category_id");
+    if (need(id, "id") < 0 || *id >= 1 << 24) {
+      reader_.fail("id " + std::to_string(*id) + " does not fit into R + 256 G + 65536 B");
+    }
+    segment.id = static_cast<std::uint32_t>(*id);
+    if (!ids_.insert(segment.id).second) {
+      reader_.fail("id " + std::to_string(*id) + " comes twice in this picture");
+    }
+    return segment;
+  }
+
+  void category() {
+    std::optional<std::int64_t> id;
+    PanopticCategory category;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "name") {
+        category.name = reader_.text();
+      } else if (key == "isthing") {
+        category.thing = reader_.flag();
+      } else {
+        reader_.skip();
+      }
+    }
+    category.id = need(id, "id");
+    if (!categories_.insert(category.id).second) {
+      reader_.fail("id " + std::to_string(*id) + " comes twice");
+    }
+    out_.categories.push_back(std::move(category));
+  }
+
+  JsonReader reader_;
+  PanopticFile out_;
+  std::unordered_set<std::int64_t> pictures_, categories_;
+  std::unordered_set<std::uint32_t> ids_;
+};
+
+void require_categories(const PanopticFile& file, const PanopticFile& truth) {
+  std::unordered_set<std::int64_t> known;
+  for (const PanopticCategory& category : truth.categories) {
+    known.insert(category.id);
+  }
+  for (std::size_t p = 0; p < file.pictures.size(); ++p) {
+    const auto& segments = file.pictures[p].segments;
+    for (std::size_t s = 0; s < segments.size(); ++s) {
+      if (!known.contains(segments[s].category)) {
+        throw contract::DataError("The panoptic file '" + file.path + "': annotations[" +
+                                  std::to_string(p) + "].segments_info[" + std::to_string(s) +
+                                  "].category_id: " + std::to_string(segments[s].category) +
+                                  " is no category of '" + truth.path + "'.");
+      }
+    }
+  }
+}
+
+std::string in_folder(const std::string& folder, const std::string& name) {
+  return (std::filesystem::path(folder) / name).string();
+}
+
+}  // namespace
+
+PanopticFile read_panoptic_file(const std::string& path) {
+  return FileReader(path, "The panoptic file").read();
+}
+
+std::vector<PanopticCategory> read_categories(const std::string& path) {
+  return FileReader(path, "The categories file").read_categories();
+}
+
+PanopticTotals compare_panoptic(const PanopticFile& truth,
+                                const std::string& truth_folder,
+                                const PanopticFile& found,
+                                const std::string& found_folder,
+                                unsigned threads) {
+  require_categories(truth, truth);
+  require_categories(found, truth);
+  std::unordered_map<std::int64_t, const PanopticPicture*> predictions;
+  for (const PanopticPicture& picture : found.pictures) {
+    predictions[picture.image] = &picture;
+  }
+  for (const PanopticPicture& picture : truth.pictures) {
+    if (!predictions.contains(picture.image)) {
+      throw contract::DataError("The panoptic file '" + found.path +
+                                "' has no annotation of image " + std::to_string(picture.image) +
+                                ", which '" + truth.path + "' has.");
+    }
+  }
+  std::vector<PanopticTotals> parts(truth.pictures.size());
+  in_parallel(parts.size(), threads, [&](std::size_t i) {
+    const PanopticPicture& t = truth.pictures[i];
+    const PanopticPicture& f = *predictions.at(t.image);
+    const std::string t_path = in_folder(truth_folder, t.file_name);
+    const std::string f_path = in_folder(found_folder, f.file_name);
+    const LabelMap t_map = read_label_map(t_path, LabelCoding::kPanoptic);
+    const LabelMap f_map = read_label_map(f_path, LabelCoding::kPanoptic);
+    require_same_size(t_map, t_path, f_map, f_path);
+    try {
+      count_panoptic(t_map, t.segments, f_map, f.segments, parts[i]);
+    } catch (const std::invalid_argument& error) {
+      throw contract::DataError("The label picture '" + f_path + "' and image " +
+                                std::to_string(t.image) + " of '" + found.path +
+                                "' do not agree: " + error.what() + ".");
+    }
+  });
+  PanopticTotals totals;
+  for (const PanopticTotals& part : parts) {
+    for (const auto& [category, counts] : part) {
+      totals[category] += counts;
+    }
+  }
+  return totals;
+}
+
+}  // namespace batchscope::train

@@ -1,0 +1,285 @@
+#include "engine/contract/error.h"
+#include "engine/metrics/coco_files.h"
+
+#include <QtTest>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <fstream>
+
+using namespace batchscope::train;
+using batchscope::contract::DataError;
+using nlohmann::json;
+
+namespace {
+
+class Files {
+ public:
+  Files(const std::string& truth, const std::string& results) {
+    write("truth.json", truth);
+    write("results.json", results);
+  }
+  CocoInput read(bool masks) const {
+    CocoInput input = read_coco_truth(path("truth.json"), masks);
+    read_coco_results(path("results.json"), path("truth.json"), input);
+    return input;
+  }
+  /// What reading them says, without the folder; "accepted" if nothing.
+  std::string error(bool masks) const {
+    try {
+      read(masks);
+    } catch (const DataError& e) {
+      QString text = QString::fromStdString(e.what());
+      return text.remove(folder_.path() + QLatin1Char('/')).toStdString();
+    }
+    return "accepted";
+  }
+
+ private:
+  std::string path(const char* name) const {
+    return folder_.filePath(QString::fromLatin1(name)).toStdString();
+  }
+  void write(const char* name, const std::string& content) const {
+    std::ofstream(path(name)) << content;
+  }
+  QTemporaryDir folder_;
+};
+
+/// Made by pycocotools; see make_coco_segm.py.
+const json& fixture() {
+  static const json all = [] {
+    std::ifstream file(BATCHSCOPE_FIXTURES "/engine/coco_segm/evaluations.json");
+    return json::parse(file);
+  }();
+  return all;
+}
+
+bool near(double found, const json& expected) {
+  return std::abs(found - expected.get<double>()) <= 1e-12;
+}
+
+constexpr const char* kTruth = R"({"images": [{"id": 1, "height": 6, "width": 8}, {"id": 2}],
+ "annotations": [
+  {"id": 5, "image_id": 1, "category_id": 3, "bbox": [1, 1, 2, 3], "area": 6, "iscrowd": 0,
+   "segmentation": [[1, 1, 3, 1, 3, 4, 1, 4]]},
+  {"id": 6, "image_id": 1, "category_id": 3, "bbox": [0, 0, 8, 6], "iscrowd": 1,
+   "segmentation": {"size": [6, 8], "counts": [0, 48]}}],
+ "categories": [{"id": 3, "name": "cat"}]})";
+constexpr const char* kResults = R"([{"image_id": 1, "category_id": 3, "score": 0.5,
+  "bbox": [1, 1, 2, 3], "segmentation": {"size": [6, 8], "counts": "7330m0"}}])";
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  return at == std::string::npos ? "no '" + from + "'" : text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+class TestCocoFiles : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void equals_pycocotools_data() {
+    QTest::addColumn<int>("row");
+    QVERIFY(fixture().size() >= 18);
+    for (std::size_t i = 0; i < fixture().size(); ++i) {
+      QTest::newRow(fixture()[i]["name"].get<std::string>().c_str()) << static_cast<int>(i);
+    }
+  }
+  void equals_pycocotools() {
+    QFETCH(int, row);
+    const json& one = fixture()[static_cast<std::size_t>(row)];
+    const Files files(one["truth"].dump(), one["results"].dump());
+    const CocoInput input = files.read(one["type"] == "segm");
+    const CocoFigures figures = coco_metrics(input.set, {.threads = 2, .curves = true});
+    QCOMPARE(figures.metrics.size(), std::size_t{12});
+    for (const auto& [name, expected] : one["figures"].items()) {
+      QVERIFY2(near(figures.metrics.at(name), expected), name.c_str());
+    }
+    QCOMPARE(figures.categories.size(), one["categories"].size());
+    for (std::size_t c = 0; c < figures.categories.size(); ++c) {
+      const CategoryFigures& found = figures.categories[c];
+      const json& expected = one["categories"][c];
+      QCOMPARE(found.category, expected["id"].get<std::int64_t>());
+      QVERIFY(near(found.metrics.at("AP"), expected["AP"]));
+      QVERIFY(near(found.metrics.at("AP50"), expected["AP50"]));
+      QVERIFY(near(found.metrics.at("AR100"), expected["AR100"]));
+      if (expected.contains("precision") && expected["AP"] != -1) {
+        same_curve(found, expected, 0, 0);
+        same_curve(found, expected, 1, 5);
+      }
+    }
+  }
+
+  void masks_of_all_forms() {
+    const CocoInput input = Files(kTruth, kResults).read(true);
+    QCOMPARE(input.set.truth_masks.size(), std::size_t{2});
+    QCOMPARE(rle_area(input.set.truth_masks[0]), std::uint64_t{6});
+    QCOMPARE(rle_area(input.set.truth_masks[1]), std::uint64_t{48});
+    QCOMPARE(input.set.truth[1].area, 48.0);  // not said
+    QVERIFY(input.set.truth[1].crowd);
+    QVERIFY(input.set.detection_masks[0] == input.set.truth_masks[0]);
+    QCOMPARE(coco_metrics(input.set).metrics.at("AP"), 1.0);
+    QCOMPARE(input.names.at(3), std::string("cat"));
+  }
+
+  void no_results_are_results() {
+    const CocoInput input = Files(kTruth, "[]").read(false);
+    QCOMPARE(coco_metrics(input.set).metrics.at("AP"), 0.0);
+    QCOMPARE(coco_metrics(input.set).metrics.at("APl"), -1.0);
+  }
+
+  void a_diverged_model_has_scores_too() {
+    const CocoInput input = Files(kTruth, replaced(kResults, "0.5", "NaN")).read(false);
+    QCOMPARE(coco_metrics(input.set).metrics.at("AP"), 1.0);
+  }
+
+  void warnings() {
+    QVERIFY(Files(kTruth, kResults).read(false).warnings.empty());
+    const auto zero = Files(replaced(kTruth, "\"id\": 5", "\"id\": 0"), kResults).read(false);
+    QVERIFY(zero.warnings.at(0).find("the id 0") != std::string::npos);
+    const auto other =
+        Files(kTruth, replaced(kResults, "\"category_id\": 3", "\"category_id\": 4")).read(false);
+    QVERIFY(other.warnings.at(0).find("1 detections of categories") == 0);
+    QVERIFY(other.set.detections.empty());
+  }
+
+  void errors_in_the_truth_data() {
+    QTest::addColumn<QString>("from");
+    QTest::addColumn<QString>("to");
+    QTest::addColumn<QString>("said");
+    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
+      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
+                          << QString::fromLatin1(said);
+    };
+    row("a list",
+        R"({"images")",
+        "[",
+        "expected an object with images, annotations and categories");
+    row("no images", "\"images\"", "\"other\"", "has no list 'images'");
+    row("no id", "\"id\": 1, ", "", "line 1, column 37 (byte 37): images[0]: no id");
+    row("text id", "\"id\": 1,", "\"id\": \"1\",", "images[0].id: expected a whole number");
+    row("half a category",
+        "\"category_id\": 3",
+        "\"category_id\": 3.5",
+        "annotations[0].category_id: expected a whole number");
+    row("no image", "\"image_id\": 1, ", "", "annotations[0]: no image_id");
+    row("no mask", "\"segmentation\": [[", "\"other\": [[", "annotations[0]: no segmentation");
+    row("an entry is a number",
+        "{\"id\": 3, \"name\": \"cat\"}",
+        "3",
+        "categories[0]: expected an object");
+    row("no corners",
+        "[[1, 1, 3, 1, 3, 4, 1, 4]]",
+        "[]",
+        "annotations[0].segmentation: expected at least one polygon");
+    row("a line", "[[1, 1, 3, 1, 3, 4, 1, 4]]", "[[1, 1, 3, 1]]", "[0]: a polygon of 4 numbers");
+    row("odd", "[[1, 1, 3, 1, 3, 4, 1, 4]]", "[[1, 1, 3, 1, 3, 4, 1]]", "a polygon of 7 numbers");
+    row("far",
+        "[[1, 1, 3, 1",
+        "[[1, 1, 3, 1e300",
+        "annotations[0]: segmentation: a corner that is");
+    row("text corner",
+        "[[1, 1, 3, 1",
+        "[[1, \"1\", 3, 1",
+        "annotations[0].segmentation[0][1]: expected a number");
+    row("a text",
+        "[[1, 1, 3, 1, 3, 4, 1, 4]]",
+        "\"x\"",
+        "annotations[0].segmentation: expected a list of polygons, or an object");
+    row("unknown size",
+        "\"id\": 1, \"height\": 6, \"width\": 8",
+        "\"id\": 1",
+        "annotations[0]: segmentation: polygons, but the truth does not say the picture's size");
+    row("sum",
+        "[0, 48]",
+        "[0, 47]",
+        "annotations[1].segmentation: the runs sum to 47 pixels; expected 6 x 8 = 48");
+    row("negative run",
+        "[0, 48]",
+        "[-1, 49]",
+        "annotations[1].segmentation.counts[0]: expected a run length");
+    row("other size",
+        "\"size\": [6, 8]",
+        "\"size\": [8, 6]",
+        "a mask of 8 x 6 (height x width) for a picture of 6 x 8");
+    row("three sizes", "\"size\": [6, 8]", "\"size\": [6, 8, 1]", "expected two sizes");
+    row("no size", "\"size\": [6, 8], ", "", "annotations[1].segmentation: no size");
+    row("huge", "\"size\": [6, 8]", "\"size\": [4000000000, 4000000000]", "at most 2147483648");
+    row("id twice",
+        "\"id\": 6",
+        "\"id\": 5",
+        "annotations[1].id: 5 is that of annotations[0] already");
+    row("cut off",
+        "\"categories\": [{\"id\": 3, \"name\": \"cat\"}]}",
+        "",
+        "unexpected end of input");
+  }
+  void errors_in_the_truth() {
+    QFETCH(QString, from);
+    QFETCH(QString, to);
+    QFETCH(QString, said);
+    const auto error = QString::fromStdString(
+        Files(replaced(kTruth, from.toStdString(), to.toStdString()), kResults).error(true));
+    QVERIFY2(error.contains(said), qPrintable(error));
+    QVERIFY2(error.startsWith(QLatin1String("The truth file 'truth.json'")), qPrintable(error));
+  }
+
+  void errors_in_the_results_data() {
+    QTest::addColumn<QString>("from");
+    QTest::addColumn<QString>("to");
+    QTest::addColumn<QString>("said");
+    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
+      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
+                          << QString::fromLatin1(said);
+    };
+    row("an object", "[{", "{\"a\": {", "expected a list of results");
+    row("no score", "\"score\": 0.5,", "", "[0]: no score");
+    row("text score", "0.5", "\"high\"", "[0].score: expected a number");
+    row("other picture",
+        "\"image_id\": 1",
+        "\"image_id\": 7",
+        "[0]: image_id 7 is no picture of 'truth.json'");
+    row("three numbers", "[1, 1, 2, 3]", "[1, 1, 2]", "[0].bbox: expected four numbers");
+    row("text box", "[1, 1, 2, 3]", "[1, 1, 2, \"3\"]", "[0].bbox[3]: expected four numbers");
+    row("endless box", "[1, 1, 2, 3]", "[1, 1, 2, NaN]", "[0].bbox[3]: expected a finite number");
+    row("neither box nor mask",
+        "\"segmentation\"",
+        "\"bbox\": [], \"other\"",
+        "[0]: no segmentation");
+    row("bad runs", "7330m0", "7330\\u007f", "[0].segmentation: a character that no");
+    row("other size", "[6, 8]", "[6, 9]", "[0].segmentation: the runs sum to 48");
+    row("text follows", "\"7330m0\"}}]", "\"7330m0\"}}] x", "something follows");
+    row("a second without box",
+        "\"7330m0\"}}]",
+        "\"7330m0\"}}, {\"image_id\": 1, \"category_id\": 3, \"score\": 1}]",
+        "[1]: no bbox, which the first entry has");
+  }
+  void errors_in_the_results() {
+    QFETCH(QString, from);
+    QFETCH(QString, to);
+    QFETCH(QString, said);
+    const auto error = QString::fromStdString(
+        Files(kTruth, replaced(kResults, from.toStdString(), to.toStdString())).error(true));
+    QVERIFY2(error.contains(said), qPrintable(error));
+    QVERIFY2(error.startsWith(QLatin1String("The results file 'results.json'")), qPrintable(error));
+  }
+  void no_such_file() {
+    QVERIFY_EXCEPTION_THROWN(read_coco_truth("/nowhere/a.json", false), DataError);
+  }
+
+ private:
+  static void same_curve(const CategoryFigures& found,
+                         const json& expected,
+                         std::size_t row,
+                         std::size_t threshold) {
+    for (std::size_t r = 0; r < kRecalls; ++r) {
+      QVERIFY(near(found.precision.at(threshold)[r], expected["precision"][row][r]));
+      QVERIFY(near(found.score.at(threshold)[r], expected["score"][row][r]));
+    }
+  }
+};
+
+QTEST_GUILESS_MAIN(TestCocoFiles)
+#include "tst_coco_files.moc"
