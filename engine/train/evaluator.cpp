@@ -161,22 +161,27 @@ EvalResult evaluate(models::Detector& model,
       options.max_pictures > 0 ? std::min(options.max_pictures, dataset.size()) : dataset.size();
   const std::int64_t size = block_size(dataset, options);
   model.eval();
-  std::vector<Block> mine;
-  for (std::int64_t number = group.rank(); number * size < result.pictures;
-       number += group.size()) {
-    const std::int64_t end = std::min(result.pictures, (number + 1) * size);
-    mine.push_back({number, detect_block(model, dataset, number * size, end, options)});
+  std::vector<Block> blocks;  // of all ranks, on rank 0
+  // Round by round, so that no rank is silent for longer than a block takes: one that waited for a
+  // slower one to end all its blocks would take it for lost.
+  for (std::int64_t round = 0; round * group.size() * size < result.pictures; ++round) {
+    const std::int64_t number = round * group.size() + group.rank();
+    const std::int64_t begin = std::min(result.pictures, number * size);
+    const std::int64_t end = std::min(result.pictures, begin + size);
+    std::vector<Block> mine;
+    if (begin < end) {
+      mine.push_back({number, detect_block(model, dataset, begin, end, options)});
+    }
+    const std::vector<std::string> all = group.all_gather_bytes(pack(mine));
+    for (std::size_t r = 0; group.rank() == 0 && r < all.size(); ++r) {
+      unpack(all[r], blocks);
+    }
     if (beat) {
       beat();
     }
   }
   model.train();
-  const std::vector<std::string> all = group.all_gather_bytes(pack(mine));
   if (group.rank() == 0) {
-    std::vector<Block> blocks;
-    for (const std::string& bytes : all) {
-      unpack(bytes, blocks);
-    }
     result.metrics = score(dataset, result.pictures, blocks);
   }
   result.metrics = share(result.metrics, group);

@@ -28,8 +28,10 @@ struct EvalResult {
 };
 
 /// Detects in every picture of the set exactly once, shared among the ranks in blocks that do not
-/// depend on their number, and gives COCO's 12 box figures. Called by all ranks together. `beat` is
-/// called between blocks. The model is left in training mode.
+/// depend on their number, and gives COCO's 12 box figures. Called by all ranks together, which
+/// wait for each other after each block: a lost or silent one is a contract::PeerError on the
+/// others within the group's timeout. `beat` is called between blocks. The model is left in
+/// training mode.
 EvalResult evaluate(models::Detector& model,
                     const Dataset& dataset,
                     Group& group,

@@ -10,6 +10,7 @@ batchscope_test(tst_rle engine LIBS batchscope_train nlohmann_json::nlohmann_jso
 batchscope_test(tst_coco_metrics engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_coco_files engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_panoptic engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_evaluator engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process)
 
 # control and ranks
 batchscope_test(tst_control_server engine LIBS batchscope_train LABELS unit)
