@@ -1,4 +1,5 @@
 #include "app/allocator.h"
+#include "app/bench_eval.h"
 #include "app/bench_optim.h"
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   app::add_train_command(app, exit_code);
   app::add_eval_command(app);
+  app::add_metrics_command(app);
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);
   app::add_optim_command(app);
@@ -39,6 +41,7 @@ int main(int argc, char** argv) {
   bench->require_subcommand(1);
   add_bench_step(*bench);
   add_bench_optim(*bench);
+  add_bench_eval(*bench);
   try {
     app.parse(argc, argv);
     return exit_code;
