@@ -12,6 +12,7 @@ std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, std
   options.norm = spec.model.norm;
   options.num_classes = classes;
   options.trainable_layers = spec.model.trainable_layers.value_or(-1);
+  options.pretrained = !spec.model.weights.empty();
   options.min_size = spec.data.min_size;
   options.max_size = spec.data.max_size;
   options.seed = static_cast<std::uint64_t>(spec.run.seed);

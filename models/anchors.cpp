@@ -21,9 +21,10 @@ AnchorGenerator::AnchorGenerator(const AnchorOptions& options) {
   }
 }
 
-torch::Tensor AnchorGenerator::grid(std::pair<std::int64_t, std::int64_t> image,
-                                    const std::vector<std::pair<std::int64_t, std::int64_t>>& grids,
-                                    const torch::Tensor& like) const {
+std::vector<torch::Tensor> AnchorGenerator::levels(
+    std::pair<std::int64_t, std::int64_t> image,
+    const std::vector<std::pair<std::int64_t, std::int64_t>>& grids,
+    const torch::Tensor& like) const {
   if (grids.size() != cells_.size()) {
     throw std::invalid_argument("anchors: expected " + std::to_string(cells_.size()) +
                                 " feature maps, found " + std::to_string(grids.size()));
@@ -39,7 +40,7 @@ torch::Tensor AnchorGenerator::grid(std::pair<std::int64_t, std::int64_t> image,
     const torch::Tensor corners = torch::stack({x, y, x, y}, 1).unsqueeze(1);
     levels.push_back((corners + cells_[level].to(options)).view({-1, 4}));
   }
-  return torch::cat(levels);
+  return levels;
 }
 
 }  // namespace batchscope::models

@@ -22,12 +22,12 @@ class AnchorGenerator {
   explicit AnchorGenerator(const AnchorOptions& options);
   /// Anchors of one cell at a level.
   std::int64_t per_cell(std::size_t level) const { return cells_[level].size(0); }
-  /// All anchors of a picture [A, 4]: level by level, row by row, cell by cell. image: height and
-  /// width of the padded batch; grids: height and width of each level's feature map; of the dtype
-  /// and device of `like`.
-  torch::Tensor grid(std::pair<std::int64_t, std::int64_t> image,
-                     const std::vector<std::pair<std::int64_t, std::int64_t>>& grids,
-                     const torch::Tensor& like) const;
+  /// The anchors of a picture, [A, 4] per level: row by row, cell by cell. image: height and width
+  /// of the padded batch; grids: height and width of each level's feature map; of the dtype and
+  /// device of `like`.
+  std::vector<torch::Tensor> levels(std::pair<std::int64_t, std::int64_t> image,
+                                    const std::vector<std::pair<std::int64_t, std::int64_t>>& grids,
+                                    const torch::Tensor& like) const;
 
  private:
   std::vector<torch::Tensor> cells_;  // [k, 4] around the origin

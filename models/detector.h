@@ -13,7 +13,7 @@ namespace batchscope::models {
 struct Target {
   torch::Tensor boxes;   // [N, 4] float32, x1 y1 x2 y2, x2 > x1, y2 > y1
   torch::Tensor labels;  // [N] int64, 1…C; 0 is background
-  torch::Tensor masks;   // [N, H, W] uint8, or undefined
+  torch::Tensor masks;   // [N, H, W] uint8, 0 or 1, of the picture without padding; or undefined
 };
 
 /// What a detector finds in one picture, best first, in pixels of the tensor it was given.
@@ -21,6 +21,9 @@ struct Detection {
   torch::Tensor boxes;   // [N, 4] float32
   torch::Tensor labels;  // [N] int64, 1…C
   torch::Tensor scores;  // [N] float32, 0…1, descending
+  // Of models with masks, else undefined:
+  torch::Tensor masks;               // [N, H, W] uint8: 1 where the probability is > 0.5
+  torch::Tensor mask_probabilities;  // [N, M, M] float32 in the box; paste_masks() places them
 };
 
 /// Named scalar losses in a fixed order per model ("loss_objectness", "loss_rpn_box_reg",
@@ -67,10 +70,12 @@ class Detector : public torch::nn::Module {
 
 struct ModelOptions {
   std::string name = "lab_faster_rcnn";
-  std::string backbone;
-  std::string norm = "gn";
+  std::string backbone;                     // empty: the builder's own
+  std::string norm = "gn";                  // of the backbone: gn, frozen or bn
+  double norm_eps = 1e-5;                   // 0 for torchvision's COCO_V1 weights with frozen norms
   std::int64_t num_classes = 3;             // without background
   std::int64_t trainable_layers = -1;       // -1: the builder's default
+  bool pretrained = false;                  // weights follow: the default is 3 layers, not all 5
   std::int64_t min_size = 0, max_size = 0;  // overrides of the builder's; 0: its own
   std::uint64_t seed = 0;                   // of the initial weights
 };

@@ -1,5 +1,5 @@
+#include "models/builders.h"
 #include "models/detector.h"
-#include "models/faster_rcnn.h"
 #include "models/lab_faster_rcnn.h"
 
 #include <stdexcept>
@@ -7,17 +7,40 @@
 namespace batchscope::models {
 namespace {
 
+using Options = const ModelOptions&;
+using Built = std::shared_ptr<Detector>;
+
 struct Entry {
   const char* name;
-  std::shared_ptr<Detector> (*build)(const ModelOptions&);
+  Built (*build)(Options);
 };
 
-std::shared_ptr<Detector> make_lab_faster_rcnn(const ModelOptions& options) {
-  return std::make_shared<LabFasterRcnn>(options);
+template <HeadVersion version, bool masks>
+Built two_stage(Options options) {
+  return std::make_shared<FasterRcnn>(faster_rcnn_options(options, version, masks));
 }
 
-constexpr Entry kModels[] = {{"lab_faster_rcnn", make_lab_faster_rcnn},
-                             {"tiny_faster_rcnn", make_tiny_faster_rcnn}};
+template <HeadVersion version>
+Built one_stage(Options options) {
+  return std::make_shared<RetinaNet>(retinanet_options(options, version));
+}
+
+constexpr auto kV1 = HeadVersion::kV1, kV2 = HeadVersion::kV2;
+
+constexpr Entry kModels[] = {
+    {"lab_faster_rcnn", [](Options o) -> Built { return std::make_shared<LabFasterRcnn>(o); }},
+    {"tiny_faster_rcnn",
+     [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_faster_rcnn_options(o)); }},
+    {"tiny_mask_rcnn",
+     [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_mask_rcnn_options(o)); }},
+    {"tiny_retinanet",
+     [](Options o) -> Built { return std::make_shared<RetinaNet>(tiny_retinanet_options(o)); }},
+    {"fasterrcnn_resnet50_fpn", two_stage<kV1, false>},
+    {"fasterrcnn_resnet50_fpn_v2", two_stage<kV2, false>},
+    {"maskrcnn_resnet50_fpn", two_stage<kV1, true>},
+    {"maskrcnn_resnet50_fpn_v2", two_stage<kV2, true>},
+    {"retinanet_resnet50_fpn", one_stage<kV1>},
+    {"retinanet_resnet50_fpn_v2", one_stage<kV2>}};
 
 }  // namespace
 

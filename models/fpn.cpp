@@ -3,17 +3,33 @@
 #include "models/init.h"
 
 namespace batchscope::models {
+namespace {
 
-FpnImpl::FpnImpl(const std::vector<std::int64_t>& in, std::int64_t out) {
+ConvBlock make_block(ConvOptions conv, const std::optional<NormOptions>& norm) {
+  return norm ? ConvBlock(conv, make_norm(*norm, conv.out), /*relu=*/false)
+              : ConvBlock(conv, /*relu=*/false);
+}
+
+}  // namespace
+
+FpnImpl::FpnImpl(const std::vector<std::int64_t>& in, const FpnOptions& options)
+    : options_(options) {
   torch::nn::ModuleList inner, layer;
+  const std::int64_t out = options.channels;
   for (const std::int64_t channels : in) {
-    inner_.emplace_back(ConvOptions{.in = channels, .out = out, .kernel = 1}, /*relu=*/false);
-    layer_.emplace_back(ConvOptions{.in = out, .out = out}, /*relu=*/false);
+    inner_.push_back(make_block({.in = channels, .out = out, .kernel = 1}, options.norm));
+    layer_.push_back(make_block({.in = out, .out = out}, options.norm));
     inner->push_back(inner_.back());
     layer->push_back(layer_.back());
   }
   register_module("inner_blocks", inner);
   register_module("layer_blocks", layer);
+  if (options.top != TopLevels::kPool) {
+    const auto top = register_module("extra_blocks", std::make_shared<torch::nn::Module>());
+    const std::int64_t from = options.top == TopLevels::kP6P7FromMap ? in.back() : out;
+    p6_ = top->register_module("p6", Conv(ConvOptions{.in = from, .out = out, .stride = 2}));
+    p7_ = top->register_module("p7", Conv(ConvOptions{.in = out, .out = out, .stride = 2}));
+  }
 }
 
 std::vector<torch::Tensor> FpnImpl::forward(const std::vector<torch::Tensor>& features) {
@@ -27,19 +43,40 @@ std::vector<torch::Tensor> FpnImpl::forward(const std::vector<torch::Tensor>& fe
   for (std::size_t i = features.size(); i-- > 0;) {
     torch::Tensor inner = inner_[i]->forward(features[i]);
     if (above.defined()) {
-      inner = inner + at::upsample_nearest2d(above, {inner.size(2), inner.size(3)});
+      inner.add_(at::upsample_nearest2d(above, {inner.size(2), inner.size(3)}));
     }
     levels[i] = layer_[i]->forward(inner);
     above = inner;
   }
-  levels.push_back(at::max_pool2d(levels.back(), 1, 2));
+  if (options_.top == TopLevels::kPool) {
+    levels.push_back(at::max_pool2d(levels.back(), 1, 2));
+    return levels;
+  }
+  levels.push_back(
+      p6_->forward(options_.top == TopLevels::kP6P7FromMap ? features.back() : levels.back()));
+  levels.push_back(p7_->forward(levels.back().relu()));
   return levels;
 }
 
 void FpnImpl::initialise(torch::Generator& generator) {
-  for (const auto& item : named_parameters()) {
-    if (item.value().dim() == 4) {
-      init::kaiming_uniform(item.value(), 1, generator);
+  if (!p6_.is_empty()) {
+    for (const Conv& conv : {p6_, p7_}) {
+      init::torch_default(conv->weight, conv->bias, generator);
+    }
+    for (const Conv& conv : {p6_, p7_}) {
+      init::kaiming_uniform(conv->weight, 1, generator);
+      init::zero(conv->bias);
+    }
+  }
+  for (std::size_t i = 0; i < inner_.size(); ++i) {
+    for (const Conv& conv : {inner_[i]->conv, layer_[i]->conv}) {
+      init::torch_default(conv->weight, conv->bias, generator);
+    }
+  }
+  for (const auto& blocks : {inner_, layer_}) {
+    for (const ConvBlock& block : blocks) {
+      init::kaiming_uniform(block->conv->weight, 1, generator);
+      init::zero(block->conv->bias);
     }
   }
 }

@@ -42,6 +42,13 @@ void xavier_uniform(const torch::Tensor& weight, torch::Generator& generator) {
   uniform(weight, std::sqrt(3.0) * std, generator);
 }
 
+void zero(const torch::Tensor& tensor) {
+  const torch::NoGradGuard no_grad;
+  if (tensor.defined()) {
+    tensor.zero_();
+  }
+}
+
 void normal(const torch::Tensor& weight, double std, torch::Generator& generator) {
   const torch::NoGradGuard no_grad;
   weight.normal_(0, std, generator);

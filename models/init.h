@@ -15,6 +15,8 @@ void kaiming_normal_fan_out(const torch::Tensor& weight, torch::Generator& gener
 void kaiming_uniform(const torch::Tensor& weight, double a, torch::Generator& generator);
 /// Uniform in ±sqrt(6 / (fan_in + fan_out)).
 void xavier_uniform(const torch::Tensor& weight, torch::Generator& generator);
+/// All zeros; an undefined tensor stays undefined.
+void zero(const torch::Tensor& tensor);
 void normal(const torch::Tensor& weight, double std, torch::Generator& generator);
 /// What torch.nn.Conv2d and Linear do when they are built: kaiming_uniform with a = sqrt(5), then
 /// the bias uniform in ±1/sqrt(fan_in). An undefined bias draws nothing.

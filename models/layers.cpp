@@ -14,8 +14,14 @@ ConvImpl::ConvImpl(const ConvOptions& options)
   }
 }
 
-torch::Tensor ConvImpl::forward(const torch::Tensor& x) {
-  return at::conv2d(x, weight, bias, stride_, padding_);
+torch::Tensor ConvImpl::forward(const torch::Tensor& x) const {
+  return forward_with(x, weight, bias);
+}
+
+torch::Tensor ConvImpl::forward_with(const torch::Tensor& x,
+                                     const torch::Tensor& other_weight,
+                                     const torch::Tensor& other_bias) const {
+  return at::conv2d(x, other_weight, other_bias, stride_, padding_);
 }
 
 DenseImpl::DenseImpl(std::int64_t in, std::int64_t out) {
@@ -27,13 +33,14 @@ torch::Tensor DenseImpl::forward(const torch::Tensor& x) {
   return at::linear(x, weight, bias);
 }
 
-GroupNormImpl::GroupNormImpl(std::int64_t groups, std::int64_t channels) : groups_(groups) {
+GroupNormImpl::GroupNormImpl(std::int64_t groups, std::int64_t channels, double eps)
+    : groups_(groups), eps_(eps) {
   weight = register_parameter("weight", torch::ones({channels}));
   bias = register_parameter("bias", torch::zeros({channels}));
 }
 
 torch::Tensor GroupNormImpl::forward(const torch::Tensor& x) {
-  return at::group_norm(x, groups_, weight, bias, 1e-5);
+  return at::group_norm(x, groups_, weight, bias, eps_);
 }
 
 FrozenBatchNormImpl::FrozenBatchNormImpl(std::int64_t channels, double eps) : eps_(eps) {
@@ -43,10 +50,22 @@ FrozenBatchNormImpl::FrozenBatchNormImpl(std::int64_t channels, double eps) : ep
   running_var = register_buffer("running_var", torch::ones({channels}));
 }
 
+std::pair<torch::Tensor, torch::Tensor> FrozenBatchNormImpl::affine() const {
+  torch::Tensor scale = weight * (running_var + eps_).rsqrt();
+  torch::Tensor shift = bias - running_mean * scale;
+  return {std::move(scale), std::move(shift)};
+}
+
 torch::Tensor FrozenBatchNormImpl::forward(const torch::Tensor& x) {
-  const torch::Tensor scale = weight * (running_var + eps_).rsqrt();
-  const torch::Tensor shift = bias - running_mean * scale;
+  const auto [scale, shift] = affine();
   return x * scale.view({1, -1, 1, 1}) + shift.view({1, -1, 1, 1});
+}
+
+torch::Tensor FrozenBatchNormImpl::forward_with(const Conv& conv, const torch::Tensor& x) const {
+  const auto [scale, shift] = affine();
+  return conv->forward_with(x,
+                            conv->weight * scale.view({-1, 1, 1, 1}),
+                            conv->bias.defined() ? shift + conv->bias * scale : shift);
 }
 
 Norm parse_norm(const std::string& name) {
@@ -62,16 +81,25 @@ Norm parse_norm(const std::string& name) {
   throw std::invalid_argument("model.norm: expected gn, frozen or bn, found \"" + name + "\"");
 }
 
-torch::nn::AnyModule make_norm(Norm norm, std::int64_t channels) {
-  switch (norm) {
+torch::nn::AnyModule make_norm(const NormOptions& norm, std::int64_t channels) {
+  switch (norm.kind) {
     case Norm::kGroup:
-      return torch::nn::AnyModule(GroupNorm(std::max<std::int64_t>(1, channels / 8), channels));
+      return torch::nn::AnyModule(
+          GroupNorm(std::max<std::int64_t>(1, channels / 8), channels, norm.eps));
     case Norm::kFrozen:
-      return torch::nn::AnyModule(FrozenBatchNorm(channels));
+      return torch::nn::AnyModule(FrozenBatchNorm(channels, norm.eps));
     case Norm::kBatch:
-      return torch::nn::AnyModule(torch::nn::BatchNorm2d(channels));
+      return torch::nn::AnyModule(
+          torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(channels).eps(norm.eps)));
   }
   throw std::invalid_argument("make_norm: not a norm");
+}
+
+torch::Tensor conv_norm(const Conv& conv, torch::nn::AnyModule& norm, const torch::Tensor& x) {
+  if (auto* frozen = norm.ptr()->as<FrozenBatchNorm>()) {
+    return frozen->forward_with(conv, x);
+  }
+  return norm.forward<torch::Tensor>(conv->forward(x));
 }
 
 ConvBlockImpl::ConvBlockImpl(ConvOptions options, bool relu) : relu_(relu) {
@@ -86,10 +114,7 @@ ConvBlockImpl::ConvBlockImpl(ConvOptions options, torch::nn::AnyModule norm, boo
 }
 
 torch::Tensor ConvBlockImpl::forward(const torch::Tensor& x) {
-  torch::Tensor y = conv->forward(x);
-  if (!norm_.is_empty()) {
-    y = norm_.forward<torch::Tensor>(y);
-  }
+  torch::Tensor y = norm_.is_empty() ? conv->forward(x) : conv_norm(conv, norm_, x);
   return relu_ ? y.relu_() : y;
 }
 

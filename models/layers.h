@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <string>
+#include <utility>
 
 namespace batchscope::models {
 
@@ -22,7 +23,11 @@ struct ConvOptions {
 class ConvImpl : public torch::nn::Module {
  public:
   explicit ConvImpl(const ConvOptions& options);
-  torch::Tensor forward(const torch::Tensor& x);
+  torch::Tensor forward(const torch::Tensor& x) const;
+  /// The same convolution with another weight and bias.
+  torch::Tensor forward_with(const torch::Tensor& x,
+                             const torch::Tensor& other_weight,
+                             const torch::Tensor& other_bias) const;
 
   torch::Tensor weight;  // [out, in, kernel, kernel]
   torch::Tensor bias;    // [out], or undefined
@@ -43,16 +48,17 @@ class DenseImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Dense);
 
-/// Group normalisation over `groups` groups of channels, eps 1e-5.
+/// Group normalisation over `groups` groups of channels.
 class GroupNormImpl : public torch::nn::Module {
  public:
-  GroupNormImpl(std::int64_t groups, std::int64_t channels);
+  GroupNormImpl(std::int64_t groups, std::int64_t channels, double eps = 1e-5);
   torch::Tensor forward(const torch::Tensor& x);
 
   torch::Tensor weight, bias;  // [channels]
 
  private:
   std::int64_t groups_;
+  double eps_;
 };
 TORCH_MODULE(GroupNorm);
 
@@ -62,10 +68,16 @@ class FrozenBatchNormImpl : public torch::nn::Module {
  public:
   explicit FrozenBatchNormImpl(std::int64_t channels, double eps = 1e-5);
   torch::Tensor forward(const torch::Tensor& x);
+  /// The convolution and this norm after it as one convolution: its output for `x` costs no pass
+  /// over the feature map beyond the convolution's own.
+  torch::Tensor forward_with(const Conv& conv, const torch::Tensor& x) const;
 
   torch::Tensor weight, bias, running_mean, running_var;  // [channels]
 
  private:
+  /// What every channel is multiplied by, and what is added then.
+  std::pair<torch::Tensor, torch::Tensor> affine() const;
+
   double eps_;
 };
 TORCH_MODULE(FrozenBatchNorm);
@@ -75,8 +87,17 @@ enum class Norm { kGroup, kFrozen, kBatch };
 /// "gn", "frozen" or "bn". Throws std::invalid_argument for another name.
 Norm parse_norm(const std::string& name);
 
+struct NormOptions {
+  Norm kind = Norm::kBatch;
+  double eps = 1e-5;  // torchvision's COCO_V1 detectors with frozen norms need 0
+};
+
 /// A normalisation layer of that kind: groups of 8 channels for kGroup (at least one group).
-torch::nn::AnyModule make_norm(Norm norm, std::int64_t channels);
+torch::nn::AnyModule make_norm(const NormOptions& norm, std::int64_t channels);
+
+/// norm(conv(x)); a frozen norm is folded into the convolution. Nothing else holds the result, so
+/// that it may be changed in place.
+torch::Tensor conv_norm(const Conv& conv, torch::nn::AnyModule& norm, const torch::Tensor& x);
 
 /// Convolution, normalisation and ReLU as children "0", "1", "2", as in torchvision's
 /// Conv2dNormActivation; without a norm the convolution has a bias.

@@ -24,6 +24,12 @@ struct MatcherOptions {
 /// box, kBelowThreshold or kBetweenThresholds. Throws std::invalid_argument if M or N is 0.
 torch::Tensor match(const torch::Tensor& quality, const MatcherOptions& options);
 
+/// match(box_iou(truth, boxes), options) without that matrix: memory does not grow with the number
+/// of true boxes. truth: [M, 4]; boxes: [N, 4]; M and N >= 1.
+torch::Tensor match_boxes(const torch::Tensor& truth,
+                          const torch::Tensor& boxes,
+                          const MatcherOptions& options);
+
 struct SamplerOptions {
   std::int64_t per_picture = 256;
   double positive_fraction = 0.5;

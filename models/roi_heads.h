@@ -1,45 +1,29 @@
 #pragma once
 
+#include "models/box_head.h"
 #include "models/boxes.h"
 #include "models/detector.h"
-#include "models/layers.h"
+#include "models/mask_head.h"
 #include "models/matcher.h"
-#include "models/ops/roi_align.h"
+#include "models/roi_pool.h"
 #include "models/rpn.h"
 
 #include <torch/torch.h>
 
+#include <array>
+#include <optional>
 #include <vector>
 
 namespace batchscope::models {
 
-struct PoolOptions {
-  std::int64_t size = 7;            // bins per direction
-  std::int64_t sampling_ratio = 2;  // samples per bin and direction
-  double canonical_scale = 224;     // a region of this side is pooled from level 4 (stride 16)
-};
-
-/// Which level (0 = stride 2^k_min) each box is pooled from:
-/// floor(4 + log2(sqrt(area) / canonical_scale) + 1e-6), clamped to k_min…k_max. [N] int64. Source:
-/// FPN (arXiv 1612.03144) equation 1; torchvision's LevelMapper.
-torch::Tensor map_levels(const torch::Tensor& boxes,
-                         std::int64_t k_min,
-                         std::int64_t k_max,
-                         double canonical_scale);
-
-/// Pools every box from its level. features: finest first; boxes: [k, 4] for each picture. Returns
-/// [sum of k, C, size, size]. Source: torchvision's MultiScaleRoIAlign (not aligned).
-torch::Tensor pool_regions(const std::vector<torch::Tensor>& features,
-                           const std::vector<torch::Tensor>& boxes,
-                           const PictureSizes& sizes,
-                           const PoolOptions& options);
-
 struct RoiHeadsOptions {
   std::int64_t num_classes = 91;  // with background, class 0
-  std::int64_t hidden = 1024;
+  BoxHeadOptions box_head;
+  std::optional<MaskHeadOptions> mask_head;  // none: boxes alone
   PoolOptions pool;
   MatcherOptions matcher{.high = 0.5, .low = 0.5};
   SamplerOptions sampler{.per_picture = 512, .positive_fraction = 0.25};
+  std::array<double, 4> box_weights = {10, 10, 5, 5};  // of x, y, width, height
   double score_threshold = 0.05;
   double nms_threshold = 0.5;
   std::int64_t max_detections = 100;
@@ -48,12 +32,13 @@ struct RoiHeadsOptions {
 /// Regions chosen for training, picture after picture.
 struct RegionSample {
   std::vector<torch::Tensor> boxes;  // [k, 4] per picture
+  std::vector<torch::Tensor> truth;  // [k] int64 per picture: the true object; 0 for background
   torch::Tensor labels;              // [K] int64; 0: background
   torch::Tensor offsets;             // [K, 4]; meaningful where labels > 0
 };
 
-/// The second stage: two hidden layers, classes and boxes per class. Children: box_head (fc6, fc7),
-/// box_predictor (cls_score, bbox_pred). Semantics: torchvision's RoIHeads.
+/// The second stage: classes, boxes per class and, if asked for, masks per class. Children:
+/// box_head, box_predictor, mask_head, mask_predictor. Semantics: torchvision's RoIHeads.
 class RoiHeadsImpl : public torch::nn::Module {
  public:
   RoiHeadsImpl(std::int64_t channels, const RoiHeadsOptions& options);
@@ -67,25 +52,42 @@ class RoiHeadsImpl : public torch::nn::Module {
   std::pair<torch::Tensor, torch::Tensor> losses(const std::vector<torch::Tensor>& features,
                                                  const RegionSample& sample,
                                                  const PictureSizes& sizes);
-  /// Boxes of every class above the score threshold, nms within a class, best first.
+  /// Binary cross entropy of the foreground regions' masks, of their own class, as a mean over
+  /// regions and bins; 0 without any. Needs options.mask_head and the targets' masks.
+  torch::Tensor mask_loss(const std::vector<torch::Tensor>& features,
+                          const RegionSample& sample,
+                          const std::vector<Target>& targets,
+                          const PictureSizes& sizes);
+  /// Boxes of every class above the score threshold, nms within a class, best first; with masks if
+  /// options.mask_head is set.
   std::vector<Detection> detect(const std::vector<torch::Tensor>& features,
                                 const std::vector<torch::Tensor>& proposals,
                                 const PictureSizes& sizes);
-  /// torch's defaults for linear layers.
-  void initialise(torch::Generator& generator);
+  /// torchvision's draws: of the box head or of the mask head.
+  void initialise_boxes(torch::Generator& generator);
+  void initialise_masks(torch::Generator& generator);
+  void initialise_predictor(torch::Generator& generator) { box_predictor_->initialise(generator); }
+
+  const RoiHeadsOptions& options() const { return options_; }
 
  private:
-  /// Class logits [K, C] and offsets [K, 4·C].
-  std::pair<torch::Tensor, torch::Tensor> predict(const std::vector<torch::Tensor>& features,
-                                                  const std::vector<torch::Tensor>& boxes,
-                                                  const PictureSizes& sizes);
   Detection read_picture(const torch::Tensor& scores,
                          const torch::Tensor& boxes,
                          std::pair<std::int64_t, std::int64_t> size) const;
+  /// Logits [K, C, M, M] of the regions.
+  torch::Tensor mask_logits(const std::vector<torch::Tensor>& features,
+                            const std::vector<torch::Tensor>& boxes,
+                            const PictureSizes& sizes);
+  void add_masks(std::vector<Detection>& found,
+                 const std::vector<torch::Tensor>& features,
+                 const PictureSizes& sizes);
 
   RoiHeadsOptions options_;
-  BoxCoder coder_{{10, 10, 5, 5}};
-  Dense fc6_ = nullptr, fc7_ = nullptr, cls_score_ = nullptr, bbox_pred_ = nullptr;
+  BoxCoder coder_;
+  std::shared_ptr<BoxHead> box_head_;
+  BoxPredictor box_predictor_ = nullptr;
+  MaskHead mask_head_ = nullptr;
+  MaskPredictor mask_predictor_ = nullptr;
 };
 TORCH_MODULE(RoiHeads);
 

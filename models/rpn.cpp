@@ -1,5 +1,6 @@
 #include "models/rpn.h"
 
+#include "models/dense_output.h"
 #include "models/init.h"
 #include "models/ops/nms.h"
 
@@ -11,12 +12,6 @@ namespace {
 constexpr double kMinSide = 1e-3;
 constexpr double kBeta = 1.0 / 9;
 
-/// [N, k·c, H, W] -> [N, H·W·k, c].
-torch::Tensor flatten_level(const torch::Tensor& map, std::int64_t columns) {
-  const std::int64_t n = map.size(0), h = map.size(2), w = map.size(3);
-  return map.view({n, -1, columns, h, w}).permute({0, 3, 4, 1, 2}).reshape({n, -1, columns});
-}
-
 /// Labels of the anchors of one picture (1, 0, -1: ignored) and the true box of each.
 std::pair<torch::Tensor, torch::Tensor> assign(const torch::Tensor& anchors,
                                                const torch::Tensor& boxes,
@@ -24,7 +19,7 @@ std::pair<torch::Tensor, torch::Tensor> assign(const torch::Tensor& anchors,
   if (boxes.size(0) == 0) {
     return {torch::zeros({anchors.size(0)}, anchors.options()), torch::zeros_like(anchors)};
   }
-  const torch::Tensor matches = match(box_iou(boxes, anchors), options);
+  const torch::Tensor matches = match_boxes(boxes, anchors, options);
   torch::Tensor labels = (matches >= 0).to(anchors.scalar_type());
   labels.masked_fill_(matches == kBetweenThresholds, -1);
   return {labels, boxes.index_select(0, matches.clamp_min(0))};
@@ -32,10 +27,12 @@ std::pair<torch::Tensor, torch::Tensor> assign(const torch::Tensor& anchors,
 
 }  // namespace
 
-RpnHeadImpl::RpnHeadImpl(std::int64_t channels, std::int64_t anchors_per_cell) {
-  conv_ = ConvBlock(ConvOptions{.in = channels, .out = channels}, /*relu=*/true);
+RpnHeadImpl::RpnHeadImpl(std::int64_t channels, std::int64_t anchors_per_cell, std::int64_t depth) {
   torch::nn::ModuleList convs;
-  convs->push_back(conv_);
+  for (std::int64_t i = 0; i < depth; ++i) {
+    convs_.emplace_back(ConvOptions{.in = channels, .out = channels}, /*relu=*/true);
+    convs->push_back(convs_.back());
+  }
   register_module("conv", convs);
   cls_logits_ = register_module(
       "cls_logits", Conv(ConvOptions{.in = channels, .out = anchors_per_cell, .kernel = 1}));
@@ -47,7 +44,10 @@ std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> RpnHeadImpl::f
     const std::vector<torch::Tensor>& features) {
   std::vector<torch::Tensor> logits, offsets;
   for (const torch::Tensor& feature : features) {
-    const torch::Tensor hidden = conv_->forward(feature);
+    torch::Tensor hidden = feature;
+    for (ConvBlock& conv : convs_) {
+      hidden = conv->forward(hidden);
+    }
     logits.push_back(cls_logits_->forward(hidden));
     offsets.push_back(bbox_pred_->forward(hidden));
   }
@@ -55,16 +55,23 @@ std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> RpnHeadImpl::f
 }
 
 void RpnHeadImpl::initialise(torch::Generator& generator) {
-  for (const auto& item : named_parameters()) {
-    if (item.value().dim() == 4) {
-      init::normal(item.value(), 0.01, generator);
-    }
+  std::vector<Conv> all;
+  for (const ConvBlock& block : convs_) {
+    all.push_back(block->conv);
+  }
+  all.insert(all.end(), {cls_logits_, bbox_pred_});
+  for (const Conv& conv : all) {
+    init::torch_default(conv->weight, conv->bias, generator);
+  }
+  for (const Conv& conv : all) {
+    init::normal(conv->weight, 0.01, generator);
+    init::zero(conv->bias);
   }
 }
 
 RpnImpl::RpnImpl(std::int64_t channels, const RpnOptions& options)
     : options_(options), anchors_(options.anchors) {
-  head = register_module("head", RpnHead(channels, anchors_.per_cell(0)));
+  head = register_module("head", RpnHead(channels, anchors_.per_cell(0), options.conv_depth));
 }
 
 RpnOutput RpnImpl::forward(const std::vector<torch::Tensor>& features,
@@ -75,13 +82,13 @@ RpnOutput RpnImpl::forward(const std::vector<torch::Tensor>& features,
   PictureSizes grids;
   for (std::size_t level = 0; level < features.size(); ++level) {
     grids.emplace_back(features[level].size(2), features[level].size(3));
-    logits.push_back(flatten_level(logit_maps[level], 1));
-    offsets.push_back(flatten_level(offset_maps[level], 4));
+    logits.push_back(per_anchor(logit_maps[level], 1));
+    offsets.push_back(per_anchor(offset_maps[level], 4));
     output.per_level.push_back(logits.back().size(1));
   }
   output.logits = torch::cat(logits, 1).squeeze(2);
   output.offsets = torch::cat(offsets, 1);
-  output.anchors = anchors_.grid(image, grids, output.logits);
+  output.anchors = torch::cat(anchors_.levels(image, grids, output.logits));
   return output;
 }
 
@@ -103,12 +110,15 @@ std::vector<torch::Tensor> RpnImpl::propose(const RpnOutput& output,
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const torch::Tensor own = indices[row];
-    const torch::Tensor scores = output.logits[row].index_select(0, own);
+    // Probabilities, not logits: the reference's order where rounding makes two of them equal.
+    const torch::Tensor scores = output.logits[row].index_select(0, own).sigmoid_();
     torch::Tensor boxes =
         coder_.decode(output.offsets[row].index_select(0, own), output.anchors.index_select(0, own))
             .squeeze(1);
     boxes = clip_boxes(boxes, sizes[i].first, sizes[i].second);
-    const torch::Tensor large = large_boxes(boxes, kMinSide);
+    const torch::Tensor wide = large_boxes(boxes, kMinSide);
+    const torch::Tensor large =
+        wide.masked_select(scores.index_select(0, wide) >= options_.score_threshold);
     boxes = boxes.index_select(0, large);
     const torch::Tensor keep = batched_nms(
         boxes, scores.index_select(0, large), level.index_select(0, large), options_.nms_threshold);

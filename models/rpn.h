@@ -26,21 +26,23 @@ struct RpnOptions {
   SamplerOptions sampler{.per_picture = 256, .positive_fraction = 0.5};
   TopN training{2000, 2000}, inference{1000, 1000};
   double nms_threshold = 0.7;
+  double score_threshold = 0;  // probability below which no proposal is made
+  std::int64_t conv_depth = 1;
 };
 
-/// One 3x3 convolution over every level, then logits and box offsets of its anchors. Names:
+/// 3x3 convolutions over every level, then logits and box offsets of its anchors. Names:
 /// torchvision's RPNHead.
 class RpnHeadImpl : public torch::nn::Module {
  public:
-  RpnHeadImpl(std::int64_t channels, std::int64_t anchors_per_cell);
+  RpnHeadImpl(std::int64_t channels, std::int64_t anchors_per_cell, std::int64_t depth);
   /// Per level: logits [N, k, H, W] and offsets [N, 4k, H, W].
   std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> forward(
       const std::vector<torch::Tensor>& features);
-  /// Normal weights of standard deviation 0.01, biases 0.
+  /// Normal weights of standard deviation 0.01, biases 0: torchvision's draws, in its order.
   void initialise(torch::Generator& generator);
 
  private:
-  ConvBlock conv_ = nullptr;
+  std::vector<ConvBlock> convs_;
   Conv cls_logits_ = nullptr, bbox_pred_ = nullptr;
 };
 TORCH_MODULE(RpnHead);

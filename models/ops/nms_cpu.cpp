@@ -9,6 +9,8 @@
 namespace batchscope::models {
 namespace {
 
+constexpr std::int64_t kShifted = 1000, kShiftedOnCuda = 5000;  // boxes in one shifted nms
+
 template <typename Scalar>
 std::vector<std::int64_t> suppress(const Scalar* boxes,
                                    const std::int64_t* groups,
@@ -98,6 +100,11 @@ torch::Tensor batched_nms(const torch::Tensor& boxes,
       boxes.size(0),
       " int64 groups, found ",
       groups.sizes());
+  if (boxes.size(0) > 0 && boxes.size(0) <= (boxes.is_cuda() ? kShiftedOnCuda : kShifted)) {
+    const torch::NoGradGuard no_grad;
+    const torch::Tensor shift = groups.to(boxes.scalar_type()) * (boxes.max() + 1);
+    return grouped_nms(boxes + shift.unsqueeze(1), scores, {}, iou_threshold);
+  }
   return grouped_nms(boxes, scores, groups, iou_threshold);
 }
 

@@ -43,34 +43,48 @@ struct Samples {
   }
 };
 
+/// Sums of the samples of each bin, [bins, channels]. picture: [H, W, channels] in memory.
 template <typename Scalar>
-void pool_plane(const Scalar* plane, const Samples<Scalar>& samples, Scalar* out, std::int64_t n) {
+void pool_region(const Scalar* picture,
+                 const Samples<Scalar>& samples,
+                 std::int64_t channels,
+                 std::vector<Scalar>& sums) {
+  std::fill(sums.begin(), sums.end(), Scalar(0));
   const roi::Tap<Scalar>* tap = samples.taps.data();
-  const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
-  for (std::int64_t bin = 0; bin < n; ++bin) {
-    Scalar sum = 0;
+  const auto bins = static_cast<std::int64_t>(sums.size()) / channels;
+  for (std::int64_t bin = 0; bin < bins; ++bin) {
+    Scalar* sum = sums.data() + bin * channels;
     for (std::int64_t s = 0; s < samples.per_bin; ++s, ++tap) {
-      sum += tap->weight[0] * plane[tap->at[0]] + tap->weight[1] * plane[tap->at[1]] +
-             tap->weight[2] * plane[tap->at[2]] + tap->weight[3] * plane[tap->at[3]];
+      const Scalar *p0 = picture + tap->at[0] * channels, *p1 = picture + tap->at[1] * channels;
+      const Scalar *p2 = picture + tap->at[2] * channels, *p3 = picture + tap->at[3] * channels;
+      const Scalar w0 = tap->weight[0], w1 = tap->weight[1], w2 = tap->weight[2],
+                   w3 = tap->weight[3];
+      for (std::int64_t c = 0; c < channels; ++c) {
+        sum[c] += w0 * p0[c] + w1 * p1[c] + w2 * p2[c] + w3 * p3[c];
+      }
     }
-    out[bin] = sum / count;
   }
 }
 
+/// Adds the share of each sample to its four pixels, for `count` channels. shares: [bins, count].
 template <typename Scalar>
-void spread_plane(const Scalar* grad,
-                  const Samples<Scalar>& samples,
-                  Scalar* plane,
-                  std::int64_t n) {
+void spread_region(const std::vector<Scalar>& shares,
+                   const Samples<Scalar>& samples,
+                   std::int64_t channels,
+                   std::int64_t count,
+                   Scalar* picture) {
   const roi::Tap<Scalar>* tap = samples.taps.data();
-  const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
-  for (std::int64_t bin = 0; bin < n; ++bin) {
-    const Scalar share = grad[bin] / count;
+  const auto bins = static_cast<std::int64_t>(shares.size()) / count;
+  for (std::int64_t bin = 0; bin < bins; ++bin) {
+    const Scalar* share = shares.data() + bin * count;
     for (std::int64_t s = 0; s < samples.per_bin; ++s, ++tap) {
-      plane[tap->at[0]] += share * tap->weight[0];
-      plane[tap->at[1]] += share * tap->weight[1];
-      plane[tap->at[2]] += share * tap->weight[2];
-      plane[tap->at[3]] += share * tap->weight[3];
+      for (int corner = 0; corner < 4; ++corner) {
+        Scalar* pixel = picture + tap->at[corner] * channels;
+        const Scalar weight = tap->weight[corner];
+        for (std::int64_t c = 0; c < count; ++c) {
+          pixel[c] += share[c] * weight;
+        }
+      }
     }
   }
 }
@@ -89,11 +103,19 @@ void forward_cpu(const torch::Tensor& input,
       std::max<std::int64_t>(1, 4096 / std::max<std::int64_t>(1, channels * bins));
   at::parallel_for(0, rois.size(0), grain, [&](std::int64_t first, std::int64_t last) {
     Samples<Scalar> samples;
+    std::vector<Scalar> sums(static_cast<std::size_t>(bins * channels));
     for (std::int64_t k = first; k < last; ++k) {
       samples.fill(regions + 5 * k, o, height, width);
-      const Scalar* picture = in + static_cast<std::int64_t>(regions[5 * k]) * channels * area;
+      pool_region(in + static_cast<std::int64_t>(regions[5 * k]) * channels * area,
+                  samples,
+                  channels,
+                  sums);
+      const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
+      Scalar* region = out + k * channels * bins;
       for (std::int64_t c = 0; c < channels; ++c) {
-        pool_plane(picture + c * area, samples, out + (k * channels + c) * bins, bins);
+        for (std::int64_t bin = 0; bin < bins; ++bin) {
+          region[c * bins + bin] = sums[static_cast<std::size_t>(bin * channels + c)] / count;
+        }
       }
     }
   });
@@ -114,8 +136,8 @@ void backward_cpu(const torch::Tensor& grad,
   for (std::int64_t k = 0; k < rois.size(0); ++k) {
     of_picture[static_cast<std::size_t>(regions[5 * k])].push_back(k);
   }
-  // A plane belongs to one task and adds its regions in their order: the sums do not depend on the
-  // number of threads.
+  // Some channels of a picture belong to one task, which adds its regions in their order: the sums
+  // do not depend on the number of threads.
   const std::int64_t parts =
       std::clamp<std::int64_t>((at::get_num_threads() + pictures - 1) / pictures, 1, channels);
   at::parallel_for(0, pictures * parts, 1, [&](std::int64_t first, std::int64_t last) {
@@ -123,12 +145,18 @@ void backward_cpu(const torch::Tensor& grad,
     for (std::int64_t task = first; task < last; ++task) {
       const std::int64_t picture = task / parts, part = task % parts;
       const std::int64_t c_first = channels * part / parts, c_last = channels * (part + 1) / parts;
+      const std::int64_t mine = c_last - c_first;
+      std::vector<Scalar> shares(static_cast<std::size_t>(bins * mine));
       for (const std::int64_t k : of_picture[static_cast<std::size_t>(picture)]) {
         samples.fill(regions + 5 * k, o, height, width);
-        for (std::int64_t c = c_first; c < c_last; ++c) {
-          spread_plane(
-              g + (k * channels + c) * bins, samples, out + (picture * channels + c) * area, bins);
+        const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
+        for (std::int64_t c = 0; c < mine; ++c) {
+          for (std::int64_t bin = 0; bin < bins; ++bin) {
+            shares[static_cast<std::size_t>(bin * mine + c)] =
+                g[(k * channels + c_first + c) * bins + bin] / count;
+          }
         }
+        spread_region(shares, samples, channels, mine, out + picture * channels * area + c_first);
       }
     }
   });
@@ -180,7 +208,7 @@ struct RoiAlignFunction : torch::autograd::Function<RoiAlignFunction> {
     }
     auto output = torch::empty({rois.size(0), input.size(1), o.pooled_height, o.pooled_width},
                                input.options());
-    const torch::Tensor own = input.contiguous();
+    const torch::Tensor own = input.contiguous(torch::MemoryFormat::ChannelsLast);
     // NOLINTNEXTLINE(bugprone-lambda-function-name): inside of the macro
     AT_DISPATCH_FLOATING_TYPES(
         own.scalar_type(), "roi_align", [&] { forward_cpu<scalar_t>(own, rois, o, output); });
@@ -195,7 +223,9 @@ struct RoiAlignFunction : torch::autograd::Function<RoiAlignFunction> {
     if (grad.is_cuda()) {
       return {device_ops::roi_align_backward_cuda(grad, rois, sizes, o), {}, {}};
     }
-    auto grad_input = torch::zeros(sizes, grad.options());
+    auto grad_input =
+        torch::empty(sizes, grad.options().memory_format(torch::MemoryFormat::ChannelsLast))
+            .zero_();
     if (grad_input.numel() > 0) {
       // NOLINTNEXTLINE(bugprone-lambda-function-name): inside of the macro
       AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "roi_align_backward", [&] {

@@ -4,3 +4,11 @@ foreach(_name tst_ops tst_lab_faster_rcnn tst_faster_rcnn)
 endforeach()
 batchscope_test(tst_weight_parser models LIBS batchscope_weight_files LABELS unit)
 batchscope_test(tst_weights models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json LABELS unit)
+
+# The large detectors: whole models in float64.
+batchscope_test(tst_detector_names models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json LABELS unit
+  SOURCES support/detector_fixture.cpp TIMEOUT 300)
+foreach(_name tst_detector_parity tst_detector_training)
+  batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
+    SOURCES support/detector_fixture.cpp LABELS unit TIMEOUT 600)
+endforeach()

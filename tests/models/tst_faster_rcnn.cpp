@@ -159,6 +159,9 @@ class TestFasterRcnn : public QObject {
     QTest::addColumn<QString>("norm");
     QTest::addColumn<int>("layers");
     for (const std::string& name : models::detector_names()) {
+      if (!name.starts_with("tiny_") && !name.starts_with("lab_")) {
+        continue;  // tst_detector_names has the large ones
+      }
       for (const char* norm : {"gn", "frozen", "bn"}) {
         for (const int layers : {-1, 5, 3, 0}) {
           QTest::addRow("%s %s %d", name.c_str(), norm, layers)
@@ -202,7 +205,10 @@ class TestFasterRcnn : public QObject {
     QCOMPARE(grouped, trained);
     QVERIFY(all < 2'000'000);
     QCOMPARE(numbers == all, layers == -1 || layers == 5);
-    QCOMPARE(groups.size(), std::size_t(layers == 0 ? 3 : 4));
+    const std::size_t parts = name.contains(QLatin1String("retinanet")) ? 3
+                              : name.contains(QLatin1String("mask"))    ? 5
+                                                                        : 4;
+    QCOMPARE(groups.size(), layers == 0 ? parts - 1 : parts);
     QCOMPARE(groups[0].name, std::string(layers == 0 ? "neck" : "backbone"));
   }
 
@@ -270,7 +276,7 @@ class TestFasterRcnn : public QObject {
                                torch::ones({1}, torch::kInt64),
                                {}});
     }
-    torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.002).momentum(0.9));
+    torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.004).momentum(0.9));
     for (std::uint64_t step = 0; step < 60; ++step) {
       optimizer.zero_grad();
       total(run(*model, batch, step)).backward();

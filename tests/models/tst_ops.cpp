@@ -164,9 +164,10 @@ class TestOps : public QObject {
         {.sizes = {{16}, {32, 50}}, .aspect_ratios = {{0.5, 1.0, 2.0}, {0.7, 1.0}}});
     QCOMPARE(generator.per_cell(0), std::int64_t(3));
     QCOMPARE(generator.per_cell(1), std::int64_t(4));
-    QVERIFY(torch::equal(generator.grid({64, 96}, {{8, 12}, {4, 6}}, torch::empty({0})),
-                         value("anchors")));
-    QVERIFY_EXCEPTION_THROWN(generator.grid({64, 96}, {{8, 12}}, torch::empty({0})),
+    QVERIFY(
+        torch::equal(torch::cat(generator.levels({64, 96}, {{8, 12}, {4, 6}}, torch::empty({0}))),
+                     value("anchors")));
+    QVERIFY_EXCEPTION_THROWN(generator.levels({64, 96}, {{8, 12}}, torch::empty({0})),
                              std::invalid_argument);
   }
 

@@ -1,0 +1,162 @@
+#include "models/builders.h"
+
+#include "models/batch_checks.h"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace batchscope::models {
+namespace {
+
+constexpr std::int64_t kPretrainedLayers = 3;
+
+NormOptions body_norm(const ModelOptions& o) {
+  return {.kind = parse_norm(o.norm), .eps = o.norm_eps};
+}
+
+/// The norms that a frozen body does not freeze.
+NormOptions head_norm(const ModelOptions& o) {
+  return {.kind = parse_norm(o.norm) == Norm::kGroup ? Norm::kGroup : Norm::kBatch};
+}
+
+InputTransform input(const ModelOptions& o, std::int64_t min_size, std::int64_t max_size) {
+  return {.mean = {0.485, 0.456, 0.406},
+          .std = {0.229, 0.224, 0.225},
+          .min_size = o.min_size > 0 ? o.min_size : min_size,
+          .max_size = o.max_size > 0 ? o.max_size : max_size,
+          .size_divisor = 32};
+}
+
+FpnBackboneOptions resnet_backbone(const ModelOptions& o) {
+  FpnBackboneOptions backbone;
+  backbone.body = resnet_options(o.backbone.empty() ? "resnet50" : o.backbone);
+  backbone.body.norm = body_norm(o);
+  const std::int64_t trained = o.pretrained ? kPretrainedLayers : 5;
+  backbone.trainable_layers = o.trainable_layers >= 0 ? o.trainable_layers : trained;
+  return backbone;
+}
+
+FpnBackboneOptions tiny_backbone(const ModelOptions& o) {
+  if (!o.backbone.empty()) {
+    throw std::invalid_argument(o.name +
+                                ": it has its own backbone; leave model.backbone empty, found \"" +
+                                o.backbone + "\"");
+  }
+  FpnBackboneOptions backbone;
+  backbone.body = {
+      .widths = {32, 64, 96, 128}, .blocks = {1, 1, 1, 1}, .classifier = 0, .norm = body_norm(o)};
+  backbone.fpn.channels = 64;
+  backbone.trainable_layers = o.trainable_layers >= 0 ? o.trainable_layers : 5;
+  return backbone;
+}
+
+/// One size per level, three shapes.
+AnchorOptions region_anchors(std::int64_t finest) {
+  AnchorOptions anchors;
+  for (int level = 0; level < 5; ++level) {
+    anchors.sizes.push_back({finest << level});
+  }
+  anchors.aspect_ratios.assign(5, {0.5, 1.0, 2.0});
+  return anchors;
+}
+
+/// Three sizes per level, a third of an octave apart and cut to whole pixels, three shapes.
+AnchorOptions dense_anchors(std::int64_t finest) {
+  AnchorOptions anchors;
+  for (int level = 0; level < 5; ++level) {
+    const auto size = static_cast<double>(finest << level);
+    anchors.sizes.push_back({finest << level,
+                             static_cast<std::int64_t>(size * std::pow(2.0, 1.0 / 3)),
+                             static_cast<std::int64_t>(size * std::pow(2.0, 2.0 / 3))});
+  }
+  anchors.aspect_ratios.assign(5, {0.5, 1.0, 2.0});
+  return anchors;
+}
+
+}  // namespace
+
+FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
+                                      HeadVersion version,
+                                      bool masks) {
+  check_classes(options);
+  FasterRcnnOptions o;
+  o.name = options.name;
+  o.backbone = resnet_backbone(options);
+  o.rpn.anchors = region_anchors(32);
+  o.roi_heads.num_classes = options.num_classes + 1;
+  if (masks) {
+    o.roi_heads.mask_head.emplace();
+  }
+  if (version == HeadVersion::kV2) {
+    const NormOptions norm = head_norm(options);
+    o.backbone.fpn.norm = norm;
+    o.rpn.conv_depth = 2;
+    o.roi_heads.box_head = {.convolutions = 4, .norm = norm};
+    if (masks) {
+      o.roi_heads.mask_head->norm = norm;
+    }
+  }
+  o.input = input(options, 800, 1333);
+  o.seed = options.seed;
+  return o;
+}
+
+RetinaNetOptions retinanet_options(const ModelOptions& options, HeadVersion version) {
+  check_classes(options);
+  const bool v2 = version == HeadVersion::kV2;
+  RetinaNetOptions o;
+  o.name = options.name;
+  o.backbone = resnet_backbone(options);
+  o.backbone.first_map = 1;  // the finest level would have too many anchors
+  o.backbone.fpn.top = v2 ? TopLevels::kP6P7FromMap : TopLevels::kP6P7FromLevel;
+  o.anchors = dense_anchors(32);
+  o.head.num_classes = options.num_classes + 1;
+  if (v2) {
+    o.head.norm = NormOptions{.kind = Norm::kGroup};
+    o.box_loss = BoxLoss::kGiou;
+  }
+  o.input = input(options, 800, 1333);
+  o.seed = options.seed;
+  return o;
+}
+
+FasterRcnnOptions tiny_faster_rcnn_options(const ModelOptions& options) {
+  check_classes(options);
+  FasterRcnnOptions o;
+  o.name = options.name;
+  o.backbone = tiny_backbone(options);
+  o.rpn.anchors = region_anchors(16);
+  o.rpn.sampler.per_picture = 128;
+  o.rpn.training = {300, 200};
+  o.rpn.inference = {300, 150};
+  o.roi_heads.num_classes = options.num_classes + 1;
+  o.roi_heads.box_head.hidden = 128;
+  o.roi_heads.pool.canonical_scale = 112;
+  o.roi_heads.sampler.per_picture = 64;
+  o.input = input(options, 240, 320);
+  o.seed = options.seed;
+  return o;
+}
+
+FasterRcnnOptions tiny_mask_rcnn_options(const ModelOptions& options) {
+  FasterRcnnOptions o = tiny_faster_rcnn_options(options);
+  o.roi_heads.mask_head = MaskHeadOptions{.channels = 64, .convolutions = 2};
+  return o;
+}
+
+RetinaNetOptions tiny_retinanet_options(const ModelOptions& options) {
+  check_classes(options);
+  RetinaNetOptions o;
+  o.name = options.name;
+  o.backbone = tiny_backbone(options);
+  o.backbone.first_map = 1;
+  o.backbone.fpn.top = TopLevels::kP6P7FromLevel;
+  o.anchors = dense_anchors(24);
+  o.head.channels = o.backbone.fpn.channels;
+  o.head.num_classes = options.num_classes + 1;
+  o.input = input(options, 240, 320);
+  o.seed = options.seed;
+  return o;
+}
+
+}  // namespace batchscope::models

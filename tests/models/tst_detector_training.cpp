@@ -1,0 +1,98 @@
+#include "models/builders.h"
+#include "models/weights/tensor_file.h"
+#include "tests/support/detector_fixture.h"
+
+#include <torch/torch.h>
+
+#include <QtTest>
+
+#include <algorithm>
+#include <memory>
+
+using namespace batchscope;
+
+namespace {
+
+/// The losses in the order of their names.
+torch::Tensor by_name(models::Losses losses) {
+  std::sort(
+      losses.begin(), losses.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<torch::Tensor> values;
+  for (const auto& [name, value] : losses) {
+    values.push_back(value.detach());
+  }
+  return torch::stack(values);
+}
+
+torch::Tensor train(models::Detector& model) {
+  model.to(torch::kFloat64);
+  model.train();
+  std::vector<torch::Tensor> trained;
+  for (const auto& group : model.module_groups()) {
+    trained.insert(trained.end(), group.parameters.begin(), group.parameters.end());
+  }
+  torch::optim::SGD optimizer(trained, torch::optim::SGDOptions(0.002).momentum(0.9));
+  std::vector<torch::Tensor> rows;
+  for (std::uint64_t step = 0; step < 10; ++step) {
+    const auto batch = testing::make_batch(40 + step % 2);
+    const auto losses =
+        model.losses(batch.images, batch.sizes, batch.targets, testing::generator(100 + step));
+    optimizer.zero_grad();
+    testing::total(losses).backward();
+    optimizer.step();
+    rows.push_back(by_name(losses));
+  }
+  return torch::stack(rows);
+}
+
+}  // namespace
+
+/// Ten steps of SGD from torchvision's own initial weights, with the same draws.
+class TestDetectorTraining : public QObject {
+  Q_OBJECT
+
+  static void compare(models::Detector& model, const std::string& key) {
+    const auto values = models::read_tensors(BATCHSCOPE_FIXTURES "/models/detectors.safetensors");
+    const auto expected = values.at("train." + key), found = train(model);
+    QCOMPARE(found.sizes(), expected.sizes());
+    const double off =
+        ((found - expected).abs() / expected.abs().clamp_min(1e-3)).max().item<double>();
+    QVERIFY2(off < 1e-4, qPrintable(QString::number(off)));
+    QVERIFY(expected[9].sum().item<double>() < expected[0].sum().item<double>());
+  }
+
+  static models::ModelOptions options(const std::string& name, const std::string& body) {
+    return {.name = name,
+            .backbone = body,
+            .norm = "frozen",
+            .num_classes = 5,
+            .pretrained = true,
+            .seed = 5};
+  }
+
+ private Q_SLOTS:
+  void faster_rcnn_follows_torchvision() {
+    auto o = models::faster_rcnn_options(
+        options("fasterrcnn_resnet50_fpn", ""), models::HeadVersion::kV1, false);
+    o.roi_heads.sampler.per_picture = 64;
+    models::FasterRcnn model(o);
+    compare(model, "fasterrcnn_resnet50_fpn");
+  }
+
+  void mask_rcnn_follows_torchvision() {
+    auto o = models::faster_rcnn_options(
+        options("maskrcnn_resnet50_fpn", "resnet18"), models::HeadVersion::kV1, true);
+    o.roi_heads.sampler.per_picture = 64;
+    models::FasterRcnn model(o);
+    compare(model, "maskrcnn_resnet18_fpn");
+  }
+
+  void retinanet_follows_torchvision() {
+    models::RetinaNet model(models::retinanet_options(options("retinanet_resnet50_fpn", "resnet18"),
+                                                      models::HeadVersion::kV1));
+    compare(model, "retinanet_resnet18_fpn");
+  }
+};
+
+QTEST_GUILESS_MAIN(TestDetectorTraining)
+#include "tst_detector_training.moc"
