@@ -199,8 +199,7 @@ void CurvePlot::paintCursor(QPainter& painter) const {
   const double px = toPlot({*cursor_, 0}).x();
   painter.setPen(QPen(withAlpha(colours().crosshair, 0.8), 1));
   painter.drawLine(QPointF(px, plot_.top()), QPointF(px, plot_.bottom()));
-  for (int i = 0; i < curves_.size(); ++i) {
-    const Curve& curve = curves_[i];
+  for (const Curve& curve : curves_) {
     if (curve.abandoned || !isShown(curve)) {
       continue;
     }
