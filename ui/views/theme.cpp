@@ -138,7 +138,7 @@ QString styleSheetFor(const Palette& p) {
 }  // namespace
 
 Theme& Theme::instance() {
-  static Theme* theme = new Theme(QCoreApplication::instance());
+  static auto* theme = new Theme(QCoreApplication::instance());
   return *theme;
 }
 
