@@ -138,7 +138,7 @@ void require_masks(const CocoSet& set) {
 
 }  // namespace
 
-CocoFigures coco_metrics(const CocoSet& set, const CocoOptions& options) {
+CocoFigures coco_metrics(const CocoSet& set, const CocoMetricOptions& options) {
   require_masks(set);
   const std::vector<std::int64_t> ids = distinct(set.categories);
   const Ranks images = ranks_of(distinct(set.images)), categories = ranks_of(ids);

@@ -49,7 +49,7 @@ struct CocoFigures {
   std::vector<CategoryFigures> categories;  // by rising id
 };
 
-struct CocoOptions {
+struct CocoMetricOptions {
   unsigned threads = 1;  // the figures do not depend on it
   bool curves = false;
 };
@@ -59,6 +59,6 @@ struct CocoOptions {
 /// "ARm", "ARl". -1 where nothing can be measured. Detections of equal score keep their order
 /// (stable sort). Entries of other pictures and categories are left out. Throws
 /// std::invalid_argument when masks are missing or their sizes differ within a picture.
-CocoFigures coco_metrics(const CocoSet& set, const CocoOptions& options = {});
+CocoFigures coco_metrics(const CocoSet& set, const CocoMetricOptions& options = {});
 
 }  // namespace batchscope::train
