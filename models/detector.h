@@ -14,6 +14,9 @@ struct Target {
   torch::Tensor boxes;   // [N, 4] float32, x1 y1 x2 y2, x2 > x1, y2 > y1
   torch::Tensor labels;  // [N] int64, 1…C; 0 is background
   torch::Tensor masks;   // [N, H, W] uint8, 0 or 1, of the picture without padding; or undefined
+  /// [H, W] int16, of the picture without padding, or undefined: 0 is not labelled (ignored), 1…T
+  /// the things' labels, T + 1…T + S the stuff's.
+  torch::Tensor semantic;
 };
 
 /// What a detector finds in one picture, best first, in pixels of the tensor it was given.
@@ -24,6 +27,11 @@ struct Detection {
   // Of models with masks, else undefined:
   torch::Tensor masks;               // [N, H, W] uint8: 1 where the probability is > 0.5
   torch::Tensor mask_probabilities;  // [N, M, M] float32 in the box; paste_masks() places them
+  // Of models that label every pixel, else undefined; in the classes of Target::semantic:
+  torch::Tensor semantic;  // [H, W] int16, 1…T + S
+  // Of panoptic models, else undefined:
+  torch::Tensor segments;        // [H, W] int32: 0 is void, else 1…K
+  torch::Tensor segment_labels;  // [K] int64, 1…T + S: the class of each segment
 };
 
 /// Named scalar losses in a fixed order per model ("loss_objectness", "loss_rpn_box_reg",
@@ -73,7 +81,8 @@ struct ModelOptions {
   std::string backbone;                     // empty: the builder's own
   std::string norm = "gn";                  // of the backbone: gn, frozen or bn
   double norm_eps = 1e-5;                   // 0 for torchvision's COCO_V1 weights with frozen norms
-  std::int64_t num_classes = 3;             // without background
+  std::int64_t num_classes = 3;             // things, without background
+  std::int64_t stuff_classes = 0;           // classes that have pixels and no boxes
   std::int64_t trainable_layers = -1;       // -1: the builder's default
   bool pretrained = false;                  // weights follow: the default is 3 layers, not all 5
   std::int64_t min_size = 0, max_size = 0;  // overrides of the builder's; 0: its own
@@ -85,5 +94,12 @@ struct ModelOptions {
 /// does not have.
 std::shared_ptr<Detector> make_detector(const ModelOptions& options);
 std::vector<std::string> detector_names();
+
+/// What the targets of a model have to hold.
+struct TargetNeeds {
+  bool boxes = true, masks = false, semantic = false;
+};
+/// Of a name of detector_names(); boxes alone for another name.
+TargetNeeds target_needs(const std::string& name);
 
 }  // namespace batchscope::models

@@ -13,7 +13,10 @@ using Built = std::shared_ptr<Detector>;
 struct Entry {
   const char* name;
   Built (*build)(Options);
+  TargetNeeds needs = {};
 };
+
+constexpr TargetNeeds kMasks{.masks = true};
 
 template <HeadVersion version, bool masks>
 Built two_stage(Options options) {
@@ -32,13 +35,14 @@ constexpr Entry kModels[] = {
     {"tiny_faster_rcnn",
      [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_faster_rcnn_options(o)); }},
     {"tiny_mask_rcnn",
-     [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_mask_rcnn_options(o)); }},
+     [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_mask_rcnn_options(o)); },
+     kMasks},
     {"tiny_retinanet",
      [](Options o) -> Built { return std::make_shared<RetinaNet>(tiny_retinanet_options(o)); }},
     {"fasterrcnn_resnet50_fpn", two_stage<kV1, false>},
     {"fasterrcnn_resnet50_fpn_v2", two_stage<kV2, false>},
-    {"maskrcnn_resnet50_fpn", two_stage<kV1, true>},
-    {"maskrcnn_resnet50_fpn_v2", two_stage<kV2, true>},
+    {"maskrcnn_resnet50_fpn", two_stage<kV1, true>, kMasks},
+    {"maskrcnn_resnet50_fpn_v2", two_stage<kV2, true>, kMasks},
     {"retinanet_resnet50_fpn", one_stage<kV1>},
     {"retinanet_resnet50_fpn_v2", one_stage<kV2>}};
 
@@ -62,6 +66,15 @@ std::vector<std::string> detector_names() {
     names.emplace_back(entry.name);
   }
   return names;
+}
+
+TargetNeeds target_needs(const std::string& name) {
+  for (const Entry& entry : kModels) {
+    if (name == entry.name) {
+      return entry.needs;
+    }
+  }
+  return {};
 }
 
 }  // namespace batchscope::models

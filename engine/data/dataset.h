@@ -1,9 +1,14 @@
 #pragma once
 
+#include "engine/metrics/label_map.h"
+#include "engine/metrics/panoptic.h"
+#include "engine/metrics/rle.h"
+
 #include <torch/torch.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +18,11 @@ namespace batchscope::train {
 struct Sample {
   torch::Tensor image;  // [3, H, W] uint8 (decoded pictures) or float32 in 0…1 (drawn ones)
   torch::Tensor boxes;  // [N, 4] float32 x1 y1 x2 y2 px, without crowd regions and degenerate boxes
-  torch::Tensor labels;  // [N] int64, 1…C
-  torch::Tensor masks;   // [N, H, W] uint8, or undefined
-  std::int64_t id = 0;   // image id of the annotation file; index + 1 for drawn pictures
-  std::string name;      // file name
+  torch::Tensor labels;    // [N] int64, 1…C
+  torch::Tensor masks;     // [N, H, W] uint8, or undefined
+  torch::Tensor semantic;  // [H, W] int16 as models::Target::semantic, or undefined
+  std::int64_t id = 0;     // image id of the annotation file; index + 1 for drawn pictures
+  std::string name;        // file name
 };
 
 /// One true object as COCO's evaluator sees it.
@@ -25,6 +31,13 @@ struct TruthBox {
   double area = 0;
   std::int64_t label = 0;  // 1…C
   bool crowd = false;
+};
+
+/// The true segments of one picture as panopticapi's measure sees them; their categories are ids
+/// of category_id().
+struct PanopticTruth {
+  LabelMap map;
+  std::vector<PanopticSegment> segments;
 };
 
 /// A set of annotated pictures. get() may be called from any thread at once, and is a function of
@@ -37,10 +50,19 @@ class Dataset {
   virtual Sample get(std::int64_t index) const = 0;
   /// All true objects of a picture, crowds included; no picture is decoded.
   virtual std::vector<TruthBox> truth(std::int64_t index) const = 0;
+  /// Masks of truth(), in its order, of the stored picture's size; nothing where the set has none.
+  virtual std::optional<std::vector<Rle>> truth_masks(std::int64_t /*index*/) const { return {}; }
+  /// Labels 0…C of every pixel of the stored picture, 0 not labelled; nothing where the set has
+  /// none.
+  virtual std::optional<LabelMap> semantic_truth(std::int64_t /*index*/) const { return {}; }
+  /// Nothing where the set has none.
+  virtual std::optional<PanopticTruth> panoptic_truth(std::int64_t /*index*/) const { return {}; }
   virtual std::int64_t image_id(std::int64_t index) const = 0;
   /// Class names, index 0 = label 1; category_id(label) is the id of the annotation file.
   virtual const std::vector<std::string>& classes() const = 0;
   virtual std::int64_t category_id(std::int64_t label) const = 0;
+  /// Labels 1…things() have boxes; those after them, up to C, are stuff: pixels only.
+  virtual std::int64_t things() const { return static_cast<std::int64_t>(classes().size()); }
   /// Hex digest of annotations and picture list; empty for drawn data.
   virtual std::string checksum() const = 0;
   /// One sentence each: boxes without area dropped, pictures without boxes, …
