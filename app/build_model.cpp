@@ -5,12 +5,18 @@
 
 namespace batchscope::app {
 
-std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, std::int64_t classes) {
+ClassCounts class_counts(const train::Dataset& dataset) {
+  const std::int64_t things = dataset.things();
+  return {things, static_cast<std::int64_t>(dataset.classes().size()) - things};
+}
+
+std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes) {
   models::ModelOptions options;
   options.name = spec.model.name;
   options.backbone = spec.model.backbone;
   options.norm = spec.model.norm;
-  options.num_classes = classes;
+  options.num_classes = classes.things;
+  options.stuff_classes = classes.stuff;
   options.trainable_layers = spec.model.trainable_layers.value_or(-1);
   options.pretrained = !spec.model.weights.empty();
   options.min_size = spec.data.min_size;
@@ -31,7 +37,7 @@ models::LoadReport load_weights(models::Detector& model, const std::string& file
   }
 }
 
-StartModel start_model(const contract::RunSpec& spec, std::int64_t classes) {
+StartModel start_model(const contract::RunSpec& spec, ClassCounts classes) {
   StartModel start{build_model(spec, classes), std::nullopt};
   if (!spec.model.weights.empty()) {
     start.loaded = load_weights(*start.model, spec.model.weights);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/contract/run_spec.h"
+#include "engine/data/dataset.h"
 #include "models/detector.h"
 #include "models/weights/load_weights.h"
 
@@ -10,9 +11,15 @@
 
 namespace batchscope::app {
 
+/// Classes with boxes, and those that have pixels alone.
+struct ClassCounts {
+  std::int64_t things = 0, stuff = 0;
+};
+ClassCounts class_counts(const train::Dataset& dataset);
+
 /// The detector of a spec, with the initial weights of its seed. Throws contract::SpecError for a
 /// name or option that it does not have.
-std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, std::int64_t classes);
+std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes);
 
 /// Copies what fits of a weight file or checkpoint into the detector and says what. Throws
 /// contract::DataError for a file that cannot be read or of which nothing fits.
@@ -24,7 +31,7 @@ struct StartModel {
   std::shared_ptr<models::Detector> model;
   std::optional<models::LoadReport> loaded;
 };
-StartModel start_model(const contract::RunSpec& spec, std::int64_t classes);
+StartModel start_model(const contract::RunSpec& spec, ClassCounts classes);
 
 /// "cpu" or "cuda" as the device of one rank of a machine. Throws contract::SpecError.
 torch::Device device_of(const std::string& name, std::int64_t local_rank);

@@ -78,7 +78,7 @@ Subject of_checkpoint(const EvalArguments& arguments) {
         "The checkpoint was trained on " + std::to_string(info.classes.size()) + " classes, " +
         arguments.annotations + " has " + std::to_string(subject.dataset->classes().size()) + ".");
   }
-  subject.model = build_model(subject.spec, static_cast<std::int64_t>(info.classes.size()));
+  subject.model = build_model(subject.spec, class_counts(*subject.dataset));
   train::load_model(*subject.model, stored, file.filename().string());
   return subject;
 }
@@ -88,8 +88,7 @@ Subject of_weights(const EvalArguments& arguments) {
   subject.spec.model.name = arguments.model;
   apply_sets(subject.spec, arguments.sets);
   subject.dataset = pictures(subject.spec, arguments);
-  subject.model =
-      build_model(subject.spec, static_cast<std::int64_t>(subject.dataset->classes().size()));
+  subject.model = build_model(subject.spec, class_counts(*subject.dataset));
   const models::LoadReport loaded = load_weights(*subject.model, arguments.weights);
   if (!loaded.complete()) {
     std::cerr << loaded.table();

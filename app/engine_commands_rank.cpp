@@ -126,8 +126,7 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   if (!arguments.from.empty() || (note && !note->state.empty())) {
     of_model.model.weights.clear();  // the state that it goes on from has them
   }
-  StartModel start =
-      start_model(of_model, static_cast<std::int64_t>(setup.training_set->classes().size()));
+  StartModel start = start_model(of_model, class_counts(*setup.training_set));
   setup.model = start.model;
   if (start.loaded && leads) {
     setup.loaded = start.loaded;

@@ -77,7 +77,7 @@ FanReport train_fan(const FanArguments& arguments, const RunOrigin& origin) {
   setup.point = fork_point(note_of(origin));
   setup.device = device_of(device, 0);
   setup.training_set = train::make_training_set(origin.spec);
-  const auto classes = static_cast<std::int64_t>(setup.training_set->classes().size());
+  const ClassCounts classes = class_counts(*setup.training_set);
   setup.make_model = [&] { return start_model(origin.spec, classes).model; };
   setup.steps = arguments.steps;
   setup.workers = arguments.workers > 0 ? arguments.workers : workers_for(origin.spec, device);
