@@ -17,15 +17,22 @@ void check_images(const std::string& model,
 
 struct TargetRules {
   std::int64_t num_classes = 1;  // labels are 1…num_classes
+  bool boxes = true;             // every target has boxes and labels
   bool masks = false;            // every target has a mask for each box
+  /// Labels of pixels are 0…semantic_labels; 0: targets need none.
+  std::int64_t semantic_labels = 0;
 };
 
+/// A target per picture of these sizes (height, width).
 void check_targets(const std::string& model,
                    const std::vector<Target>& targets,
-                   std::size_t pictures,
+                   const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,
                    const TargetRules& rules);
 
 /// Options that every builder with classes refuses alike: num_classes < 1.
 void check_classes(const ModelOptions& options);
+/// Of models that label pixels: no class at all, or, where `panoptic`, not one of things and stuff
+/// each.
+void check_pixel_classes(const ModelOptions& options, bool panoptic);
 
 }  // namespace batchscope::models

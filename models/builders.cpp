@@ -73,6 +73,28 @@ AnchorOptions dense_anchors(std::int64_t finest) {
   return anchors;
 }
 
+SemanticFpnOptions semantic_fpn(const ModelOptions& options) {
+  check_pixel_classes(options, /*panoptic=*/false);
+  SemanticFpnOptions o;
+  o.name = options.name;
+  o.head.num_classes = options.num_classes + options.stuff_classes;
+  o.input = input(options, 800, 1333);
+  o.seed = options.seed;
+  return o;
+}
+
+PanopticFpnOptions panoptic_fpn(const ModelOptions& options, FasterRcnnOptions instances) {
+  check_pixel_classes(options, /*panoptic=*/true);
+  PanopticFpnOptions o;
+  const std::int64_t side = instances.input.min_size;
+  o.merge.min_stuff_area = o.merge.min_stuff_area * side * side / (800 * 800);
+  o.instances = std::move(instances);
+  o.semantic.num_classes = options.stuff_classes + 1;
+  o.semantic.labels_of_class_0 = options.num_classes;
+  o.semantic.loss_weight = 0.5;
+  return o;
+}
+
 }  // namespace
 
 FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
@@ -156,6 +178,30 @@ RetinaNetOptions tiny_retinanet_options(const ModelOptions& options) {
   o.head.num_classes = options.num_classes + 1;
   o.input = input(options, 240, 320);
   o.seed = options.seed;
+  return o;
+}
+
+SemanticFpnOptions semantic_fpn_options(const ModelOptions& options) {
+  SemanticFpnOptions o = semantic_fpn(options);
+  o.backbone = resnet_backbone(options);
+  return o;
+}
+
+PanopticFpnOptions panoptic_fpn_options(const ModelOptions& options) {
+  return panoptic_fpn(options, faster_rcnn_options(options, HeadVersion::kV1, /*masks=*/true));
+}
+
+SemanticFpnOptions tiny_semantic_fpn_options(const ModelOptions& options) {
+  SemanticFpnOptions o = semantic_fpn(options);
+  o.backbone = tiny_backbone(options);
+  o.head.channels = o.backbone.fpn.channels;
+  o.input = input(options, 240, 320);
+  return o;
+}
+
+PanopticFpnOptions tiny_panoptic_fpn_options(const ModelOptions& options) {
+  PanopticFpnOptions o = panoptic_fpn(options, tiny_mask_rcnn_options(options));
+  o.semantic.channels = o.instances.backbone.fpn.channels;
   return o;
 }
 

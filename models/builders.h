@@ -1,7 +1,9 @@
 #pragma once
 
 #include "models/faster_rcnn.h"
+#include "models/panoptic_fpn.h"
 #include "models/retinanet.h"
+#include "models/semantic_fpn.h"
 
 #include <memory>
 
@@ -29,5 +31,14 @@ FasterRcnnOptions tiny_faster_rcnn_options(const ModelOptions& options);
 /// (tiny_retinanet).
 FasterRcnnOptions tiny_mask_rcnn_options(const ModelOptions& options);
 RetinaNetOptions tiny_retinanet_options(const ModelOptions& options);
+
+/// Semantic FPN and Panoptic FPN of Kirillov et al. 2019 on the body, pyramid and Mask R-CNN of
+/// torchvision's v1 builders. Stuff below 4096 px stays void at the default picture size, and in
+/// proportion at another.
+SemanticFpnOptions semantic_fpn_options(const ModelOptions& options);
+PanopticFpnOptions panoptic_fpn_options(const ModelOptions& options);
+/// The same heads, half as wide, on the small body and pyramid.
+SemanticFpnOptions tiny_semantic_fpn_options(const ModelOptions& options);
+PanopticFpnOptions tiny_panoptic_fpn_options(const ModelOptions& options);
 
 }  // namespace batchscope::models

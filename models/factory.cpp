@@ -17,6 +17,8 @@ struct Entry {
 };
 
 constexpr TargetNeeds kMasks{.masks = true};
+constexpr TargetNeeds kPixels{.boxes = false, .semantic = true};
+constexpr TargetNeeds kAll{.masks = true, .semantic = true};
 
 template <HeadVersion version, bool masks>
 Built two_stage(Options options) {
@@ -39,12 +41,24 @@ constexpr Entry kModels[] = {
      kMasks},
     {"tiny_retinanet",
      [](Options o) -> Built { return std::make_shared<RetinaNet>(tiny_retinanet_options(o)); }},
+    {"tiny_semantic_fpn",
+     [](Options o) -> Built { return std::make_shared<SemanticFpn>(tiny_semantic_fpn_options(o)); },
+     kPixels},
+    {"tiny_panoptic_fpn",
+     [](Options o) -> Built { return std::make_shared<PanopticFpn>(tiny_panoptic_fpn_options(o)); },
+     kAll},
     {"fasterrcnn_resnet50_fpn", two_stage<kV1, false>},
     {"fasterrcnn_resnet50_fpn_v2", two_stage<kV2, false>},
     {"maskrcnn_resnet50_fpn", two_stage<kV1, true>, kMasks},
     {"maskrcnn_resnet50_fpn_v2", two_stage<kV2, true>, kMasks},
     {"retinanet_resnet50_fpn", one_stage<kV1>},
-    {"retinanet_resnet50_fpn_v2", one_stage<kV2>}};
+    {"retinanet_resnet50_fpn_v2", one_stage<kV2>},
+    {"semantic_fpn_resnet50",
+     [](Options o) -> Built { return std::make_shared<SemanticFpn>(semantic_fpn_options(o)); },
+     kPixels},
+    {"panoptic_fpn_resnet50",
+     [](Options o) -> Built { return std::make_shared<PanopticFpn>(panoptic_fpn_options(o)); },
+     kAll}};
 
 }  // namespace
 

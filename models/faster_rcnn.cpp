@@ -2,7 +2,6 @@
 
 #include "models/batch_checks.h"
 #include "models/init.h"
-#include "models/module_groups.h"
 
 namespace batchscope::models {
 
@@ -37,10 +36,22 @@ Losses FasterRcnn::losses(const torch::Tensor& images,
   check_images(options_.name, images, sizes, options_.input.size_divisor);
   check_targets(options_.name,
                 targets,
-                sizes.size(),
+                sizes,
                 {.num_classes = options_.roi_heads.num_classes - 1, .masks = has_masks()});
-  auto features = backbone_->forward(images);
-  const RpnOutput output = rpn_->forward(features, {images.size(2), images.size(3)});
+  return losses_on(
+      features(images), {images.size(2), images.size(3)}, sizes, targets, std::move(generator));
+}
+
+std::vector<torch::Tensor> FasterRcnn::features(const torch::Tensor& images) {
+  return backbone_->forward(images);
+}
+
+Losses FasterRcnn::losses_on(std::vector<torch::Tensor> features,
+                             std::pair<std::int64_t, std::int64_t> images,
+                             const PictureSizes& sizes,
+                             const std::vector<Target>& targets,
+                             torch::Generator generator) {
+  const RpnOutput output = rpn_->forward(features, images);
   const auto proposals = rpn_->propose(output, sizes, rpn_->options().training);
   const auto [objectness, rpn_box] = rpn_->losses(output, targets, generator);
   features.pop_back();  // regions are pooled from the levels of the body alone
@@ -61,20 +72,29 @@ Losses FasterRcnn::losses(const torch::Tensor& images,
 std::vector<Detection> FasterRcnn::detect(const torch::Tensor& images, const PictureSizes& sizes) {
   check_images(options_.name, images, sizes, options_.input.size_divisor);
   const torch::NoGradGuard no_grad;
-  auto features = backbone_->forward(images);
-  const RpnOutput output = rpn_->forward(features, {images.size(2), images.size(3)});
+  return detect_on(features(images), {images.size(2), images.size(3)}, sizes);
+}
+
+std::vector<Detection> FasterRcnn::detect_on(std::vector<torch::Tensor> features,
+                                             std::pair<std::int64_t, std::int64_t> images,
+                                             const PictureSizes& sizes) {
+  const torch::NoGradGuard no_grad;
+  const RpnOutput output = rpn_->forward(features, images);
   const auto proposals = rpn_->propose(output, sizes, rpn_->options().inference);
   features.pop_back();
   return roi_heads_->detect(features, proposals, sizes);
 }
 
 std::vector<ModuleGroup> FasterRcnn::module_groups() const {
-  return group_parameters(*this,
-                          {{"backbone", {"backbone.body."}},
-                           {"neck", {"backbone.fpn."}},
-                           {"rpn_head", {"rpn.head."}},
-                           {"roi_head", {"roi_heads.box_"}},
-                           {"mask_head", {"roi_heads.mask_"}}});
+  return group_parameters(*this, group_rules());
+}
+
+std::vector<GroupRule> FasterRcnn::group_rules() {
+  return {{"backbone", {"backbone.body."}},
+          {"neck", {"backbone.fpn."}},
+          {"rpn_head", {"rpn.head."}},
+          {"roi_head", {"roi_heads.box_"}},
+          {"mask_head", {"roi_heads.mask_"}}};
 }
 
 std::vector<std::string> FasterRcnn::loss_names() const {

@@ -2,6 +2,7 @@
 
 #include "models/detector.h"
 #include "models/fpn_backbone.h"
+#include "models/module_groups.h"
 #include "models/roi_heads.h"
 #include "models/rpn.h"
 
@@ -38,6 +39,21 @@ class FasterRcnn : public Detector {
   std::vector<ModuleGroup> module_groups() const override;
   InputTransform input_transform() const override { return options_.input; }
   std::vector<std::string> loss_names() const override;
+
+  // The halves of losses() and detect(), without their checks: for models with other heads on the
+  // same pyramid.
+  /// Levels of the pyramid, finest first.
+  std::vector<torch::Tensor> features(const torch::Tensor& images);
+  /// images: height and width of the batch that the features were made of.
+  Losses losses_on(std::vector<torch::Tensor> features,
+                   std::pair<std::int64_t, std::int64_t> images,
+                   const PictureSizes& sizes,
+                   const std::vector<Target>& targets,
+                   torch::Generator generator);
+  std::vector<Detection> detect_on(std::vector<torch::Tensor> features,
+                                   std::pair<std::int64_t, std::int64_t> images,
+                                   const PictureSizes& sizes);
+  static std::vector<GroupRule> group_rules();
 
  private:
   void initialise();

@@ -36,8 +36,7 @@ Losses RetinaNet::losses(const torch::Tensor& images,
                          const std::vector<Target>& targets,
                          torch::Generator /*generator*/) {
   check_images(options_.name, images, sizes, options_.input.size_divisor);
-  check_targets(
-      options_.name, targets, sizes.size(), {.num_classes = options_.head.num_classes - 1});
+  check_targets(options_.name, targets, sizes, {.num_classes = options_.head.num_classes - 1});
   const Output output = forward(images);
   const torch::Tensor anchors = torch::cat(output.anchors);
   const torch::Tensor offsets = torch::cat(output.offsets, 1);

@@ -15,7 +15,7 @@ constexpr const char* kCounter = "num_batches_tracked";
 constexpr const char* kBackbone = "backbone.body.";
 /// Layers with one group of outputs per class, in torchvision's models and ours.
 constexpr std::array kPredictors = {
-    "cls_score", "bbox_pred", "mask_fcn_logits", "cls_logits", "cls", "fc", "logits"};
+    "cls_score", "bbox_pred", "mask_fcn_logits", "cls_logits", "predictor", "cls", "fc", "logits"};
 
 using Tensors = std::map<std::string, torch::Tensor>;
 

@@ -334,6 +334,47 @@ class TestWeights : public QObject {
     QVERIFY(all_are(counting.named_buffers()["backbone.body.bn1.num_batches_tracked"], 0));
   }
 
+  /// Other classes of things and stuff: the predictors alone start anew, and the report says so.
+  void carriesAcrossNumbersOfClasses_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<int>("predictors");
+    QTest::newRow("faster_rcnn") << "tiny_faster_rcnn" << 4;
+    QTest::newRow("mask_rcnn") << "tiny_mask_rcnn" << 6;
+    QTest::newRow("retinanet") << "tiny_retinanet" << 2;
+    QTest::newRow("semantic_fpn") << "tiny_semantic_fpn" << 2;
+    QTest::newRow("panoptic_fpn") << "tiny_panoptic_fpn" << 8;
+  }
+  void carriesAcrossNumbersOfClasses() {
+    QFETCH(QString, name);
+    QFETCH(int, predictors);
+    const auto build = [&](std::int64_t things, std::int64_t stuff, std::uint64_t seed) {
+      return models::make_detector({.name = name.toStdString(),
+                                    .num_classes = things,
+                                    .stuff_classes = stuff,
+                                    .seed = seed});
+    };
+    const auto source = build(3, 2, 1), model = build(5, 7, 2), untouched = build(5, 7, 2);
+    std::vector<std::pair<std::string, torch::Tensor>> tensors;
+    for (const auto& item : source->named_parameters()) {
+      tensors.emplace_back(item.key(), item.value());
+    }
+    write(path("classes.safetensors"), tensors);
+    const auto report =
+        models::load_weights(*model, models::TensorFile(path("classes.safetensors")));
+    QCOMPARE(static_cast<int>(report.reinitialised.size()), predictors);
+    QCOMPARE(report.matched.size() + report.reinitialised.size(), tensors.size());
+    QVERIFY(report.missing.empty());
+    QVERIFY2(report.summary().find("outputs in the file") != std::string::npos,
+             report.summary().c_str());
+    const auto parameters = model->named_parameters();
+    for (const auto& [key, in_file, in_model] : report.reinitialised) {
+      QVERIFY2(torch::equal(parameters[key], untouched->named_parameters()[key]), key.c_str());
+    }
+    for (const std::string& key : report.matched) {
+      QVERIFY2(torch::equal(parameters[key], source->named_parameters()[key]), key.c_str());
+    }
+  }
+
   void loadsABackboneAlone() {
     Head model;
     write(path("resnet.pth"),
