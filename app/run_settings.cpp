@@ -2,6 +2,7 @@
 
 #include "engine/contract/error.h"
 
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -16,6 +17,7 @@ void apply_sets(contract::RunSpec& spec, const std::vector<std::string>& sets) {
     }
     contract::set_value(spec, text.substr(0, sign), text.substr(sign + 1));
   }
+  contract::make_paths_absolute(spec, std::filesystem::current_path().string());
 }
 
 bool kept_in_spec(const std::string& key) {

@@ -7,7 +7,8 @@
 
 namespace batchscope::app {
 
-/// Applies "key=value" texts to a spec. Throws contract::SpecError.
+/// Applies "key=value" texts to a spec; relative paths are as seen from the working folder. Throws
+/// contract::SpecError.
 void apply_sets(contract::RunSpec& spec, const std::vector<std::string>& sets);
 
 // What a training that has begun may still change.

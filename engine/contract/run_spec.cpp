@@ -349,6 +349,22 @@ std::string as_toml(const Key& key, const std::string& text) {
 
 }  // namespace
 
+void make_paths_absolute(RunSpec& spec, const std::string& folder) {
+  for (std::string* path : {&spec.data.annotations,
+                            &spec.data.images,
+                            &spec.data.segments,
+                            &spec.data.list,
+                            &spec.data.val_annotations,
+                            &spec.data.val_images,
+                            &spec.data.val_segments,
+                            &spec.data.val_list,
+                            &spec.data.classes,
+                            &spec.data.hierarchy,
+                            &spec.model.weights}) {
+    make_absolute(*path, folder);
+  }
+}
+
 RunSpec parse_spec(const std::string& text,
                    const std::string& folder,
                    const std::string& file_name) {
@@ -366,13 +382,7 @@ RunSpec parse_spec(const std::string& text,
                     place.column);
   }
   if (!folder.empty()) {
-    for (std::string* path : {&spec.data.annotations,
-                              &spec.data.images,
-                              &spec.data.val_annotations,
-                              &spec.data.val_images,
-                              &spec.model.weights}) {
-      make_absolute(*path, folder);
-    }
+    make_paths_absolute(spec, folder);
   }
   try {
     detail::check_contradictions(spec);

@@ -26,9 +26,13 @@ struct RunSection {
 };
 
 struct DataSection {
-  std::string kind = "synthetic-shapes";  // synthetic-shapes | coco
-  std::string annotations, images;        // coco: JSON file, picture folder (absolute once loaded)
-  std::string val_annotations, val_images;
+  // synthetic-shapes | coco | coco-panoptic | voc | ade20k | openimages
+  std::string kind = "synthetic-shapes";
+  // Files and folders, absolute once loaded; what they are depends on the kind (spec_keys.cpp).
+  std::string annotations, images, segments, list;
+  std::string val_annotations, val_images, val_segments, val_list;
+  std::string classes, hierarchy;
+  std::int64_t ignored_label = 0;          // ade20k: pixels of this value are not labelled
   std::int64_t size = 32;                  // synthetic: side of the square pictures, px
   std::int64_t seed = 0;                   // synthetic: of the pictures, apart from run.seed
   std::int64_t train_pictures = 4096;      // synthetic
@@ -240,6 +244,8 @@ struct RunSpec {
 RunSpec parse_spec(const std::string& toml,
                    const std::string& folder = "",
                    const std::string& file_name = "");
+/// Makes the relative data and weight paths absolute, as seen from `folder`.
+void make_paths_absolute(RunSpec& spec, const std::string& folder);
 /// Reads a spec file, or, when no such file exists, the preset of that name. Throws SpecError.
 RunSpec load_spec(const std::string& path_or_preset);
 /// The same error with the line and column of its key in a spec file, where that file sets it; for

@@ -25,6 +25,14 @@ void need(bool condition, const char* field, const std::string& sentence) {
   }
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
 std::int64_t run_images(const RunSpec& spec, std::int64_t train_pictures) {
   const auto& s = spec.schedule;
   if (s.images) {
@@ -78,6 +86,40 @@ std::vector<std::int64_t> milestones(const DecaySpec& decay,
   }
   std::sort(images.begin(), images.end());
   return images;
+}
+
+/// Keys that only some kinds of data sets have.
+void check_kind_keys(const DataSection& data) {
+  struct KindKey {
+    const char* field;
+    bool given;
+    std::vector<std::string> kinds;
+  };
+  const std::vector<KindKey> keys = {{"data.list", !data.list.empty(), {"voc"}},
+                                     {"data.val_list", !data.val_list.empty(), {"voc"}}};
+  for (const KindKey& key : keys) {
+    const auto& kinds = key.kinds;
+    need(!key.given || std::find(kinds.begin(), kinds.end(), data.kind) != kinds.end(),
+         key.field,
+         "does not go with data.kind \"" + data.kind + "\"; it is of " + joined(kinds));
+  }
+}
+
+void check_data(const DataSection& data) {
+  check_kind_keys(data);
+  if (data.kind == "synthetic-shapes") {
+    return;
+  }
+  const std::string when = " when data.kind is \"" + data.kind + "\"";
+  need(!data.annotations.empty(), "data.annotations", "must name the training annotations" + when);
+  need(!data.images.empty(), "data.images", "must name the folder of the training pictures" + when);
+  const bool validates = !data.val_annotations.empty() || !data.val_list.empty();
+  need(data.val_images.empty() || validates,
+       "data.val_images",
+       "and data.val_annotations must be given together");
+  need(data.kind != "coco" || !validates || !data.val_images.empty(),
+       "data.val_images",
+       "and data.val_annotations must be given together");
 }
 
 double ruled_lr(const OptimSection& optim, std::int64_t batch) {
@@ -149,17 +191,7 @@ void validate(const RunSpec& spec) {
     need(violation.empty(), key.name.c_str(), violation);
   }
   detail::check_contradictions(spec);
-  if (spec.data.kind == "coco") {
-    need(!spec.data.annotations.empty(),
-         "data.annotations",
-         "must name the training annotations when data.kind is \"coco\"");
-    need(!spec.data.images.empty(),
-         "data.images",
-         "must name the folder of the training pictures when data.kind is \"coco\"");
-    need(spec.data.val_annotations.empty() == spec.data.val_images.empty(),
-         "data.val_images",
-         "and data.val_annotations must be given together");
-  }
+  check_data(spec.data);
 }
 
 ResolvedPlan resolve(const RunSpec& spec, std::int64_t train_pictures) {

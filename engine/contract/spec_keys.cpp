@@ -119,17 +119,26 @@ void add_run_and_data(Builder& b) {
         "seed of weights, picture order and every random choice");
   b.add("run.tags", AT(run.tags), any(), "words to filter by");
   b.add("run.notes", AT(run.notes), any(), "free text");
-  b.add("data.kind", AT(data.kind), one_of({"synthetic-shapes", "coco"}), "kind of data set");
+  b.add(
+      "data.kind", AT(data.kind), one_of({"synthetic-shapes", "coco", "voc"}), "kind of data set");
   b.add("data.annotations",
         AT(data.annotations),
         any(),
-        "coco: JSON file of the training set, relative to the spec");
-  b.add("data.images", AT(data.images), any(), "coco: folder of the training pictures");
+        "of the training set, relative to the spec: JSON file (coco), folder of XML files (voc)");
+  b.add("data.images", AT(data.images), any(), "folder of the training pictures");
+  b.add("data.list",
+        AT(data.list),
+        any(),
+        "voc: text file with the names to train on (ImageSets); none: every annotation");
   b.add("data.val_annotations",
         AT(data.val_annotations),
         any(),
-        "coco: JSON file of the validation set");
-  b.add("data.val_images", AT(data.val_images), any(), "coco: folder of the validation pictures");
+        "of the validation set; voc: none with val_list: the training set's");
+  b.add("data.val_images",
+        AT(data.val_images),
+        any(),
+        "folder of the validation pictures; none, but for coco: the training set's");
+  b.add("data.val_list", AT(data.val_list), any(), "voc: names of the validation set");
   b.add("data.size", AT(data.size), within(16, 4096), "synthetic: side of the pictures, px");
   b.add("data.seed",
         AT(data.seed),

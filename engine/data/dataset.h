@@ -33,6 +33,12 @@ struct TruthBox {
   bool crowd = false;
 };
 
+/// Where a picture is kept, and the size that its annotations give (0: they do not say).
+struct StoredPicture {
+  std::string path;
+  std::int64_t width = 0, height = 0;
+};
+
 /// The true segments of one picture as panopticapi's measure sees them; their categories are ids
 /// of category_id().
 struct PanopticTruth {
@@ -58,6 +64,8 @@ class Dataset {
   /// Nothing where the set has none.
   virtual std::optional<PanopticTruth> panoptic_truth(std::int64_t /*index*/) const { return {}; }
   virtual std::int64_t image_id(std::int64_t index) const = 0;
+  /// Nothing for drawn pictures.
+  virtual std::optional<StoredPicture> stored(std::int64_t /*index*/) const { return {}; }
   /// Class names, index 0 = label 1; category_id(label) is the id of the annotation file.
   virtual const std::vector<std::string>& classes() const = 0;
   virtual std::int64_t category_id(std::int64_t label) const = 0;

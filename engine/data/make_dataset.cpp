@@ -1,6 +1,7 @@
 #include "engine/data/make_dataset.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/annotated_sets.h"
 #include "engine/data/coco_dataset.h"
 #include "engine/data/synthetic_dataset.h"
 
@@ -42,6 +43,17 @@ void require_boxes_only(const contract::RunSpec& spec) {
   }
 }
 
+std::shared_ptr<const Dataset> make_annotated_validation_set(
+    const contract::DataSection& data, const std::shared_ptr<const Dataset>& training) {
+  ClassList classes;
+  if (training) {
+    classes = class_list(*training);
+  } else if (!data.annotations.empty()) {
+    classes = annotated_classes(data);
+  }
+  return make_annotated_set(data, false, classes);
+}
+
 std::vector<CocoCategory> categories_of(const Dataset& dataset) {
   std::vector<CocoCategory> categories;
   for (std::size_t i = 0; i < dataset.classes().size(); ++i) {
@@ -52,8 +64,8 @@ std::vector<CocoCategory> categories_of(const Dataset& dataset) {
 }
 
 [[noreturn]] void unknown_kind(const std::string& kind) {
-  throw contract::SpecError("data.kind",
-                            "data.kind: expected synthetic-shapes or coco, found \"" + kind + "\"");
+  throw contract::SpecError(
+      "data.kind", "data.kind: expected synthetic-shapes, coco or voc, found \"" + kind + "\"");
 }
 
 }  // namespace
@@ -62,6 +74,9 @@ std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) 
   const contract::DataSection& data = spec.data;
   if (data.kind == "synthetic-shapes") {
     return make_synthetic(spec, true);
+  }
+  if (is_annotated_kind(data.kind)) {
+    return make_annotated_set(data, true, {});
   }
   if (data.kind != "coco") {
     unknown_kind(data.kind);
@@ -79,6 +94,9 @@ std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec
   const contract::DataSection& data = spec.data;
   if (data.kind == "synthetic-shapes") {
     return data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
+  }
+  if (is_annotated_kind(data.kind)) {
+    return make_annotated_validation_set(data, training);
   }
   if (data.kind != "coco") {
     unknown_kind(data.kind);

@@ -25,7 +25,7 @@ const QList<Room>& rooms() {
         {QStringLiteral("optim"), words("optim"), words("torch cuda")},
         {QStringLiteral("engine"),
          words("engine/contract engine models optim"),
-         words("torch cuda json gloo picture")},
+         words("torch cuda json gloo picture xml")},
         {QStringLiteral("ui/session"),
          words("engine/contract storage ui/session"),
          words("qtcore qtnetwork")},
@@ -59,6 +59,7 @@ QString systemOf(const QString& header) {
       {QRegularExpression(QStringLiteral("^sqlite3")), QStringLiteral("sqlite")},
       {QRegularExpression(QStringLiteral("^(jpeglib|jerror|png|turbojpeg)\\.h$")),
        QStringLiteral("picture")},
+      {QRegularExpression(QStringLiteral("^expat\\.h$")), QStringLiteral("xml")},
       {QRegularExpression(QStringLiteral("^CLI/")), QStringLiteral("cli")},
       {QRegularExpression(QStringLiteral("^(QtCharts/"
                                          "|QChart|QLineSeries|QXYSeries|QScatterSeries|QAreaSeries|"

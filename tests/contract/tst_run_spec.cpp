@@ -227,6 +227,11 @@ void TestRunSpec::refusals_data() {
       "data.annotations",
       0,
       "training annotations");
+  row("key of another kind",
+      "[data]\nkind = \"coco\"\nannotations = \"a\"\nimages = \"b\"\nlist = \"c\"\n",
+      "data.list",
+      0,
+      "does not go with data.kind \"coco\"; it is of voc");
   row("event command", "[[events]]\nstep = 1\ncommand = \"dance\"\n", "events.cmd", 1, "dance");
   row("event argument",
       "[[events]]\nstep = 1\ncommand = \"lr\"\nargs = { value = \"x\" }\n",

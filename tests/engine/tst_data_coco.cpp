@@ -341,7 +341,7 @@ class TestDataCoco : public QObject {
     QCOMPARE(field_of(spec), std::string("data.annotations"));
     spec.data.masks = true;
     QCOMPARE(field_of(spec), std::string("data.masks"));
-    spec.data.kind = "voc";
+    spec.data.kind = "yolo";
     QCOMPARE(field_of(spec), std::string("data.kind"));
   }
 

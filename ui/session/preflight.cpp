@@ -82,11 +82,15 @@ PreflightItem checkData(const contract::DataSection& data) {
     const std::string& value;
     bool folder;
   };
-  const Place places[] = {{"data.annotations", data.annotations, false},
+  const bool folder = data.kind == "voc" || data.kind == "ade20k";
+  const Place places[] = {{"data.annotations", data.annotations, folder},
                           {"data.images", data.images, true},
-                          {"data.val_annotations", data.val_annotations, false},
+                          {"data.val_annotations", data.val_annotations, folder},
                           {"data.val_images", data.val_images, true}};
   for (const auto& place : places) {
+    // A run may have no validation set; most kinds take the training set's files for what is empty.
+    if (place.value.empty() && QLatin1String(place.key).startsWith(QLatin1String("data.val")))
+      continue;
     const auto key = QString::fromLatin1(place.key);
     const auto text = fault(key, place.value, place.folder);
     if (text.isEmpty())

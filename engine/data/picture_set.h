@@ -1,0 +1,93 @@
+#pragma once
+
+#include "engine/data/dataset.h"
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace batchscope::train {
+
+/// Classes in the order of their labels 1…C: those with boxes first.
+struct ClassList {
+  std::vector<std::string> names;
+  std::vector<std::int64_t> ids;  // as the annotations have them
+  std::int64_t things = 0;
+  bool empty() const { return names.empty(); }
+};
+ClassList class_list(const Dataset& dataset);
+
+struct SetPicture {
+  std::int64_t id = 0;
+  std::string name;                    // file, relative to the folder
+  std::int64_t width = 0, height = 0;  // px; 0: the annotations do not say
+  std::vector<TruthBox> truth;
+};
+
+/// What a reader of annotations gives.
+struct SetContent {
+  std::string source;  // names the annotations in sentences: "The annotation file 'a.json'"
+  std::string folder;  // of the pictures
+  ClassList classes;
+  std::vector<SetPicture> pictures;
+  std::uint64_t hash = 0;  // of the annotations
+  std::vector<std::string> warnings;
+  bool relative = false;  // boxes in shares of the picture's sides, areas likewise
+};
+
+/// "1 box", "2 boxes".
+std::string counted(std::size_t count, const char* one, const char* many);
+
+/// Names of what is in a folder. `what` begins a sentence: "The picture folder". Throws
+/// contract::DataError.
+std::unordered_set<std::string> names_in_folder(const std::string& folder, const char* what);
+
+/// A picture's name: `stem` with .jpg, .jpeg or .png (or these in capitals), whichever is present;
+/// `otherwise` where none is.
+std::string picture_of_stem(const std::string& stem,
+                            const std::unordered_set<std::string>& present,
+                            const std::string& otherwise);
+
+/// FNV-1a of a file's bytes, continued from `hash`. Throws contract::DataError.
+std::uint64_t hash_of_file(const std::string& path, std::uint64_t hash);
+
+/// Annotated picture files. Boxes to train on are cut at the picture's border; crowd regions and
+/// boxes without area are left out of them and stay in truth(). Any thread.
+class PictureSet : public Dataset {
+ public:
+  /// max_pictures: only the first N; 0: all. Throws contract::DataError: no pictures or classes,
+  /// pictures that are not in the folder.
+  explicit PictureSet(SetContent content, std::int64_t max_pictures = 0);
+  std::int64_t size() const override { return static_cast<std::int64_t>(pictures_.size()); }
+  /// Throws contract::DataError naming the file also when its size is not what the annotations say.
+  Sample get(std::int64_t index) const override;
+  std::vector<TruthBox> truth(std::int64_t index) const override;
+  std::int64_t image_id(std::int64_t index) const override { return at(index).id; }
+  std::optional<StoredPicture> stored(std::int64_t index) const override;
+  const std::vector<std::string>& classes() const override { return classes_.names; }
+  std::int64_t category_id(std::int64_t label) const override;
+  std::int64_t things() const override { return classes_.things; }
+  std::string checksum() const override { return checksum_; }
+  std::vector<std::string> warnings() const override { return warnings_; }
+
+ protected:
+  const SetPicture& at(std::int64_t index) const {
+    return pictures_.at(static_cast<std::size_t>(index));
+  }
+  /// get(), and which of truth() its boxes are.
+  Sample load(std::int64_t index, std::vector<std::size_t>& kept) const;
+  const std::string& source() const { return source_; }
+
+ private:
+  void count_boxes();
+  void require_pictures() const;
+
+  std::string source_, folder_, checksum_;
+  ClassList classes_;
+  std::vector<SetPicture> pictures_;
+  std::vector<std::string> warnings_;
+  bool relative_ = false;
+};
+
+}  // namespace batchscope::train
