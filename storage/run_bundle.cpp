@@ -56,7 +56,7 @@ void copy_database(const fs::path& from, const fs::path& to) {
 
 std::string without_folders(const std::string& spec_toml) {
   static const std::regex path_line(
-      R"re((^|\n)([ \t]*(?:val_)?(?:annotations|images|list)|[ \t]*weights)([ \t]*=[ \t]*["'])[^"'\n]*/)re");
+      R"re((^|\n)([ \t]*(?:val_)?(?:annotations|images|segments|list)|[ \t]*classes|[ \t]*weights)([ \t]*=[ \t]*["'])[^"'\n]*/)re");
   return std::regex_replace(spec_toml, path_line, "$1$2$3");
 }
 

@@ -31,7 +31,7 @@ struct DataSection {
   // Files and folders, absolute once loaded; what they are depends on the kind (spec_keys.cpp).
   std::string annotations, images, segments, list;
   std::string val_annotations, val_images, val_segments, val_list;
-  std::string classes, hierarchy;
+  std::string classes;
   std::int64_t ignored_label = 0;          // ade20k: pixels of this value are not labelled
   std::int64_t size = 32;                  // synthetic: side of the square pictures, px
   std::int64_t seed = 0;                   // synthetic: of the pictures, apart from run.seed

@@ -95,8 +95,14 @@ void check_kind_keys(const DataSection& data) {
     bool given;
     std::vector<std::string> kinds;
   };
-  const std::vector<KindKey> keys = {{"data.list", !data.list.empty(), {"voc"}},
-                                     {"data.val_list", !data.val_list.empty(), {"voc"}}};
+  const std::vector<std::string> listed = {"voc", "ade20k", "openimages"};
+  const std::vector<KindKey> keys = {
+      {"data.list", !data.list.empty(), listed},
+      {"data.val_list", !data.val_list.empty(), listed},
+      {"data.segments", !data.segments.empty(), {"coco-panoptic"}},
+      {"data.val_segments", !data.val_segments.empty(), {"coco-panoptic"}},
+      {"data.classes", !data.classes.empty(), {"ade20k", "openimages"}},
+      {"data.ignored_label", data.ignored_label != 0, {"ade20k"}}};
   for (const KindKey& key : keys) {
     const auto& kinds = key.kinds;
     need(!key.given || std::find(kinds.begin(), kinds.end(), data.kind) != kinds.end(),

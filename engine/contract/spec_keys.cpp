@@ -119,26 +119,47 @@ void add_run_and_data(Builder& b) {
         "seed of weights, picture order and every random choice");
   b.add("run.tags", AT(run.tags), any(), "words to filter by");
   b.add("run.notes", AT(run.notes), any(), "free text");
-  b.add(
-      "data.kind", AT(data.kind), one_of({"synthetic-shapes", "coco", "voc"}), "kind of data set");
+  b.add("data.kind",
+        AT(data.kind),
+        one_of({"synthetic-shapes", "coco", "coco-panoptic", "voc", "ade20k", "openimages"}),
+        "kind of data set");
   b.add("data.annotations",
         AT(data.annotations),
         any(),
-        "of the training set, relative to the spec: JSON file (coco), folder of XML files (voc)");
+        "of the training set, relative to the spec: JSON file (coco, coco-panoptic), CSV of boxes "
+        "(openimages), folder of XML files (voc) or of label PNGs (ade20k)");
   b.add("data.images", AT(data.images), any(), "folder of the training pictures");
+  b.add("data.segments",
+        AT(data.segments),
+        any(),
+        "coco-panoptic: folder of the PNGs; none: the annotations' name without .json");
   b.add("data.list",
         AT(data.list),
         any(),
-        "voc: text file with the names to train on (ImageSets); none: every annotation");
+        "voc, ade20k, openimages: text file of the pictures to train on, a name without ending in "
+        "each line; none: all");
   b.add("data.val_annotations",
         AT(data.val_annotations),
         any(),
-        "of the validation set; voc: none with val_list: the training set's");
+        "of the validation set; none with val_list: the training set's");
   b.add("data.val_images",
         AT(data.val_images),
         any(),
         "folder of the validation pictures; none, but for coco: the training set's");
-  b.add("data.val_list", AT(data.val_list), any(), "voc: names of the validation set");
+  b.add("data.val_segments",
+        AT(data.val_segments),
+        any(),
+        "coco-panoptic: folder of the validation set's PNGs, as segments");
+  b.add("data.val_list", AT(data.val_list), any(), "list of the validation set");
+  b.add("data.classes",
+        AT(data.classes),
+        any(),
+        "names of the classes: a line each, or JSON with COCO categories (ade20k; none: class 1, "
+        "class 2, ...); CSV of LabelName, DisplayName (openimages; none: the labels found)");
+  b.add("data.ignored_label",
+        AT(data.ignored_label),
+        within(0, 65535),
+        "ade20k: value of pixels without label");
   b.add("data.size", AT(data.size), within(16, 4096), "synthetic: side of the pictures, px");
   b.add("data.seed",
         AT(data.seed),

@@ -7,7 +7,7 @@
 
 namespace batchscope::train {
 
-// The kinds of data sets read from files, but for coco: voc.
+// The kinds of data sets read from files, but for coco: coco-panoptic, voc, ade20k, openimages.
 
 /// Whether data.kind is one of them.
 bool is_annotated_kind(const std::string& kind);

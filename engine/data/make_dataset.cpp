@@ -65,7 +65,8 @@ std::vector<CocoCategory> categories_of(const Dataset& dataset) {
 
 [[noreturn]] void unknown_kind(const std::string& kind) {
   throw contract::SpecError(
-      "data.kind", "data.kind: expected synthetic-shapes, coco or voc, found \"" + kind + "\"");
+      "data.kind",
+      "data.kind: expected a kind of data set (spec schema lists them), found \"" + kind + "\"");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 class FileReader {
  public:
   FileReader(const std::string& path, const char* what) : reader_(path, what) { out_.path = path; }
+  void with_pictures() { pictures_too_ = true; }
   std::vector<PanopticCategory> read_categories() {
     if (reader_.next() == JsonReader::Type::kList) {
       each([this] { category(); });
@@ -41,6 +42,8 @@ class FileReader {
         each([this] { picture(); });
       } else if (key == "categories") {
         each([this] { category(); });
+      } else if (key == "images" && pictures_too_) {
+        each([this] { image(); });
       } else {
         reader_.skip();
       }
@@ -82,7 +85,13 @@ class FileReader {
       } else if (key == "segments_info") {
         segments = true;
         ids_.clear();
-        each([this, &picture] { picture.segments.push_back(segment()); });
+        each([this, &picture] {
+          box_ = {0, 0, -1, -1};
+          picture.segments.push_back(segment());
+          if (pictures_too_) {
+            picture.boxes.push_back(box_);
+          }
+        });
       } else {
         reader_.skip();
       }
@@ -110,6 +119,8 @@ class FileReader {
         segment.area = reader_.integer();
       } else if (key == "iscrowd") {
         segment.crowd = reader_.flag();
+      } else if (key == "bbox" && pictures_too_) {
+        box();
       } else if (key != "area") {
         reader_.skip();
       }
@@ -123,6 +134,44 @@ class FileReader {
       reader_.fail("id " + std::to_string(*id) + " comes twice in this picture");
     }
     return segment;
+  }
+
+  void box() {
+    if (reader_.null()) {
+      return;
+    }
+    std::size_t count = 0;
+    for (reader_.begin_list(); reader_.item(); ++count) {
+      if (count == box_.size()) {
+        reader_.expected("four numbers");
+      }
+      box_[count] = reader_.number();
+    }
+    if (count != box_.size()) {
+      reader_.expected("four numbers");
+    }
+  }
+
+  void image() {
+    std::optional<std::int64_t> id;
+    std::optional<std::string> name;
+    PanopticImage image;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "file_name") {
+        name = reader_.text();
+      } else if (key == "width") {
+        image.width = reader_.integer();
+      } else if (key == "height") {
+        image.height = reader_.integer();
+      } else {
+        reader_.skip();
+      }
+    }
+    image.id = need(id, "id");
+    image.file_name = need(name, "file_name");
+    out_.images.push_back(std::move(image));
   }
 
   void category() {
@@ -148,6 +197,8 @@ class FileReader {
 
   JsonReader reader_;
   PanopticFile out_;
+  bool pictures_too_ = false;
+  std::array<double, 4> box_{};
   std::unordered_set<std::int64_t> pictures_, categories_;
   std::unordered_set<std::uint32_t> ids_;
 };
@@ -178,6 +229,12 @@ std::string in_folder(const std::string& folder, const std::string& name) {
 
 PanopticFile read_panoptic_file(const std::string& path) {
   return FileReader(path, "The panoptic file").read();
+}
+
+PanopticFile read_panoptic_annotations(const std::string& path) {
+  FileReader reader(path, "The panoptic file");
+  reader.with_pictures();
+  return reader.read();
 }
 
 std::vector<PanopticCategory> read_categories(const std::string& path) {

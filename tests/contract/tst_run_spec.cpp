@@ -231,7 +231,7 @@ void TestRunSpec::refusals_data() {
       "[data]\nkind = \"coco\"\nannotations = \"a\"\nimages = \"b\"\nlist = \"c\"\n",
       "data.list",
       0,
-      "does not go with data.kind \"coco\"; it is of voc");
+      "does not go with data.kind \"coco\"; it is of voc, ade20k, openimages");
   row("event command", "[[events]]\nstep = 1\ncommand = \"dance\"\n", "events.cmd", 1, "dance");
   row("event argument",
       "[[events]]\nstep = 1\ncommand = \"lr\"\nargs = { value = \"x\" }\n",

@@ -5,6 +5,7 @@
 #include "engine/data/picture_header.h"
 #include "engine/data/voc_annotation.h"
 #include "engine/data/voc_dataset.h"
+#include "tests/support/corners.h"
 #include "tests/support/data_folder.h"
 
 #include <algorithm>

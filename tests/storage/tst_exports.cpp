@@ -151,6 +151,9 @@ class TestExports : public QObject {
              std::string("[data]\nannotations = \"train.json\"\nimages = 'pictures'\n"
                          "val_images = \"relative\"\n[model]\nweights = \"x.pth\"\n"
                          "[schedule]\nimages = 38400\n[run]\nnotes = \"a/b\"\n"));
+    QCOMPARE(storage::without_folders("val_list = \"/s/Main/val.txt\"\nclasses = \"/s/names.txt\"\n"
+                                      "segments = \"/s/pan\"\n"),
+             std::string("val_list = \"val.txt\"\nclasses = \"names.txt\"\nsegments = \"pan\"\n"));
     QCOMPARE(storage::without_folders("annotations = \"/s/t.json\""),
              std::string("annotations = \"t.json\""));
   }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <torch/torch.h>
-
 #include <QtTest>
 
 #include <cstdint>
@@ -78,11 +76,6 @@ std::string sentence_of(const Act& act) {
 
 inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-/// Boxes as [N, 4].
-inline torch::Tensor corners(const std::vector<float>& values) {
-  return torch::tensor(values).view({static_cast<std::int64_t>(values.size()) / 4, 4});
 }
 
 /// The folder of the real data that tests may use; they skip where it is absent.

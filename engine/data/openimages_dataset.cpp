@@ -1,0 +1,174 @@
+#include "engine/data/openimages_dataset.h"
+
+#include "engine/contract/error.h"
+#include "engine/data/counting_buffer.h"
+#include "engine/data/csv_file.h"
+#include "engine/data/name_list.h"
+
+#include <set>
+#include <unordered_map>
+
+namespace batchscope::train {
+namespace {
+
+using Names = std::unordered_map<std::string, std::string>;  // of labels
+
+constexpr const char* kBoxes = "The boxes file";
+
+/// Labels and their names, in the order of the file. Older files have no header.
+std::vector<std::pair<std::string, std::string>> read_names(const std::string& path) {
+  CsvFile file(path, "The file of class names");
+  std::vector<std::pair<std::string, std::string>> names;
+  std::set<std::string> labels, texts;
+  while (file.next()) {
+    const auto& fields = file.fields();
+    if (fields.size() != 2) {
+      file.fail("expected a label and its name, found " + std::to_string(fields.size()) +
+                " fields");
+    }
+    if (names.empty() && fields[0] == "LabelName") {
+      continue;
+    }
+    if (!labels.insert(fields[0]).second || !texts.insert(fields[1]).second) {
+      file.fail("'" + fields[0] + "' or '" + fields[1] + "' comes twice");
+    }
+    names.emplace_back(fields[0], fields[1]);
+  }
+  if (names.empty()) {
+    throw contract::DataError("The file of class names '" + path + "' has no names.");
+  }
+  return names;
+}
+
+ClassList numbered(std::vector<std::string> names) {
+  ClassList classes{std::move(names), {}, 0};
+  classes.things = static_cast<std::int64_t>(classes.names.size());
+  for (std::int64_t label = 1; label <= classes.things; ++label) {
+    classes.ids.push_back(label);
+  }
+  return classes;
+}
+
+/// Reads the rows of a boxes file into pictures.
+class BoxReader {
+ public:
+  BoxReader(const OpenImagesOptions& options, const ClassList& classes)
+      : file_(options.annotations, kBoxes), listed_(!options.list.empty()) {
+    for (const std::string& name : classes.names) {
+      labels_.emplace(name, static_cast<std::int64_t>(labels_.size()) + 1);
+    }
+    if (!options.names.empty()) {
+      for (auto& [label, name] : read_names(options.names)) {
+        names_.emplace(label, name);
+      }
+    }
+    if (listed_) {
+      for (const std::string& id : read_name_list(options.list)) {
+        add_picture(id);
+      }
+    }
+  }
+  std::vector<SetPicture> read() {
+    file_.read_header({"ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax"});
+    const bool groups = file_.has("IsGroupOf");
+    while (file_.next()) {
+      const std::string& id = file_.text("ImageID");
+      auto place = places_.find(id);
+      if (place == places_.end()) {
+        if (listed_) {
+          continue;
+        }
+        place = add_picture(id);
+      }
+      TruthBox box = box_of_row();
+      box.crowd = groups && file_.flag("IsGroupOf");
+      pictures_[place->second].truth.push_back(box);
+    }
+    return std::move(pictures_);
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t>::iterator add_picture(const std::string& id) {
+    const auto [place, added] = places_.emplace(id, pictures_.size());
+    if (added) {
+      pictures_.push_back({static_cast<std::int64_t>(pictures_.size()) + 1, id, 0, 0, {}});
+    }
+    return place;
+  }
+  double share(const char* column) const {
+    const double value = file_.number(column);
+    if (value < 0 || value > 1) {
+      file_.fail(std::string(column) + ": expected a share of the side, 0 to 1, found " +
+                 file_.text(column));
+    }
+    return value;
+  }
+  TruthBox box_of_row() const {
+    TruthBox box;
+    box.label = label_of_row();
+    box.x = share("XMin");
+    box.y = share("YMin");
+    box.w = share("XMax") - box.x;
+    box.h = share("YMax") - box.y;
+    box.area = box.w * box.h;
+    return box;
+  }
+  std::int64_t label_of_row() const {
+    const std::string& label = file_.text("LabelName");
+    const auto name = names_.find(label);
+    if (!names_.empty() && name == names_.end()) {
+      file_.fail("the label '" + label + "' is not in the file of class names");
+    }
+    const auto found = labels_.find(names_.empty() ? label : name->second);
+    if (found == labels_.end()) {
+      file_.fail("the label '" + label + "' is none of the training set's");
+    }
+    return found->second;
+  }
+
+  CsvFile file_;
+  bool listed_;
+  Names names_;
+  std::unordered_map<std::string, std::int64_t> labels_;  // of names
+  std::unordered_map<std::string, std::size_t> places_;   // of ids
+  std::vector<SetPicture> pictures_;
+};
+
+}  // namespace
+
+ClassList openimages_classes(const OpenImagesOptions& options) {
+  std::vector<std::string> names;
+  if (!options.names.empty()) {
+    for (auto& [label, name] : read_names(options.names)) {
+      names.push_back(std::move(name));
+    }
+    return numbered(std::move(names));
+  }
+  std::set<std::string> found;
+  CsvFile file(options.annotations, kBoxes);
+  file.read_header({"LabelName"});
+  while (file.next()) {
+    found.insert(file.text("LabelName"));
+  }
+  return numbered({found.begin(), found.end()});
+}
+
+SetContent read_openimages(const OpenImagesOptions& options) {
+  SetContent content;
+  content.source = "The boxes file '" + options.annotations + "'";
+  content.folder = options.images;
+  content.relative = true;
+  content.classes = options.classes.empty() ? openimages_classes(options) : options.classes;
+  content.pictures = BoxReader(options, content.classes).read();
+  const auto present = names_in_folder(options.images, "The picture folder");
+  for (SetPicture& picture : content.pictures) {
+    picture.name = picture_of_stem(picture.name, present, picture.name + ".jpg");
+  }
+  content.hash = hash_of_file(options.annotations, kFnvStart);
+  if (!options.names.empty()) {
+    content.hash = hash_of_file(options.names, content.hash);
+  }
+  return content;
+}
+
+}  // namespace batchscope::train

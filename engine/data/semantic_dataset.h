@@ -1,0 +1,56 @@
+#pragma once
+
+#include "engine/data/picture_set.h"
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace batchscope::train {
+
+struct SemanticSetOptions {
+  std::string labels;  // folder of PNGs: grey values or indices of a palette
+  std::string images;  // folder of the pictures
+  std::string list;    // names without ending, one per line; empty: every PNG
+  /// Names of the classes: a text file with one per line, of the values from 1 (from 0 where
+  /// another value is ignored), or JSON with COCO categories, whose ids are the values. Empty: all
+  /// values up to the greatest in the PNGs, called "class 1", …
+  std::string names;
+  std::uint32_t ignored = 0;  // pixels of this value are not labelled
+  ClassList classes;          // the training set's; empty: by `names`
+  std::int64_t max_pictures = 0;
+};
+
+/// A folder of pictures and one of label PNGs of the same names (ADE20K's convention, COCO's
+/// semantic PNGs): every class is stuff. Label = place of the pixel's value among the classes'
+/// ids. Any thread.
+class SemanticDataset final : public PictureSet {
+ public:
+  /// Throws contract::DataError as PictureSet; also for a folder without PNGs, a name of the list
+  /// that has none, no or more than 32,767 classes.
+  explicit SemanticDataset(const SemanticSetOptions& options);
+  /// Throws contract::DataError also for a PNG that is damaged, of another size than the picture,
+  /// or has a value that is no class.
+  Sample get(std::int64_t index) const override;
+  std::optional<LabelMap> semantic_truth(std::int64_t index) const override;
+
+ private:
+  struct Files {
+    std::string folder;
+    std::vector<std::string> names;
+  };
+  static Files find(const SemanticSetOptions& options);
+  static SetContent content_of(const Files& files, const SemanticSetOptions& options);
+  SemanticDataset(Files files, const SemanticSetOptions& options);
+  std::string map_path(std::int64_t index) const;
+
+  Files files_;
+  std::unordered_map<std::uint32_t, std::uint32_t> labels_;  // of pixel values
+};
+
+/// The classes that `options` describe without `classes`; PNGs are read only where there are no
+/// names. Throws contract::DataError.
+ClassList semantic_classes(const SemanticSetOptions& options);
+
+}  // namespace batchscope::train
