@@ -67,16 +67,18 @@ torch::Tensor match_boxes(const torch::Tensor& truth,
             all.narrow(0, first, size));
     }
   };
-  each_part([&](const torch::Tensor& quality, torch::Tensor own, torch::Tensor unmarked) {
-    torch::Tensor best;
-    own.copy_(best_truth(quality, options, &best));
-    unmarked.copy_(best);
-    highest.copy_(torch::maximum(highest, std::get<0>(quality.max(1, /*keepdim=*/true))));
-  });
+  each_part(
+      [&](const torch::Tensor& quality, const torch::Tensor& own, const torch::Tensor& unmarked) {
+        torch::Tensor best;
+        own.copy_(best_truth(quality, options, &best));
+        unmarked.copy_(best);
+        highest.copy_(torch::maximum(highest, std::get<0>(quality.max(1, /*keepdim=*/true))));
+      });
   if (options.allow_low_quality) {
-    each_part([&](const torch::Tensor& quality, torch::Tensor own, const torch::Tensor& unmarked) {
-      own.copy_(torch::where((quality == highest).any(0), unmarked, own));
-    });
+    each_part(
+        [&](const torch::Tensor& quality, const torch::Tensor& own, const torch::Tensor& unmarked) {
+          own.copy_(torch::where((quality == highest).any(0), unmarked, own));
+        });
   }
   return matches;
 }

@@ -37,7 +37,7 @@ void ResidualBlock::add_shortcut(std::int64_t in,
   }
 }
 
-torch::Tensor ResidualBlock::join(torch::Tensor y, const torch::Tensor& x) {
+torch::Tensor ResidualBlock::join(const torch::Tensor& y, const torch::Tensor& x) {
   return y.add_(downsample_.is_empty() ? x : downsample_->forward(x)).relu_();
 }
 

@@ -30,7 +30,7 @@ class ResidualBlock : public torch::nn::Module {
                     std::int64_t stride,
                     const NormOptions& norm);
   /// relu(y + shortcut of x); y is changed.
-  torch::Tensor join(torch::Tensor y, const torch::Tensor& x);
+  torch::Tensor join(const torch::Tensor& y, const torch::Tensor& x);
 
  private:
   ConvBlock downsample_ = nullptr;  // empty where the shapes agree
