@@ -23,6 +23,7 @@ RetinaNet::Output RetinaNet::forward(const torch::Tensor& images) {
   const auto features = backbone_->forward(images);
   auto [logits, offsets] = head_->forward(features);
   std::vector<std::pair<std::int64_t, std::int64_t>> grids;
+  grids.reserve(features.size());
   for (const torch::Tensor& feature : features) {
     grids.emplace_back(feature.size(2), feature.size(3));
   }

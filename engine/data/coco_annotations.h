@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/metrics/coco_segmentation.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,13 +29,15 @@ struct CocoAnnotations {
   std::vector<CocoPicture> pictures;
   std::vector<CocoObject> objects;
   std::vector<CocoCategory> categories;
-  std::uint64_t hash = 0;  // FNV-1a of the file's bytes
+  std::vector<Segmentation> segmentations;  // of the objects, if asked; some may not be present
+  std::uint64_t hash = 0;                   // FNV-1a of the file's bytes
 };
 
-/// Reads a COCO instance file value by value, never as a whole. Throws contract::DataError with
-/// the path, the entry and the line and column: no such file, not JSON, a list or a needed value
-/// missing (images: id, file_name; annotations: image_id, category_id, bbox; categories: id, name),
-/// a value of another type. Keys that are not needed are skipped. Segmentations are skipped.
-CocoAnnotations read_coco_annotations(const std::string& path);
+/// Reads a COCO instance file value by value, never as a whole; with `segmentations` the polygons
+/// and run lengths, too. Throws contract::DataError with the path, the entry and the line and
+/// column: no such file, not JSON, a list or a needed value missing (images: id, file_name;
+/// annotations: image_id, category_id, bbox; categories: id, name), a value of another type. Keys
+/// that are not needed are skipped.
+CocoAnnotations read_coco_annotations(const std::string& path, bool segmentations = false);
 
 }  // namespace batchscope::train

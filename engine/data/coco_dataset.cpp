@@ -1,7 +1,7 @@
 #include "engine/data/coco_dataset.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/counting_buffer.h"
+#include "engine/data/fnv.h"
 #include "engine/data/image_file.h"
 
 #include <algorithm>
@@ -48,12 +48,13 @@ std::string hex(std::uint64_t value) {
 }  // namespace
 
 CocoDataset::CocoDataset(const CocoOptions& options)
-    : file_(options.annotations), folder_(options.images) {
-  CocoAnnotations annotations = read_coco_annotations(file_);
+    : file_(options.annotations), folder_(options.images), masks_(options.masks) {
+  CocoAnnotations annotations = read_coco_annotations(file_, masks_);
   set_categories(options, std::move(annotations.categories));
   group(annotations, options.max_pictures);
   select(options.skip_empty);
   require_pictures();
+  require_masks();
   std::uint64_t hash = annotations.hash;
   for (const Picture& picture : pictures_) {
     // With its final zero: names run together must differ from a longer name.
@@ -100,10 +101,11 @@ void CocoDataset::group(CocoAnnotations& annotations, std::int64_t max_pictures)
       throw contract::DataError("The annotation file '" + file_ + "' has the image id " +
                                 std::to_string(info.id) + " twice.");
     }
-    pictures_.push_back({std::move(info), {}});
+    pictures_.push_back({std::move(info), {}, {}});
   }
   std::size_t no_picture = 0, no_category = 0;
-  for (const CocoObject& object : annotations.objects) {
+  for (std::size_t i = 0; i < annotations.objects.size(); ++i) {
+    const CocoObject& object = annotations.objects[i];
     const auto place = places.find(object.image_id);
     const auto category =
         std::lower_bound(category_ids_.begin(), category_ids_.end(), object.category_id);
@@ -119,6 +121,9 @@ void CocoDataset::group(CocoAnnotations& annotations, std::int64_t max_pictures)
                                                 object.area,
                                                 category - category_ids_.begin() + 1,
                                                 object.crowd});
+      if (masks_) {
+        pictures_[place->second].segmentations.push_back(std::move(annotations.segmentations[i]));
+      }
     }
   }
   if (max_pictures > 0 && size() > max_pictures) {
@@ -213,15 +218,20 @@ Sample CocoDataset::get(std::int64_t index) const {
   }
   std::vector<float> boxes;
   std::vector<std::int64_t> labels;
-  for (const TruthBox& box : picture.truth) {
-    if (const auto corners = trainable(box, width, height)) {
+  std::vector<std::size_t> objects;
+  for (std::size_t i = 0; i < picture.truth.size(); ++i) {
+    if (const auto corners = trainable(picture.truth[i], width, height)) {
       boxes.insert(boxes.end(), corners->begin(), corners->end());
-      labels.push_back(box.label);
+      labels.push_back(picture.truth[i].label);
+      objects.push_back(i);
     }
   }
   const auto count = static_cast<std::int64_t>(labels.size());
   sample.boxes = torch::tensor(boxes, torch::kFloat32).view({count, 4});
   sample.labels = torch::tensor(labels, torch::kInt64);
+  if (masks_) {
+    sample.masks = masks_of(picture, objects, height, width);
+  }
   sample.id = picture.info.id;
   sample.name = picture.info.file_name;
   return sample;
@@ -229,6 +239,78 @@ Sample CocoDataset::get(std::int64_t index) const {
 
 std::vector<TruthBox> CocoDataset::truth(std::int64_t index) const {
   return pictures_.at(static_cast<std::size_t>(index)).truth;
+}
+
+void CocoDataset::require_masks() const {
+  std::size_t without = 0, objects = 0;
+  std::string first;
+  for (const Picture& picture : pictures_) {
+    for (std::size_t i = 0; i < picture.segmentations.size(); ++i) {
+      ++objects;
+      if (!picture.truth[i].crowd && !picture.segmentations[i].present() && without++ == 0) {
+        first = picture.info.file_name;
+      }
+    }
+  }
+  if (without > 0) {
+    throw contract::DataError(std::to_string(without) + " of " + std::to_string(objects) +
+                              " objects of '" + file_ +
+                              "' have no segmentation, which a model with masks needs, the first "
+                              "in '" +
+                              first + "'.");
+  }
+}
+
+Rle CocoDataset::mask_of(const Picture& picture,
+                         std::size_t object,
+                         std::int64_t height,
+                         std::int64_t width) const {
+  const auto h = static_cast<std::uint32_t>(height), w = static_cast<std::uint32_t>(width);
+  const Segmentation& segmentation = picture.segmentations[object];
+  if (!segmentation.present()) {  // of a crowd
+    return Rle{h, w, {0, h * w}};
+  }
+  try {
+    return segmentation.mask(h, w);
+  } catch (const std::invalid_argument& error) {
+    throw contract::DataError("The annotation file '" + file_ + "', object " +
+                              std::to_string(object + 1) + " of picture '" +
+                              picture.info.file_name + "': segmentation: " + error.what() + ".");
+  }
+}
+
+torch::Tensor CocoDataset::masks_of(const Picture& picture,
+                                    const std::vector<std::size_t>& objects,
+                                    std::int64_t height,
+                                    std::int64_t width) const {
+  torch::Tensor masks =
+      torch::empty({static_cast<std::int64_t>(objects.size()), height, width}, torch::kUInt8);
+  auto* out = masks.data_ptr<std::uint8_t>();
+  for (const std::size_t object : objects) {
+    const std::vector<std::uint8_t> mask = rle_to_mask(mask_of(picture, object, height, width));
+    out = std::copy(mask.begin(), mask.end(), out);
+  }
+  return masks;
+}
+
+std::optional<std::vector<Rle>> CocoDataset::truth_masks(std::int64_t index) const {
+  if (!masks_) {
+    return std::nullopt;
+  }
+  const Picture& picture = pictures_.at(static_cast<std::size_t>(index));
+  std::int64_t height = picture.info.height, width = picture.info.width;
+  if (height == 0 || width == 0) {
+    const torch::Tensor image =
+        read_picture((std::filesystem::path(folder_) / picture.info.file_name).string());
+    height = image.size(1);
+    width = image.size(2);
+  }
+  std::vector<Rle> masks;
+  masks.reserve(picture.truth.size());
+  for (std::size_t i = 0; i < picture.truth.size(); ++i) {
+    masks.push_back(mask_of(picture, i, height, width));
+  }
+  return masks;
 }
 
 std::int64_t CocoDataset::image_id(std::int64_t index) const {

@@ -50,6 +50,7 @@ bool JsonReader::ensure(std::size_t count) {
       ended_ = true;
       break;
     }
+    hash_ = fnv1a(buffer_.data() + have, n, hash_);
     have += n;
   }
   if (std::ferror(file_.get()) != 0) {

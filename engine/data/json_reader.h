@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/data/fnv.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -47,6 +49,8 @@ class JsonReader {
   void skip();
   /// Throws unless only white space follows.
   void finish();
+  /// FNV-1a of the bytes read so far: of the whole file after finish().
+  std::uint64_t hash() const { return hash_; }
 
   /// "annotations[17].bbox" of the value that comes next or was read last; "" at the top.
   std::string entry() const;
@@ -92,6 +96,7 @@ class JsonReader {
   const char* at_;
   const char* end_;
   bool ended_ = false;
+  std::uint64_t hash_ = kFnvStart;
   std::size_t bytes_before_ = 0, lines_before_ = 0, column_before_ = 0;  // of what left the buffer
   std::vector<Frame> frames_;
   std::size_t depth_ = 0;

@@ -4,11 +4,19 @@
 #include "engine/data/annotated_sets.h"
 #include "engine/data/coco_dataset.h"
 #include "engine/data/synthetic_dataset.h"
+#include "models/detector.h"
 
 #include <algorithm>
 
 namespace batchscope::train {
 namespace {
+
+/// What the model of the spec needs; data.masks asks for masks in any case.
+models::TargetNeeds needs_of(const contract::RunSpec& spec) {
+  models::TargetNeeds needs = models::target_needs(spec.model.name);
+  needs.masks = needs.masks || spec.data.masks;
+  return needs;
+}
 
 std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, bool training) {
   const contract::DataSection& data = spec.data;
@@ -22,7 +30,9 @@ std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, boo
   options.min_object = data.min_object;
   options.max_object = data.max_object;
   options.noise = data.noise;
-  options.masks = data.masks;
+  const models::TargetNeeds needs = needs_of(spec);
+  options.masks = needs.masks;
+  options.semantic = needs.semantic;
   options.seed = static_cast<std::uint64_t>(spec.data.seed);
   options.split = training ? 0 : 1;
   return std::make_shared<SyntheticDataset>(options);
@@ -36,10 +46,12 @@ const std::string& given(const std::string& value, const char* field) {
   return value;
 }
 
-void require_boxes_only(const contract::RunSpec& spec) {
-  if (spec.data.masks) {
-    throw contract::SpecError("data.masks",
-                              "data.masks: instance masks are given for synthetic-shapes only");
+void require_no_pixel_labels(const contract::RunSpec& spec) {
+  if (needs_of(spec).semantic) {
+    throw contract::SpecError("data.kind",
+                              "data.kind: " + spec.model.name +
+                                  " needs a class for every pixel, which instances (coco) do not "
+                                  "have");
   }
 }
 
@@ -82,11 +94,12 @@ std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) 
   if (data.kind != "coco") {
     unknown_kind(data.kind);
   }
-  require_boxes_only(spec);
+  require_no_pixel_labels(spec);
   CocoOptions options;
   options.annotations = given(data.annotations, "data.annotations");
   options.images = given(data.images, "data.images");
   options.max_pictures = data.max_pictures;
+  options.masks = needs_of(spec).masks;
   return std::make_shared<CocoDataset>(options);
 }
 
@@ -102,7 +115,7 @@ std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec
   if (data.kind != "coco") {
     unknown_kind(data.kind);
   }
-  require_boxes_only(spec);
+  require_no_pixel_labels(spec);
   if (data.val_annotations.empty()) {
     return nullptr;
   }
@@ -110,6 +123,7 @@ std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec
   options.annotations = data.val_annotations;
   options.images =
       data.val_images.empty() ? given(data.images, "data.val_images") : data.val_images;
+  options.masks = needs_of(spec).masks;
   if (training) {
     options.categories = categories_of(*training);
   } else if (!data.annotations.empty() && data.annotations != data.val_annotations) {

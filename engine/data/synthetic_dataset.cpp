@@ -120,6 +120,19 @@ torch::Tensor paint_masks(std::int64_t size, std::span<const Shape> shapes) {
   return masks;
 }
 
+constexpr std::int16_t kGround = 4;
+
+torch::Tensor paint_labels(std::int64_t size, std::span<const Shape> shapes) {
+  torch::Tensor labels = torch::full({size, size}, kGround, torch::kInt16);
+  auto* label = labels.data_ptr<std::int16_t>();
+  for (const Shape& shape : shapes) {
+    shape.each_pixel(size, [&](std::int64_t row, std::int64_t column) {
+      label[row * size + column] = static_cast<std::int16_t>(shape.kind + 1);
+    });
+  }
+  return labels;
+}
+
 void require(bool holds, const char* field, const std::string& sentence) {
   if (!holds) {
     throw contract::SpecError(field, std::string(field) + ": " + sentence);
@@ -150,14 +163,18 @@ void check(const SyntheticOptions& o) {
 }
 
 std::size_t bytes_of(const Sample& sample) {
-  const std::size_t masks = sample.masks.defined() ? sample.masks.nbytes() : 0;
-  return sample.image.nbytes() + sample.boxes.nbytes() + sample.labels.nbytes() + masks;
+  const auto bytes = [](const torch::Tensor& t) { return t.defined() ? t.nbytes() : 0; };
+  return bytes(sample.image) + bytes(sample.boxes) + bytes(sample.labels) + bytes(sample.masks) +
+         bytes(sample.semantic);
 }
 
 }  // namespace
 
 SyntheticDataset::SyntheticDataset(const SyntheticOptions& options) : options_(options) {
   check(options_);
+  if (options_.semantic) {
+    classes_.emplace_back("ground");
+  }
   cache_.resize(static_cast<std::size_t>(options_.pictures));
 }
 
@@ -185,15 +202,73 @@ Sample SyntheticDataset::get(std::int64_t index) const {
   return result;
 }
 
-std::vector<TruthBox> SyntheticDataset::truth(std::int64_t index) const {
+namespace {
+
+/// The shapes of a picture, without painting it.
+std::vector<Shape> shapes_of(const SyntheticOptions& options, std::int64_t index) {
   DrawRandom random(
-      mix_seed(options_.seed, options_.split, static_cast<std::uint64_t>(index), kSeedPicture));
+      mix_seed(options.seed, options.split, static_cast<std::uint64_t>(index), kSeedPicture));
+  return place_shapes(options, random);
+}
+
+std::uint32_t side_of(const SyntheticOptions& options) {
+  return static_cast<std::uint32_t>(options.size);
+}
+
+}  // namespace
+
+std::vector<TruthBox> SyntheticDataset::truth(std::int64_t index) const {
   std::vector<TruthBox> boxes;
-  for (const Shape& s : place_shapes(options_, random)) {
+  for (const Shape& s : shapes_of(options_, index)) {
     const double w = static_cast<double>(s.x2) - s.x1, h = static_cast<double>(s.y2) - s.y1;
     boxes.push_back({s.x1, s.y1, w, h, w * h, s.kind + 1, false});
   }
   return boxes;
+}
+
+std::optional<std::vector<Rle>> SyntheticDataset::truth_masks(std::int64_t index) const {
+  if (!options_.masks) {
+    return std::nullopt;
+  }
+  const std::uint32_t side = side_of(options_);
+  const torch::Tensor painted = paint_masks(options_.size, shapes_of(options_, index));
+  std::vector<Rle> masks;
+  for (std::int64_t i = 0; i < painted.size(0); ++i) {
+    masks.push_back(rle_from_mask(
+        {painted[i].const_data_ptr<std::uint8_t>(), std::size_t{side} * side}, side, side));
+  }
+  return masks;
+}
+
+std::optional<LabelMap> SyntheticDataset::semantic_truth(std::int64_t index) const {
+  if (!options_.semantic) {
+    return std::nullopt;
+  }
+  const torch::Tensor labels = paint_labels(options_.size, shapes_of(options_, index));
+  const auto* label = labels.const_data_ptr<std::int16_t>();
+  return LabelMap{side_of(options_), side_of(options_), {label, label + labels.numel()}};
+}
+
+std::optional<PanopticTruth> SyntheticDataset::panoptic_truth(std::int64_t index) const {
+  if (!options_.semantic) {
+    return std::nullopt;
+  }
+  const std::vector<Shape> shapes = shapes_of(options_, index);
+  const auto ground = static_cast<std::uint32_t>(shapes.size()) + 1;
+  const auto pixels = static_cast<std::size_t>(options_.size * options_.size);
+  PanopticTruth truth{{side_of(options_), side_of(options_), {}}, {{ground, kGround}}};
+  truth.map.labels.assign(pixels, ground);
+  for (std::uint32_t i = 0; i < shapes.size(); ++i) {
+    bool drawn = false;
+    shapes[i].each_pixel(options_.size, [&](std::int64_t row, std::int64_t column) {
+      truth.map.labels[static_cast<std::size_t>(row * options_.size + column)] = i + 1;
+      drawn = true;
+    });
+    if (drawn) {
+      truth.segments.push_back({i + 1, shapes[i].kind + 1});
+    }
+  }
+  return truth;
 }
 
 Sample SyntheticDataset::draw(std::int64_t index) const {
@@ -215,6 +290,9 @@ Sample SyntheticDataset::draw(std::int64_t index) const {
   }
   if (options_.masks) {
     sample.masks = paint_masks(options_.size, shapes);
+  }
+  if (options_.semantic) {
+    sample.semantic = paint_labels(options_.size, shapes);
   }
   sample.id = index + 1;
   sample.name = (options_.split == 0 ? "train-" : "val-") + std::to_string(index);

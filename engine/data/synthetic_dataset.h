@@ -18,6 +18,7 @@ struct SyntheticOptions {
   double min_object = 8, max_object = 18;  // side of a shape's box, px
   double noise = 0.10;                     // standard deviation, picture values 0…1
   bool masks = false;                      // Sample::masks is filled
+  bool semantic = false;  // and Sample::semantic: the three shapes, and "ground" (label 4) as stuff
   std::uint64_t seed = 0;
   std::uint64_t split = 0;                           // 0 training, 1 validation
   std::size_t cache_bytes = std::size_t{256} << 20;  // drawn pictures kept in memory, at most
@@ -36,9 +37,13 @@ class SyntheticDataset final : public Dataset {
   std::int64_t size() const override { return options_.pictures; }
   Sample get(std::int64_t index) const override;
   std::vector<TruthBox> truth(std::int64_t index) const override;
+  std::optional<std::vector<Rle>> truth_masks(std::int64_t index) const override;
+  std::optional<LabelMap> semantic_truth(std::int64_t index) const override;
+  std::optional<PanopticTruth> panoptic_truth(std::int64_t index) const override;
   std::int64_t image_id(std::int64_t index) const override { return index + 1; }
   const std::vector<std::string>& classes() const override { return classes_; }
   std::int64_t category_id(std::int64_t label) const override { return label; }
+  std::int64_t things() const override { return 3; }
   std::string checksum() const override { return {}; }
 
  private:

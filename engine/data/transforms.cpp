@@ -143,13 +143,27 @@ void Normaliser::write(const torch::Tensor& image,
   }
 }
 
+torch::Tensor resize_labels(const torch::Tensor& map, std::int64_t height, std::int64_t width) {
+  const auto sources = [](std::int64_t from, std::int64_t to) {
+    torch::Tensor index = torch::empty({to}, torch::kInt64);
+    const float scale = static_cast<float>(from) / static_cast<float>(to);
+    for (std::int64_t i = 0; i < to; ++i) {
+      index.data_ptr<std::int64_t>()[i] =
+          std::min(static_cast<std::int64_t>(static_cast<float>(i) * scale), from - 1);
+    }
+    return index;
+  };
+  return map.index_select(0, sources(map.size(0), height))
+      .index_select(1, sources(map.size(1), width));
+}
+
 models::Target transform_target(const Sample& sample,
                                 std::int64_t height,
                                 std::int64_t width,
                                 bool mirror) {
   const std::int64_t h = sample.image.size(1), w = sample.image.size(2);
   const bool resized = h != height || w != width;
-  models::Target target{sample.boxes, sample.labels, sample.masks};
+  models::Target target{sample.boxes, sample.labels, sample.masks, sample.semantic};
   if (resized || mirror) {
     target.boxes = transform_boxes(sample.boxes,
                                    static_cast<float>(width) / static_cast<float>(w),
@@ -165,6 +179,12 @@ models::Target transform_target(const Sample& sample,
   }
   if (target.masks.defined() && mirror) {
     target.masks = target.masks.flip(2);
+  }
+  if (target.semantic.defined() && resized) {
+    target.semantic = resize_labels(target.semantic, height, width);
+  }
+  if (target.semantic.defined() && mirror) {
+    target.semantic = target.semantic.flip(1);
   }
   return target;
 }

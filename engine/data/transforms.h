@@ -25,6 +25,10 @@ std::pair<std::int64_t, std::int64_t> resized_size(std::int64_t height,
 /// returns [3, height, width] of the same type, the picture itself when its size is right.
 torch::Tensor resize_picture(const torch::Tensor& image, std::int64_t height, std::int64_t width);
 
+/// A map of labels [H, W] of any whole-number type by nearest pixel, as torch's upsample_nearest2d
+/// has it: source = floor(target · size / new size).
+torch::Tensor resize_labels(const torch::Tensor& map, std::int64_t height, std::int64_t width);
+
 /// Turns pictures into what a detector gets: (value in 0…1 - mean) / std per channel in float32.
 /// Any thread.
 class Normaliser {
@@ -44,8 +48,9 @@ class Normaliser {
   std::array<std::array<float, 256>, 3> table_{};  // of the 256 values of uint8 pictures
 };
 
-/// Boxes, labels and masks of a sample after its picture was resized to height x width and then
-/// mirrored if asked. Masks are resized by nearest pixel. Tensors that need no change are shared.
+/// Boxes, labels, masks and semantic map of a sample after its picture was resized to height x
+/// width and then mirrored if asked. Masks and map are resized by nearest pixel. Tensors that need
+/// no change are shared.
 models::Target transform_target(const Sample& sample,
                                 std::int64_t height,
                                 std::int64_t width,

@@ -45,7 +45,7 @@ void Segmentation::clear() {
   ends_.clear();
 }
 
-void Segmentation::read(JsonReader& reader) {
+void Segmentation::read(JsonReader& reader, bool may_be_empty) {
   clear();
   if (reader.null()) {
     return;
@@ -54,12 +54,16 @@ void Segmentation::read(JsonReader& reader) {
   switch (reader.next()) {
     case JsonReader::Type::kList:
       read_polygons(reader);
+      present_ = !ends_.empty();
       break;
     case JsonReader::Type::kObject:
       read_runs(reader);
       break;
     default:
       reader.expected("a list of polygons, or an object with size and counts");
+  }
+  if (!present_ && !may_be_empty) {
+    reader.expected("at least one polygon");
   }
 }
 
@@ -78,9 +82,6 @@ void Segmentation::read_polygons(JsonReader& reader) {
       reader.fail("a polygon of " + std::to_string(numbers) +
                   " numbers; expected x and y of at least three corners");
     }
-  }
-  if (ends_.empty()) {
-    reader.expected("at least one polygon");
   }
 }
 

@@ -10,9 +10,10 @@ namespace batchscope::train {
 /// The value of "segmentation": polygons, or run lengths (compressed or not).
 class Segmentation {
  public:
-  /// Reads the value that comes next in place of the present one; null leaves none. Throws
+  /// Reads the value that comes next in place of the present one; null leaves none, and so does an
+  /// empty list if `may_be_empty` (files of boxes write it). Throws
   /// contract::DataError through the reader.
-  void read(JsonReader& reader);
+  void read(JsonReader& reader, bool may_be_empty = false);
   void clear();
   bool present() const { return present_; }
   /// Whether the mask depends on the size of the picture.

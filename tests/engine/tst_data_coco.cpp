@@ -3,6 +3,7 @@
 #include "engine/data/coco_dataset.h"
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
+#include "engine/data/transforms.h"
 
 #include <torch/torch.h>
 
@@ -197,31 +198,34 @@ class TestDataCoco : public QObject {
     row("comma missing",
         "\"images\": [\n",
         "\"images\" [\n",
-        "not valid JSON at line 2, column 11");
+        "not valid JSON at line 2, column 10");
     row("cut off", ",\n  {\"id\": 18, \"name\": \"dog\"}]}", "", "unexpected end of input");
     row("three numbers", "[2, 3, 5, 6]", "[2, 3, 5]", "annotations[0].bbox: expected four numbers");
-    row("five numbers", "[2, 3, 5, 6]", "[2, 3, 5, 6, 7]", "annotations[0].bbox: expected four");
-    row("text in a box", "[4, 4, 0, 5]", "[4, \"4\", 0, 5]", "annotations[1].bbox: expected four");
-    row("no box", "\"bbox\": [4, 4, 0, 5], ", "", "annotations[1] has no bbox");
-    row("box is null", "[4, 4, 0, 5]", "null", "annotations[1].bbox: expected four numbers");
+    row("five numbers", "[2, 3, 5, 6]", "[2, 3, 5, 6, 7]", "annotations[0].bbox[4]: expected four");
+    row("text in a box",
+        "[4, 4, 0, 5]",
+        "[4, \"4\", 0, 5]",
+        "annotations[1].bbox[1]: expected four");
+    row("no box", "\"bbox\": [4, 4, 0, 5], ", "", "annotations[1]: no bbox");
+    row("box is null", "[4, 4, 0, 5]", "null", "annotations[1]: no bbox");
     row("id is text",
         "\"image_id\": 20",
         "\"image_id\": \"20\"",
-        "line 10, column 28 (byte 531): annotations[2].image_id: expected a whole number");
+        "line 10, column 24 (byte 527): annotations[2].image_id: expected a whole number");
     row("id is broken",
         "\"category_id\": 90",
         "\"category_id\": 9.5",
         "annotations[0].category_id: expected a whole number");
     row("name is a number", "\"rgb.png\"", "5", "images[2].file_name: expected a text");
-    row("no name", ", \"name\": \"dog\"", "", "categories[2] has no name");
+    row("no name", ", \"name\": \"dog\"", "", "categories[2]: no name");
     row("list is an object",
         "\"licenses\": [],",
         "\"licenses\": [], \"images\": {},",
-        "'images' is an object; expected a list");
+        "images: expected a list");
     row("entry is a number",
         "{\"id\": 18, \"name\": \"dog\"}",
         "18",
-        "categories[2] is a single value; expected an object");
+        "categories[2]: expected an object");
     row("image twice",
         "\"id\": 10, \"file_name\"",
         "\"id\": 30, \"file_name\"",
@@ -247,7 +251,7 @@ class TestDataCoco : public QObject {
     const std::string huge = error_of(replaced(kSmall, "21.5", "1e999"));
     QVERIFY(huge.find("): number overflow") != std::string::npos);
     QVERIFY(error_of("").find("not valid JSON") != std::string::npos);
-    QVERIFY(error_of("[]").find("is a list; expected an object") != std::string::npos);
+    QVERIFY(error_of("[]").find("expected an object") != std::string::npos);
     QVERIFY(error_of("7").find("expected an object") != std::string::npos);
     QVERIFY(error_of("{}").find("no list 'images'") != std::string::npos);
     QVERIFY(error_of(R"({"images":[],"annotations":[],"categories":[{"id":1,"name":"a"}]})")
@@ -339,10 +343,108 @@ class TestDataCoco : public QObject {
     };
     contract::RunSpec spec = spec_of("", "");
     QCOMPARE(field_of(spec), std::string("data.annotations"));
-    spec.data.masks = true;
-    QCOMPARE(field_of(spec), std::string("data.masks"));
-    spec.data.kind = "yolo";
+    spec.data.annotations = "a.json";
+    spec.data.images.clear();
+    QCOMPARE(field_of(spec), std::string("data.images"));
+    spec.data.kind = "csv";
     QCOMPARE(field_of(spec), std::string("data.kind"));
+  }
+
+  void masks_of_every_form() {
+    // Image 30: a polygon, then objects whose masks do not matter but must be there.
+    std::string json = replaced(kSmall, "\"counts\": [3, 2]", "\"counts\": [3, 2, 289]");
+    const CocoOptions options{.images = kPictures, .masks = true};
+    QVERIFY(error_of(json, options).find("6 of 8 objects of") == 0);
+    QVERIFY(error_of(json, options).find("the first in 'rgb.jpg'") != std::string::npos);
+    const TemporaryJson file(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+      "annotations": [
+        {"image_id": 1, "category_id": 1, "bbox": [2, 3, 4, 2],
+         "segmentation": [[2, 3, 6, 3, 6, 5, 2, 5]]},
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2],
+         "segmentation": {"size": [14, 21], "counts": [0, 2, 12, 1, 279]}},
+        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": 1, "segmentation": []}],
+      "categories": [{"id": 1, "name": "a"}]})");
+    const CocoDataset set({.annotations = file.path(), .images = kPictures, .masks = true});
+    const torch::Tensor masks = set.get(0).masks;
+    torch::Tensor expected = torch::zeros({2, 14, 21}, torch::kUInt8);
+    expected[0].slice(0, 3, 5).slice(1, 2, 6).fill_(1);
+    expected[1].slice(0, 0, 2).slice(1, 0, 1).fill_(1);  // two rows of the first column
+    expected[1][0][1] = 1;
+    QVERIFY(torch::equal(masks, expected));
+    const auto truth = set.truth_masks(0);
+    QVERIFY(truth && truth->size() == 3);
+    QCOMPARE(train::rle_area((*truth)[0]), std::uint64_t{8});
+    QCOMPARE(train::rle_area((*truth)[2]), std::uint64_t{14 * 21});
+    const CocoDataset boxes({.annotations = file.path(), .images = kPictures});
+    QVERIFY(!boxes.get(0).masks.defined() && !boxes.truth_masks(0));
+  }
+
+  void mask_of_another_size_is_an_error() {
+    const TemporaryJson file(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2],
+        "segmentation": {"size": [2, 2], "counts": [0, 4]}}],
+      "categories": [{"id": 1, "name": "a"}]})");
+    const CocoDataset set({.annotations = file.path(), .images = kPictures, .masks = true});
+    try {
+      set.get(0);
+      QFAIL("accepted");
+    } catch (const contract::DataError& e) {
+      const std::string said = e.what();
+      QVERIFY(said.find("object 1 of picture 'rgb.jpg': segmentation: a mask of 2 x 2") !=
+              std::string::npos);
+    }
+  }
+
+  // A target's masks after resizing and mirroring are those of the picture: a half stays a half.
+  void masks_follow_the_picture() {
+    train::Sample sample;
+    sample.image = torch::zeros({3, 8, 6}, torch::kUInt8);
+    sample.boxes = corners({0, 0, 3, 8});
+    sample.labels = torch::ones({1}, torch::kInt64);
+    sample.masks = torch::zeros({1, 8, 6}, torch::kUInt8);
+    sample.masks.slice(2, 0, 3).fill_(1);
+    sample.semantic = torch::full({8, 6}, 7, torch::kInt16);
+    sample.semantic.slice(1, 0, 3).fill_(2);
+    const models::Target target = train::transform_target(sample, 4, 12, /*mirror=*/true);
+    torch::Tensor half = torch::zeros({4, 12}, torch::kUInt8);
+    half.slice(1, 6, 12).fill_(1);
+    QVERIFY(torch::equal(target.masks[0], half));
+    QVERIFY(torch::equal(target.semantic, torch::where(half == 1, 2, 7).to(torch::kInt16)));
+    QVERIFY(torch::equal(target.boxes, corners({6, 0, 12, 4})));
+  }
+
+  // Counts by pycocotools' annToMask.
+  void real_masks_data() {
+    QTest::addColumn<QString>("split");
+    QTest::addColumn<qint64>("pixels");
+    QTest::addColumn<qint64>("crowd");
+    QTest::newRow("polygons") << QStringLiteral("train") << qint64{5880156} << qint64{0};
+    QTest::newRow("run lengths") << QStringLiteral("val") << qint64{6172351} << qint64{134917};
+  }
+  void real_masks() {
+    QFETCH(QString, split);
+    QFETCH(qint64, pixels);
+    QFETCH(qint64, crowd);
+    const std::string folder = shared_data() + "/coco64";
+    if (!QFileInfo::exists(QString::fromStdString(folder))) {
+      QSKIP("the shared data (bccd, coco64) is not here");
+    }
+    const CocoDataset set({.annotations = folder + "/instances_" + split.toStdString() + ".json",
+                           .images = folder + "/images_" + split.toStdString(),
+                           .masks = true});
+    std::int64_t inside = 0, in_crowd = 0;
+    for (std::int64_t i = 0; i < set.size(); ++i) {
+      const auto masks = set.truth_masks(i);
+      const auto truth = set.truth(i);
+      QVERIFY(masks && masks->size() == truth.size());
+      for (std::size_t k = 0; k < truth.size(); ++k) {
+        (truth[k].crowd ? in_crowd : inside) += static_cast<std::int64_t>(rle_area((*masks)[k]));
+      }
+    }
+    QCOMPARE(inside, pixels);
+    QCOMPARE(in_crowd, crowd);
+    const torch::Tensor first = set.get(0).masks;
+    QCOMPARE(first.sum().item<std::int64_t>(), split == QLatin1String("train") ? 186522 : 36344);
   }
 
   // Counts of the files, taken with Python's json module.
