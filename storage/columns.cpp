@@ -152,4 +152,47 @@ std::vector<contract::BoxRecord> decode_boxes(std::string_view blob) {
   return boxes;
 }
 
+std::string encode_pixels(const contract::PixelRecord& pixels) {
+  if (pixels.masks.empty() && pixels.labels.empty()) {
+    return {};
+  }
+  std::vector<std::uint32_t> words = {static_cast<std::uint32_t>(pixels.masks.size())};
+  for (const std::vector<std::uint32_t>& mask : pixels.masks) {
+    words.push_back(static_cast<std::uint32_t>(mask.size()));
+    words.insert(words.end(), mask.begin(), mask.end());
+  }
+  words.insert(words.end(), pixels.labels.begin(), pixels.labels.end());
+  std::string blob;
+  append(blob, words);
+  return blob;
+}
+
+contract::PixelRecord decode_pixels(std::string_view blob) {
+  contract::PixelRecord pixels;
+  if (blob.empty()) {
+    return pixels;
+  }
+  const std::size_t count = blob.size() / sizeof(std::uint32_t);
+  expect_size(blob, count * sizeof(std::uint32_t));
+  std::vector<std::uint32_t> words;
+  extract(blob, count, words);
+  const auto damaged = [] {
+    throw contract::StorageError("The run file is damaged: masks longer than their column");
+  };
+  std::size_t at = 1;
+  for (std::uint32_t mask = 0; mask < words[0]; ++mask) {
+    if (at >= count || words[at] > count - at - 1) {
+      damaged();
+    }
+    const auto begin = words.begin() + static_cast<std::ptrdiff_t>(at) + 1;
+    pixels.masks.emplace_back(begin, begin + words[at]);
+    at += 1 + words[at];
+  }
+  if ((count - at) % 2 != 0) {
+    damaged();
+  }
+  pixels.labels.assign(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+  return pixels;
+}
+
 }  // namespace batchscope::storage

@@ -50,4 +50,8 @@ void decode_axis(std::string_view blob, std::size_t count, AxisColumns& out);
 std::string encode_boxes(const std::vector<contract::BoxRecord>& boxes);
 std::vector<contract::BoxRecord> decode_boxes(std::string_view blob);
 
+/// Empty if nothing is known.
+std::string encode_pixels(const contract::PixelRecord& pixels);
+contract::PixelRecord decode_pixels(std::string_view blob);
+
 }  // namespace batchscope::storage

@@ -3,8 +3,11 @@
 namespace batchscope::storage {
 
 const std::vector<Migration>& migrations() {
-  // Version 1 is the first: there is nothing to take to it.
-  static const std::vector<Migration> steps;
+  static const std::vector<Migration> steps = {
+      {1, [](Database& database) {
+         database.execute("ALTER TABLE probe ADD COLUMN pixels BLOB");
+         database.execute("ALTER TABLE prediction ADD COLUMN pixels BLOB");
+       }}};
   return steps;
 }
 

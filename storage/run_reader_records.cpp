@@ -53,17 +53,29 @@ std::vector<StoredEval> RunReader::evals(std::int64_t after_id) {
   return all;
 }
 
+namespace {
+
+/// Files of version 1 know nothing of pixels, and are read as they are.
+std::string pixels_column(Database& database) {
+  return database.query_integer("PRAGMA user_version") < 2 ? "x''" : "ifnull(pixels, x'')";
+}
+
+}  // namespace
+
 std::vector<contract::ProbeRecord> RunReader::probes() {
   std::vector<contract::ProbeRecord> all;
-  Statement row(impl_->current(),
-                "SELECT probe, name, width, height, png, truth FROM probe ORDER BY probe");
+  Database& database = impl_->current();
+  Statement row(database,
+                "SELECT probe, name, width, height, png, truth, " + pixels_column(database) +
+                    " FROM probe ORDER BY probe");
   while (row.step()) {
     all.push_back({row.integer(0),
                    row.text(1),
                    static_cast<std::int32_t>(row.integer(2)),
                    static_cast<std::int32_t>(row.integer(3)),
                    std::string(row.bytes(4)),
-                   decode_boxes(row.bytes(5))});
+                   decode_boxes(row.bytes(5)),
+                   decode_pixels(row.bytes(6))});
   }
   return all;
 }
@@ -76,8 +88,8 @@ std::vector<contract::PredictionRecord> RunReader::predictions(std::int64_t segm
   Statement newest(
       database, "SELECT max(step) FROM prediction WHERE segment = ?1 AND step BETWEEN ?2 AND ?3");
   Statement row(database,
-                "SELECT probe, boxes FROM prediction WHERE segment = ?1 AND step = ?2 "
-                "ORDER BY probe");
+                "SELECT probe, boxes, " + pixels_column(database) +
+                    " FROM prediction WHERE segment = ?1 AND step = ?2 ORDER BY probe");
   std::vector<contract::PredictionRecord> all;
   for (auto span = spans.rbegin(); span != spans.rend() && all.empty(); ++span) {
     // The picture of the untrained model is taken after update start_step, before the first row.
@@ -88,7 +100,11 @@ std::vector<contract::PredictionRecord> RunReader::predictions(std::int64_t segm
     const std::int64_t found = newest.integer(0);
     row.with(span->segment, found);
     while (row.step()) {
-      all.push_back({row.integer(0), span->segment, found, decode_boxes(row.bytes(1))});
+      all.push_back({row.integer(0),
+                     span->segment,
+                     found,
+                     decode_boxes(row.bytes(1)),
+                     decode_pixels(row.bytes(2))});
     }
   }
   return all;

@@ -188,26 +188,29 @@ void RunWriter::eval(const contract::EvalRecord& record) {
 }
 
 void RunWriter::probe(const contract::ProbeRecord& record) {
-  const std::string truth = encode_boxes(record.truth);
+  const std::string truth = encode_boxes(record.truth), pixels = encode_pixels(record.pixels);
   impl_->write(
-      "INSERT OR REPLACE INTO probe (probe, name, width, height, png, truth) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+      "INSERT OR REPLACE INTO probe (probe, name, width, height, png, truth, pixels) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
       record.probe,
       record.name,
       record.width,
       record.height,
       view_of(record.png),
-      view_of(truth));
+      view_of(truth),
+      view_of(pixels));
 }
 
 void RunWriter::prediction(const contract::PredictionRecord& record) {
-  const std::string boxes = encode_boxes(record.boxes);
+  const std::string boxes = encode_boxes(record.boxes), pixels = encode_pixels(record.pixels);
   impl_->write(
-      "INSERT OR REPLACE INTO prediction (segment, step, probe, boxes) VALUES (?1, ?2, ?3, ?4)",
+      "INSERT OR REPLACE INTO prediction (segment, step, probe, boxes, pixels) "
+      "VALUES (?1, ?2, ?3, ?4, ?5)",
       record.segment,
       record.step,
       record.probe,
-      view_of(boxes));
+      view_of(boxes),
+      view_of(pixels));
 }
 
 void RunWriter::checkpoint(const contract::CheckpointRecord& record) {

@@ -1,4 +1,4 @@
--- The run file (run.sqlite, *.bscope), version 1. One file holds one run.
+-- The run file (run.sqlite, *.bscope), version 2. One file holds one run.
 --
 -- application_id says "a Batchscope run file", user_version which version of these tables it has.
 -- Numbers: a column of type REAL holds a finite number, or the text 'nan', 'inf' or '-inf' (SQLite
@@ -12,7 +12,7 @@
 -- repeat in several segments (undo, resume). A sample's key is (series, segment, seq).
 
 PRAGMA application_id = 0x42534350;  -- "BSCP"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- What is known before the first step. One row.
 CREATE TABLE run (
@@ -142,20 +142,24 @@ CREATE TABLE eval_metric (
 ) STRICT, WITHOUT ROWID;
 
 -- Fixed pictures, and what was predicted on them at each evaluation.
--- Boxes are n x (f32 x1, y1, x2, y2, i32 label, f32 score).
+-- Boxes are n x (f32 x1, y1, x2, y2, i32 label, f32 score). Pixels (NULL: nothing known of them;
+-- since version 2) are u32: count of masks, for each its count of run lengths and these (0, 1, 0, ...
+-- down the columns of the picture), then label, length, ... of every pixel, row by row.
 CREATE TABLE probe (
   probe  INTEGER PRIMARY KEY,
   name   TEXT NOT NULL,
   width  INTEGER NOT NULL,
   height INTEGER NOT NULL,
   png    BLOB NOT NULL,
-  truth  BLOB NOT NULL
+  truth  BLOB NOT NULL,
+  pixels BLOB
 ) STRICT;
 CREATE TABLE prediction (
   segment INTEGER NOT NULL,
   step    INTEGER NOT NULL,
   probe   INTEGER NOT NULL,
   boxes   BLOB NOT NULL,
+  pixels  BLOB,
   PRIMARY KEY (segment, step, probe)
 ) STRICT;
 

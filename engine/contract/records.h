@@ -91,6 +91,13 @@ struct BoxRecord {
   std::int32_t label = 0;
   float score = 1;
 };
+/// What is known of a picture's single pixels. Each list is empty where there is nothing.
+struct PixelRecord {
+  /// One mask per box: lengths of the runs of 0, 1, 0, … down the columns, from the left.
+  std::vector<std::vector<std::uint32_t>> masks;
+  /// The class of every pixel, row by row: label (0: none), length, label, length, …
+  std::vector<std::uint32_t> labels;
+};
 /// A fixed picture that is predicted at every evaluation. Stored once; `png` is the encoded
 /// picture.
 struct ProbeRecord {
@@ -99,12 +106,14 @@ struct ProbeRecord {
   std::int32_t width = 0, height = 0;
   std::string png;
   std::vector<BoxRecord> truth;
+  PixelRecord pixels;  // of the truth
 };
 struct PredictionRecord {
   std::int64_t probe = 0;
   std::int64_t segment = 0;
   std::int64_t step = 0;
   std::vector<BoxRecord> boxes;
+  PixelRecord pixels;
 };
 
 /// A line of steps without a jump. Segment 0 starts the run; undo opens a new one and marks the

@@ -23,6 +23,11 @@ enum class LabelCoding {
 /// pixels.
 LabelMap read_label_map(const std::string& path, LabelCoding coding);
 
+/// Writes a PNG that read_label_map() reads back: RGB for kPanoptic, else grey of 8 or, with labels
+/// above 255, 16 bits. Throws contract::StorageError naming the file; std::invalid_argument for a
+/// label that does not fit (24 or 16 bits).
+void write_label_map(const std::string& path, const LabelMap& map, LabelCoding coding);
+
 /// How many pixels have the label `truth` in one map and `found` in the other.
 struct LabelPair {
   std::uint32_t truth = 0, found = 0;

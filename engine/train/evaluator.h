@@ -22,14 +22,14 @@ struct EvalOptions {
 };
 
 struct EvalResult {
-  std::map<std::string, double> metrics;  // COCO's 12 box figures, on every rank
+  std::map<std::string, double> metrics;  // score_blocks(), on every rank
   std::int64_t pictures = 0;
   double seconds = 0;
 };
 
 /// Detects in every picture of the set exactly once, shared among the ranks in blocks that do not
-/// depend on their number, and gives COCO's 12 box figures. Called by all ranks together, which
-/// wait for each other after each block: a lost or silent one is a contract::PeerError on the
+/// depend on their number, and gives the figures of score_blocks(). Called by all ranks together,
+/// which wait for each other after each block: a lost or silent one is a contract::PeerError on the
 /// others within the group's timeout. `beat` is called between blocks. The model is left in
 /// training mode.
 EvalResult evaluate(models::Detector& model,
@@ -48,9 +48,10 @@ class Probes {
  public:
   /// `count` pictures spread evenly over the set.
   Probes(const Dataset& dataset, std::int64_t count, EvalOptions options);
-  /// The pictures as PNG (long side at most 384 px) with their truth.
+  /// The pictures as PNG (long side at most 384 px) with their truth: boxes, masks, classes.
   std::vector<contract::ProbeRecord> records() const;
-  /// Boxes of at least score 0.05, at most 50 a picture, in pixels of the stored PNG.
+  /// Boxes of at least score 0.05, at most 50 a picture, their masks and the class of every pixel,
+  /// in pixels of the stored PNG.
   std::vector<contract::PredictionRecord> predict(models::Detector& model,
                                                   std::int64_t segment,
                                                   std::int64_t step) const;

@@ -1,16 +1,19 @@
 #include "engine/contract/error.h"
 #include "engine/data/loader.h"
+#include "engine/data/transforms.h"
 #include "engine/train/evaluator.h"
+#include "engine/train/found_objects.h"
 
 #include <algorithm>
 #include <png.h>
+#include <unordered_map>
 
 namespace batchscope::train {
 namespace {
 
 constexpr std::int64_t kLongSide = 384;
 constexpr double kLowestScore = 0.05;
-constexpr std::int64_t kMostBoxes = 50;
+constexpr std::size_t kMostBoxes = 50;
 
 torch::Tensor as_bytes(const torch::Tensor& image) {
   if (image.scalar_type() == torch::kUInt8) {
@@ -33,6 +36,54 @@ torch::Tensor shrink(const torch::Tensor& image) {
       .round()
       .clamp(0, 255)
       .to(torch::kUInt8);
+}
+
+/// label, length, label, length, …
+std::vector<std::uint32_t> runs_of(const LabelMap& map) {
+  std::vector<std::uint32_t> runs;
+  for (const std::uint32_t label : map.labels) {
+    if (!runs.empty() && runs[runs.size() - 2] == label) {
+      ++runs.back();
+    } else {
+      runs.insert(runs.end(), {label, 1});
+    }
+  }
+  return runs;
+}
+
+/// The category of each pixel in place of its segment.
+LabelMap classes_of(PanopticTruth panoptic) {
+  std::unordered_map<std::uint32_t, std::uint32_t> classes;
+  for (const PanopticSegment& segment : panoptic.segments) {
+    classes[segment.id] = static_cast<std::uint32_t>(segment.category);
+  }
+  for (std::uint32_t& label : panoptic.map.labels) {
+    label = classes[label];
+  }
+  return std::move(panoptic.map);
+}
+
+/// A map of another size by nearest pixel.
+LabelMap resized(const LabelMap& map, std::int64_t height, std::int64_t width) {
+  const torch::Tensor labels =
+      torch::tensor(std::vector<std::int64_t>(map.labels.begin(), map.labels.end()), torch::kInt64)
+          .view({map.height, map.width});
+  const torch::Tensor small = resize_labels(labels, height, width).contiguous();
+  const auto* label = small.const_data_ptr<std::int64_t>();
+  return {static_cast<std::uint32_t>(height),
+          static_cast<std::uint32_t>(width),
+          {label, label + small.numel()}};
+}
+
+std::vector<std::uint32_t> mask_runs(const Rle& mask, std::int64_t height, std::int64_t width) {
+  const torch::Tensor pixels =
+      torch::tensor(rle_to_mask(mask), torch::kUInt8).view({mask.height, mask.width});
+  const torch::Tensor small = resize_labels(pixels, height, width).contiguous();
+  return rle_from_mask(
+             {small.const_data_ptr<std::uint8_t>(), static_cast<std::size_t>(small.numel())},
+             static_cast<std::uint32_t>(height),
+             static_cast<std::uint32_t>(width))
+      .counts;
 }
 
 }  // namespace
@@ -74,7 +125,14 @@ Probes::Probes(const Dataset& dataset, std::int64_t count, EvalOptions options)
     probe.record.width = static_cast<std::int32_t>(shown.size(2));
     probe.record.height = static_cast<std::int32_t>(shown.size(1));
     probe.record.png = encode_png(shown);
-    for (const TruthBox& t : dataset.truth(index)) {
+    const std::vector<TruthBox> truth = dataset.truth(index);
+    const std::optional<std::vector<Rle>> masks = dataset.truth_masks(index);
+    for (std::size_t k = 0; k < truth.size(); ++k) {
+      const TruthBox& t = truth[k];
+      if (!t.crowd && masks) {
+        probe.record.pixels.masks.push_back(
+            mask_runs((*masks)[k], probe.record.height, probe.record.width));
+      }
       if (!t.crowd) {
         probe.record.truth.push_back({static_cast<float>(t.x * x),
                                       static_cast<float>(t.y * y),
@@ -83,6 +141,10 @@ Probes::Probes(const Dataset& dataset, std::int64_t count, EvalOptions options)
                                       static_cast<std::int32_t>(t.label),
                                       1.0F});
       }
+    }
+    if (const auto labels = dataset.semantic_truth(index)) {
+      probe.record.pixels.labels =
+          runs_of(resized(*labels, probe.record.height, probe.record.width));
     }
     probes_.push_back(std::move(probe));
   }
@@ -104,24 +166,32 @@ std::vector<contract::PredictionRecord> Probes::predict(models::Detector& model,
   for (const Probe& probe : probes_) {
     const torch::Tensor batch = pad_batch({probe.input}, options_.transform.size_divisor)
                                     .to(options_.device, options_.dtype);
-    const models::Detection found =
+    const models::Detection detection =
         model.detect(batch, {{probe.input.size(1), probe.input.size(2)}}).at(0);
-    const auto boxes = found.boxes.to(torch::kCPU, torch::kFloat32).contiguous();
-    const auto labels = found.labels.to(torch::kCPU, torch::kInt64).contiguous();
-    const auto scores = found.scores.to(torch::kCPU, torch::kFloat32).contiguous();
-    contract::PredictionRecord prediction{probe.record.probe, segment, step, {}};
-    for (std::int64_t k = 0; k < std::min(boxes.size(0), kMostBoxes); ++k) {
-      const float* box = boxes.const_data_ptr<float>() + 4 * k;
-      const float score = scores.const_data_ptr<float>()[k];
-      if (score >= kLowestScore) {
-        prediction.boxes.push_back(
-            {static_cast<float>(box[0] * probe.scale_x),
-             static_cast<float>(box[1] * probe.scale_y),
-             static_cast<float>(box[2] * probe.scale_x),
-             static_cast<float>(box[3] * probe.scale_y),
-             static_cast<std::int32_t>(labels.const_data_ptr<std::int64_t>()[k]),
-             score});
+    FoundObjects found = found_objects(
+        detection,
+        {0, probe.record.height, probe.record.width, 1 / probe.scale_x, 1 / probe.scale_y},
+        [](std::int64_t label) { return label; });
+    contract::PredictionRecord prediction{probe.record.probe, segment, step, {}, {}};
+    for (std::size_t k = 0; k < found.objects.size() && k < kMostBoxes; ++k) {
+      const EvalDetection& d = found.objects[k];
+      if (d.score < kLowestScore) {
+        break;  // they come best first
       }
+      prediction.boxes.push_back({static_cast<float>(d.x),
+                                  static_cast<float>(d.y),
+                                  static_cast<float>(d.x + d.w),
+                                  static_cast<float>(d.y + d.h),
+                                  static_cast<std::int32_t>(d.category),
+                                  static_cast<float>(d.score)});
+      if (!found.masks.empty()) {
+        prediction.pixels.masks.push_back(std::move(found.masks[k].counts));
+      }
+    }
+    if (found.segments) {
+      prediction.pixels.labels = runs_of(classes_of(*found.segments));
+    } else if (found.semantic) {
+      prediction.pixels.labels = runs_of(*found.semantic);
     }
     predictions.push_back(std::move(prediction));
   }

@@ -18,7 +18,12 @@ constexpr std::int64_t kBlock = 2;
 /// Pictures that say their number by their brightness, with one object each.
 class Numbered : public train::Dataset {
  public:
-  explicit Numbered(std::int64_t size) : size_(size) {}
+  /// With `pixels` the object is the square of 4 px at (1, 1) and the rest is stuff.
+  explicit Numbered(std::int64_t size, bool pixels = false) : size_(size), pixels_(pixels) {
+    if (pixels_) {
+      classes_.emplace_back("stuff");
+    }
+  }
   std::int64_t size() const override { return size_; }
   train::Sample get(std::int64_t index) const override {
     train::Sample sample;
@@ -26,15 +31,33 @@ class Numbered : public train::Dataset {
     return sample;
   }
   std::vector<train::TruthBox> truth(std::int64_t index) const override {
+    if (pixels_) {
+      return {{1, 1, 4, 4, 16, 1, false}};
+    }
     return {{double(index), 0, 10, 10 + double(index), 100 + 10 * double(index), 1, false}};
   }
+  std::optional<std::vector<train::Rle>> truth_masks(std::int64_t) const override {
+    return {{train::Rle{8, 8, {9, 4, 4, 4, 4, 4, 4, 4, 27}}}};
+  }
+  std::optional<train::LabelMap> semantic_truth(std::int64_t) const override {
+    train::LabelMap map{8, 8, std::vector<std::uint32_t>(64, 2)};
+    for (std::size_t y = 1; y < 5; ++y) {
+      std::fill_n(map.labels.begin() + std::ptrdiff_t(8 * y + 1), 4, 1U);
+    }
+    return map;
+  }
+  std::optional<train::PanopticTruth> panoptic_truth(std::int64_t index) const override {
+    return train::PanopticTruth{*semantic_truth(index), {{1, 1}, {2, 2}}};
+  }
+  std::int64_t things() const override { return 1; }
   std::int64_t image_id(std::int64_t index) const override { return 1000 - index; }
   const std::vector<std::string>& classes() const override { return classes_; }
-  std::int64_t category_id(std::int64_t) const override { return 1; }
+  std::int64_t category_id(std::int64_t label) const override { return label; }
   std::string checksum() const override { return {}; }
 
  private:
   std::int64_t size_;
+  bool pixels_;
   std::vector<std::string> classes_ = {"thing"};
 };
 
@@ -42,6 +65,7 @@ class Numbered : public train::Dataset {
 /// twice costs precision, one that is left out recall.
 class Reader : public models::Detector {
  public:
+  explicit Reader(bool pixels = false) : pixels_(pixels) {}
   models::Losses losses(const torch::Tensor&,
                         const std::vector<std::pair<std::int64_t, std::int64_t>>&,
                         const std::vector<models::Target>&,
@@ -60,6 +84,9 @@ class Reader : public models::Detector {
       found.push_back({torch::tensor({x, 0.0, x + 10, 10 + n}).reshape({1, 4}).to(torch::kFloat32),
                        torch::ones({1}, torch::kInt64),
                        torch::full({1}, 0.9 - n / 100)});
+      if (pixels_) {
+        add_pixels(found.back(), seen.back() % 3 == 2);
+      }
     }
     return found;
   }
@@ -69,6 +96,23 @@ class Reader : public models::Detector {
   }
   std::vector<std::string> loss_names() const override { return {}; }
   std::vector<std::int64_t> seen;
+
+ private:
+  /// The object as it is, or beside it: then the map says stuff everywhere.
+  static void add_pixels(models::Detection& detection, bool beside) {
+    const float first = beside ? 4 : 1;
+    detection.boxes = torch::tensor({first, first, first + 4, first + 4}).view({1, 4});
+    // Pasting grows the box by a pixel here, and each of its six columns looks at one of 30 bins.
+    detection.mask_probabilities = torch::zeros({1, 28, 28});
+    detection.mask_probabilities.slice(1, 4, 24).slice(2, 4, 24).fill_(1);
+    detection.semantic = torch::full({8, 8}, 2, torch::kInt16);
+    if (!beside) {
+      detection.semantic.slice(0, 1, 5).slice(1, 1, 5).fill_(1);
+    }
+    detection.segments = detection.semantic.to(torch::kInt32);
+    detection.segment_labels = torch::tensor(std::vector<std::int64_t>{1, 2});
+  }
+  bool pixels_;
 };
 
 struct Outcome {
@@ -79,14 +123,15 @@ struct Outcome {
 Outcome outcome(train::Group& group,
                 std::int64_t pictures,
                 std::int64_t limit = 0,
-                const std::function<void()>& beat = nullptr) {
-  Reader model;
+                const std::function<void()>& beat = nullptr,
+                bool pixels = false) {
+  Reader model(pixels);
   train::EvalOptions options;
   options.batch = kBlock;
   options.max_pictures = limit;
   options.transform = model.input_transform();
   Outcome out;
-  out.result = train::evaluate(model, Numbered(pictures), group, options, beat);
+  out.result = train::evaluate(model, Numbered(pictures, pixels), group, options, beat);
   out.seen = model.seen;
   return out;
 }
@@ -105,7 +150,8 @@ int run_rank(const std::string& name) {
       });
       return 0;
     }
-    const Outcome out = outcome(*group, std::stoll(name));
+    const bool pixels = name.ends_with("p");
+    const Outcome out = outcome(*group, std::stoll(name), 0, nullptr, pixels);
     std::string line = "seen";
     for (const std::int64_t n : out.seen) {
       line += " " + std::to_string(n);
@@ -147,22 +193,41 @@ class TestEvaluator : public QObject {
     QCOMPARE(outcome(*group, 13, 5).seen.size(), std::size_t{5});
   }
 
+  // Right in 5 of 7 pictures; in the other two the object's 16 of 64 pixels are taken for stuff.
+  void masks_and_maps_are_measured() {
+    const auto group = train::Group::create({}, torch::kCPU);
+    const auto metrics = outcome(*group, 7, 0, nullptr, true).result.metrics;
+    QCOMPARE(metrics.at("AR100"), 5.0 / 7);
+    QCOMPARE(metrics.at("segm_AR100"), 5.0 / 7);
+    QCOMPARE(metrics.at("segm_APm"), -1.0);  // 16 pixels are a small object
+    const double stuff = 48.0 * 7 / (48.0 * 7 + 32);
+    QCOMPARE(metrics.at("mIoU"), (5.0 / 7 + stuff) / 2);
+    QCOMPARE(metrics.at("PQ_th"), 5.0 / (5 + 0.5 * 2));  // two missed
+    QCOMPARE(metrics.at("SQ_st"), (5 + 2 * 0.75) / 7);
+    QCOMPARE(metrics.at("RQ_st"), 1.0);
+    QCOMPARE(metrics.at("PQ"), (metrics.at("PQ_th") + metrics.at("PQ_st")) / 2);
+    QVERIFY(!outcome(*group, 7).result.metrics.contains("mIoU"));
+  }
+
   void ranks_data() {
     QTest::addColumn<int>("world");
     QTest::addColumn<int>("pictures");
+    QTest::addColumn<bool>("pixels");
+    QTest::newRow("2 ranks, masks and maps") << 2 << 7 << true;
     for (const int world : {2, 3}) {
       for (const int pictures : {1, 4, 7, 13}) {  // fewer than blocks, even, odd
-        QTest::addRow("%d ranks, %d pictures", world, pictures) << world << pictures;
+        QTest::addRow("%d ranks, %d pictures", world, pictures) << world << pictures << false;
       }
     }
   }
   void ranks() {
     QFETCH(int, world);
     QFETCH(int, pictures);
+    QFETCH(bool, pixels);
     const auto group = train::Group::create({}, torch::kCPU);
-    const Outcome alone = outcome(*group, pictures);
+    const Outcome alone = outcome(*group, pictures, 0, nullptr, pixels);
     test::SpawnOptions options;
-    options.name = std::to_string(pictures);
+    options.name = std::to_string(pictures) + (pixels ? "p" : "");
     options.world = world;
     QList<int> seen;
     for (const auto& rank : spawn_ranks(options)) {

@@ -212,6 +212,25 @@ class TestPanoptic : public QObject {
               read_label_map(truth + "/0.png", LabelCoding::kPanoptic);
             }).find("not an 8-bit RGB") != std::string::npos);
   }
+
+  void written_maps_are_read_back() {
+    QTemporaryDir folder;
+    const std::string file = folder.filePath(QStringLiteral("m.png")).toStdString();
+    const LabelMap small{2, 3, {0, 1, 255, 7, 7, 128}}, wide{1, 3, {0, 256, 65535}},
+        panoptic{1, 3, {0, 66051, (1U << 24) - 1}};
+    const auto round = [&file](const LabelMap& map, LabelCoding coding) {
+      write_label_map(file, map, coding);
+      return read_label_map(file, coding).labels == map.labels;
+    };
+    QVERIFY(round(small, LabelCoding::kSemantic));
+    QVERIFY(round(wide, LabelCoding::kSemantic));
+    QVERIFY(round(small, LabelCoding::kPanoptic));
+    QVERIFY(round(panoptic, LabelCoding::kPanoptic));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             write_label_map(file, panoptic, LabelCoding::kSemantic));
+    QVERIFY_THROWS_EXCEPTION(batchscope::contract::StorageError,
+                             write_label_map("/nowhere/m.png", small, LabelCoding::kSemantic));
+  }
 };
 
 QTEST_GUILESS_MAIN(TestPanoptic)

@@ -88,6 +88,8 @@ class TestMigrations : public QObject {
     QVERIFY(std::isnan(reader.evals(0).at(0).record.metrics.at("APs")));
     QCOMPARE(reader.probes().at(0).truth.at(0).score, 0.5F);
     QCOMPARE(reader.predictions(1, 9).at(0).boxes.size(), std::size_t{2});
+    QVERIFY(reader.probes().at(0).pixels.masks.empty());  // version 1 knows none
+    QVERIFY(reader.predictions(1, 9).at(0).pixels.labels.empty());
     QCOMPARE(reader.checkpoints().at(0).bytes, std::int64_t{1000});
     const storage::CheckResult check = storage::check_run(kVersion1);
     QVERIFY2(check.problems.empty(), check.problems.empty() ? "" : check.problems.front().c_str());
@@ -101,11 +103,18 @@ class TestMigrations : public QObject {
     RunWriter writer(folder, {}, true);
     QCOMPARE(writer.last_seq(), std::int64_t{6});
     writer.step(make_step(7, {{0, 0.25}}, 1, 6));
+    writer.prediction({0, 1, 6, {}, {{}, {4, 9}}});
     writer.finish(contract::RunState::kFinished, 0);
     storage::SeriesSamples loss;
     RunReader(folder).read_series(0, 0, loss);
     QCOMPARE(loss.value.size(), std::size_t{7});
     QCOMPARE(loss.value[6], 0.25);
+    RunReader reader(folder);
+    QVERIFY((reader.predictions(1, 6).at(0).pixels.labels == std::vector<std::uint32_t>{4, 9}));
+    QCOMPARE(reader.probes().at(0).truth.at(0).score, 0.5F);
+    QCOMPARE(Database(folder / storage::kRunFile, Database::Mode::kReadWrite)
+                 .query_integer("PRAGMA user_version"),
+             storage::kSchemaVersion);
     QVERIFY(storage::check_run(folder).problems.empty());
   }
 

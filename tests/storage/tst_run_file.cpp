@@ -76,8 +76,9 @@ class TestRunFile : public QObject {
     writer.step(make_step(1, {}));
     writer.event(event);
     writer.eval(eval);
+    probe.pixels = {{{0, 5, 763}, {}}, {7, 700, 0, 68}};
     writer.probe(probe);
-    writer.prediction({3, 0, 12, {{1.5F, 2, 3, 4, 1, 0.875F}}});
+    writer.prediction({3, 0, 12, {{1.5F, 2, 3, 4, 1, 0.875F}}, {{{9, 4, 755}}, {}}});
     writer.checkpoint({0, 10, "checkpoints/10.pt", "checkpoint", 1234});
     writer.checkpoint({0, 12, "checkpoints/12.pt", "restore_point", 99});
     writer.checkpoint_removed("checkpoints/10.pt");
@@ -105,12 +106,16 @@ class TestRunFile : public QObject {
     QCOMPARE(probes[0].truth.size(), std::size_t{2});
     QCOMPARE(probes[0].truth[1].label, 2);
     QCOMPARE(probes[0].height, 24);
+    QVERIFY(probes[0].pixels.masks == probe.pixels.masks);
+    QVERIFY(probes[0].pixels.labels == probe.pixels.labels);
     const auto checkpoints = reader.checkpoints();
     QCOMPARE(checkpoints.size(), std::size_t{1});
     QCOMPARE(checkpoints[0].kind, std::string("restore_point"));
     const auto predictions = reader.predictions(0, 100);
     QCOMPARE(predictions.size(), std::size_t{1});
     QCOMPARE(predictions[0].boxes[0].score, 0.875F);
+    QVERIFY((predictions[0].pixels.masks == std::vector<std::vector<std::uint32_t>>{{9, 4, 755}}));
+    QVERIFY(predictions[0].pixels.labels.empty());
     QVERIFY(reader.predictions(0, 11).empty());
   }
 

@@ -285,6 +285,7 @@ class TestRunSession : public QObject {
     probe.width = probe.height = 32;
     probe.png = std::string("\x89PNG\0x", 6);
     probe.truth = {{1, 2, 10, 12, 1, 1}};
+    probe.pixels.masks = {{0, 9, 1015}};
     run.writer().probe(probe);
     const auto predict = [&](std::int64_t step, float score) {
       contract::PredictionRecord record;
@@ -292,6 +293,7 @@ class TestRunSession : public QObject {
       record.segment = 0;
       record.step = step;
       record.boxes = {{2, 2, 9, 9, 2, score}};
+      record.pixels.labels = {2, 1024};
       run.writer().prediction(record);
       run.eval(step, 0.1);
     };
@@ -305,6 +307,8 @@ class TestRunSession : public QObject {
     QCOMPARE(session->probes()[0].png.size(), 6);
     QCOMPARE(session->probes()[0].truth[0].className, QStringLiteral("square"));
     QCOMPARE(session->probes()[0].predictions[0].score, 0.75);
+    QCOMPARE(session->probes()[0].truthPixels.masks.size(), std::size_t{1});
+    QVERIFY((session->probes()[0].predictionPixels.labels == std::vector<std::uint32_t>{2, 1024}));
     session->seekToStep(12);
     QTRY_COMPARE(session->probes()[0].predictedStep, std::int64_t{10});
     session->seekToStep(5);

@@ -9,6 +9,7 @@
 #include "ui/views/moments_page.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/overview_page.h"
+#include "ui/views/pixel_overlay.h"
 #include "ui/views/probe_view.h"
 #include "ui/views/replay_bar.h"
 #include "ui/views/run_banners.h"
@@ -373,6 +374,31 @@ class TestWindow : public QObject {
     QCOMPARE(page->views().first()->shownPredictions(), 3);
     page->scoreSlider()->setValue(80);
     QCOMPARE(page->views().first()->shownPredictions(), 1);
+  }
+
+  // 4 x 3 pixels: a predicted mask in the first column, a true one in the last.
+  void masksAreFilledAndOutlined() {
+    session::ProbeItem probe;
+    probe.width = 4;
+    probe.height = 3;
+    probe.truth = {{3, 0, 4, 3, 1, QStringLiteral("a"), 1}};
+    probe.predictions = {{0, 0, 1, 3, 2, QStringLiteral("b"), 0.6}};
+    probe.truthPixels.masks = {{9, 3}};
+    probe.predictionPixels.masks = {{0, 3, 9}};
+    const QImage both = pixelOverlay(probe, {0.5, true, true});
+    QCOMPARE(both.size(), QSize(4, 3));
+    QColor fill = darkPalette().seriesColor(2);
+    const QColor drawn = both.pixelColor(0, 1);
+    QVERIFY(drawn.alpha() > 0 && std::abs(drawn.hue() - fill.hue()) < 6);
+    QCOMPARE(both.pixelColor(1, 1).alpha(), 0);
+    QVERIFY(both.pixelColor(2, 1).lightness() > 200);  // where the true mask begins
+    QCOMPARE(both.pixelColor(3, 1).alpha(), 0);
+    QCOMPARE(pixelOverlay(probe, {0.7, false, true}).pixelColor(0, 1).alpha(), 0);
+    QVERIFY(pixelOverlay(probe, {0.7, true, false}).pixelColor(3, 0).alpha() > 0);
+    probe.predictionPixels = {{}, {0, 5, 2, 99}};  // classes of pixels; more than there are
+    const QImage map = pixelOverlay(probe, {0.7, false, true});
+    QCOMPARE(map.pixelColor(0, 1).alpha(), 0);
+    QVERIFY(map.pixelColor(1, 1).alpha() > 0 && map.pixelColor(3, 2).alpha() > 0);
   }
 
   void replayMovesEverything() {

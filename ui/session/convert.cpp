@@ -122,6 +122,7 @@ ProbeItem probeItem(const contract::ProbeRecord& record, const QStringList& clas
   item.height = record.height;
   item.png = QByteArray::fromStdString(record.png);
   item.truth = boxItems(record.truth, classes);
+  item.truthPixels = record.pixels;
   return item;
 }
 

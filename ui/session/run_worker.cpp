@@ -241,6 +241,7 @@ void RunWorker::readProbes(qint64 segment, qint64 step) {
       for (auto& probe : probes)
         if (probe.probe == record.probe) {
           probe.predictions = boxItems(record.boxes, classes_);
+          probe.predictionPixels = record.pixels;
           probe.predictedStep = record.step;
         }
     Q_EMIT probesReady(generation_, probes);

@@ -113,6 +113,7 @@ struct ProbeItem {
   int width = 0, height = 0;
   QByteArray png;
   QList<BoxItem> truth, predictions;
+  contract::PixelRecord truthPixels, predictionPixels;
   std::int64_t predictedStep = -1;
 };
 

@@ -170,8 +170,12 @@ void OverviewPage::runChanged() {
   use(loss_, [current] { return lossChoices(current); });
   use(lr_, fixedChoices(current, {{QStringLiteral("lr"), tr("learning rate"), 0}}));
   use(speed_, fixedChoices(current, {{QStringLiteral("images_per_s"), tr("pictures/s"), 0}}));
-  const QStringList metrics = {
-      QStringLiteral("AP"), QStringLiteral("AP50"), QStringLiteral("AP75")};
+  const QStringList metrics = {QStringLiteral("AP"),
+                               QStringLiteral("AP50"),
+                               QStringLiteral("AP75"),
+                               QStringLiteral("segm_AP"),
+                               QStringLiteral("PQ"),
+                               QStringLiteral("mIoU")};
   accuracy_->setSource(evalSource(current, metrics), evalSamples(current, metrics));
 }
 

@@ -1,5 +1,6 @@
 #include "ui/views/probe_view.h"
 
+#include "ui/views/pixel_overlay.h"
 #include "ui/views/theme.h"
 
 #include <QHelpEvent>
@@ -22,6 +23,7 @@ void ProbeView::setProbe(const session::ProbeItem& probe) {
     image_.loadFromData(probe.png);
   }
   probe_ = probe;
+  overlay_ = {};
   setAccessibleName(tr("Picture %1: %2 objects, %3 predictions shown")
                         .arg(probe.name)
                         .arg(probe.truth.size())
@@ -31,13 +33,27 @@ void ProbeView::setProbe(const session::ProbeItem& probe) {
 
 void ProbeView::setThreshold(double score) {
   threshold_ = score;
+  overlay_ = {};
   update();
 }
 
 void ProbeView::setShown(bool truth, bool predictions) {
   truth_ = truth;
   predictions_ = predictions;
+  overlay_ = {};
   update();
+}
+
+void ProbeView::setPixelsShown(bool shown) {
+  pixels_ = shown;
+  update();
+}
+
+bool ProbeView::hasPixels() const {
+  const auto any = [](const contract::PixelRecord& pixels) {
+    return !pixels.masks.empty() || !pixels.labels.empty();
+  };
+  return any(probe_.truthPixels) || any(probe_.predictionPixels);
 }
 
 void ProbeView::setCompact(bool compact) {
@@ -112,6 +128,12 @@ void ProbeView::paintEvent(QPaintEvent*) {
   const QRectF picture = pictureRect();
   painter.fillRect(picture, colours().raised);
   painter.drawImage(picture, image_);
+  if (pixels_ && hasPixels()) {
+    if (overlay_.isNull()) {
+      overlay_ = pixelOverlay(probe_, {threshold_, truth_, predictions_});
+    }
+    painter.drawImage(picture, overlay_);
+  }
   QFont small = font();
   small.setPointSizeF(small.pointSizeF() * 0.86);
   painter.setFont(small);

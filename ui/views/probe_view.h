@@ -16,6 +16,10 @@ class ProbeView : public QFrame {
   void setProbe(const session::ProbeItem& probe);
   void setThreshold(double score);
   void setShown(bool truth, bool predictions);
+  /// Whether masks and classes of pixels are laid over the picture.
+  void setPixelsShown(bool shown);
+  /// Whether the picture has any.
+  bool hasPixels() const;
   /// Without labels and caption, for the strip of the overview.
   void setCompact(bool compact);
   /// Predictions at or above the threshold.
@@ -36,7 +40,8 @@ class ProbeView : public QFrame {
   session::ProbeItem probe_;
   QImage image_;
   double threshold_ = 0.5;
-  bool truth_ = true, predictions_ = true, compact_ = false;
+  bool truth_ = true, predictions_ = true, compact_ = false, pixels_ = true;
+  QImage overlay_;  // null: to be painted
 };
 
 }  // namespace batchscope::views

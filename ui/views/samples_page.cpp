@@ -10,6 +10,7 @@
 #include <QSlider>
 #include <QVBoxLayout>
 
+#include <algorithm>
 #include <cmath>
 
 namespace batchscope::views {
@@ -26,6 +27,9 @@ SamplesPage::SamplesPage(ChartLink* link, QWidget* parent) : RunPage(link, paren
   score_ = new QLabel(this);
   truth_ = new QCheckBox(tr("&Truth (dashed)"), this);
   predictions_ = new QCheckBox(tr("P&redictions"), this);
+  pixels_ = new QCheckBox(tr("&Masks"), this);
+  pixels_->setToolTip(tr("Masks and classes of pixels: predicted ones filled, true ones outlined"));
+  pixels_->setChecked(true);
   truth_->setChecked(true);
   predictions_->setChecked(true);
   note_ = mutedLabel({}, this);
@@ -36,6 +40,7 @@ SamplesPage::SamplesPage(ChartLink* link, QWidget* parent) : RunPage(link, paren
   bar->addSpacing(16);
   bar->addWidget(truth_);
   bar->addWidget(predictions_);
+  bar->addWidget(pixels_);
   bar->addStretch(1);
   bar->addWidget(note_);
   sheet_ = new QWidget(this);
@@ -52,6 +57,7 @@ SamplesPage::SamplesPage(ChartLink* link, QWidget* parent) : RunPage(link, paren
   connect(slider_, &QSlider::valueChanged, this, &SamplesPage::apply);
   connect(truth_, &QCheckBox::toggled, this, &SamplesPage::apply);
   connect(predictions_, &QCheckBox::toggled, this, &SamplesPage::apply);
+  connect(pixels_, &QCheckBox::toggled, this, &SamplesPage::apply);
   apply();
 }
 
@@ -60,6 +66,7 @@ void SamplesPage::apply() {
   for (ProbeView* view : std::as_const(views_)) {
     view->setThreshold(slider_->value() / 100.0);
     view->setShown(truth_->isChecked(), predictions_->isChecked());
+    view->setPixelsShown(pixels_->isChecked());
   }
 }
 
@@ -107,6 +114,8 @@ void SamplesPage::dataChanged() {
     arrange();
     apply();
   }
+  pixels_->setVisible(std::any_of(
+      views_.cbegin(), views_.cend(), [](const ProbeView* view) { return view->hasPixels(); }));
   sheet_->setVisible(!items.isEmpty());
   empty_->setVisible(items.isEmpty());
   const QString waiting = waitingText();

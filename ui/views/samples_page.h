@@ -28,7 +28,7 @@ class SamplesPage : public RunPage {
   void apply();
   void arrange();
   QSlider* slider_;
-  QCheckBox *truth_, *predictions_;
+  QCheckBox *truth_, *predictions_, *pixels_;
   QLabel *score_, *note_, *empty_;
   QWidget* sheet_;
   QGridLayout* grid_;
