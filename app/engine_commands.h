@@ -14,6 +14,7 @@ inline constexpr const char* kEngineVersion = BATCHSCOPE_VERSION;
 // it fails, and writes its exit code.
 void add_train_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app);
+void add_predict_command(CLI::App& app);
 void add_metrics_command(CLI::App& app);
 void add_control_command(CLI::App& app, int& exit_code);
 void add_spec_command(CLI::App& app);

@@ -1,5 +1,5 @@
-#include "app/build_model.h"
 #include "app/engine_commands.h"
+#include "app/weights_model.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/trainer.h"
@@ -37,9 +37,8 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
     std::cout << object.dump(2) << "\n";
     return;
   }
-  for (const char* name :
-       {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"}) {
-    std::printf("%-6s %.4f\n", name, result.metrics.at(name));
+  for (const auto& [name, value] : result.metrics) {
+    std::printf("%-10s %.4f\n", name.c_str(), value);
   }
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }
@@ -85,17 +84,10 @@ Subject of_checkpoint(const EvalArguments& arguments) {
 
 Subject of_weights(const EvalArguments& arguments) {
   Subject subject;
-  subject.spec.model.name = arguments.model;
-  apply_sets(subject.spec, arguments.sets);
+  subject.spec = spec_of_weights(arguments.model, arguments.weights, arguments.sets);
   subject.dataset = pictures(subject.spec, arguments);
   subject.model = build_model(subject.spec, class_counts(*subject.dataset));
-  const models::LoadReport loaded = load_weights(*subject.model, arguments.weights);
-  if (!loaded.complete()) {
-    std::cerr << loaded.table();
-    throw contract::DataError("The weights are not all of model " + arguments.model + " with " +
-                              std::to_string(subject.dataset->classes().size()) +
-                              " classes: " + loaded.summary());
-  }
+  load_all_weights(*subject.model, subject.spec, arguments.weights);
   return subject;
 }
 
@@ -132,8 +124,8 @@ void evaluate(const EvalArguments& arguments) {
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("eval", "COCO's box figures of a checkpoint, or of a model's weight file");
+  CLI::App* command = app.add_subcommand(
+      "eval", "Figures of a checkpoint, or of a model's weight file: boxes, masks, PQ, mIoU");
   const auto arguments = std::make_shared<EvalArguments>();
   CLI::Option* checkpoint =
       command->add_option("--checkpoint", arguments->checkpoint, "Checkpoint of a run");

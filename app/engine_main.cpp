@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   app::add_train_command(app, exit_code);
   app::add_eval_command(app);
+  app::add_predict_command(app);
   app::add_metrics_command(app);
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);

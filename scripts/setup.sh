@@ -7,7 +7,7 @@ preset=dev
 build=build/dev
 
 base_packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
-  libgloo-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libexpat1-dev libjpeg62-turbo-dev libpng-dev libsqlite3-dev
+  libgloo-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libexpat1-dev libjpeg62-turbo-dev libpng-dev libcairo2-dev libsqlite3-dev
   qt6-base-dev sqlite3)
 gui_packages=(qt6-charts-dev libqt6opengl6-dev qt6-svg-dev libqt6svg6 qt6-qpa-plugins libgl1-mesa-dev
   fonts-dejavu-core xvfb xauth)

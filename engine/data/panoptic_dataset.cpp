@@ -1,7 +1,7 @@
 #include "engine/data/panoptic_dataset.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/counting_buffer.h"
+#include "engine/data/fnv.h"
 #include "engine/data/label_tensor.h"
 #include "engine/metrics/parallel.h"
 

@@ -1,7 +1,7 @@
 #include "engine/data/picture_set.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/counting_buffer.h"
+#include "engine/data/fnv.h"
 #include "engine/data/image_file.h"
 #include "engine/data/picture_header.h"
 
