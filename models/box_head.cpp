@@ -1,6 +1,7 @@
 #include "models/box_head.h"
 
 #include "models/init.h"
+#include "models/precision.h"
 
 namespace batchscope::models {
 namespace {
@@ -80,7 +81,8 @@ BoxPredictorImpl::BoxPredictorImpl(std::int64_t hidden, std::int64_t num_classes
 }
 
 std::pair<torch::Tensor, torch::Tensor> BoxPredictorImpl::forward(const torch::Tensor& features) {
-  return {cls_score_->forward(features), bbox_pred_->forward(features)};
+  return {full_precision(cls_score_->forward(features)),
+          full_precision(bbox_pred_->forward(features))};
 }
 
 void BoxPredictorImpl::initialise(torch::Generator& generator) {

@@ -1,6 +1,7 @@
 #include "models/fpn.h"
 
 #include "models/init.h"
+#include "models/precision.h"
 
 namespace batchscope::models {
 namespace {
@@ -52,8 +53,11 @@ std::vector<torch::Tensor> FpnImpl::forward(const std::vector<torch::Tensor>& fe
     levels.push_back(at::max_pool2d(levels.back(), 1, 2));
     return levels;
   }
-  levels.push_back(
-      p6_->forward(options_.top == TopLevels::kP6P7FromMap ? features.back() : levels.back()));
+  // Small maps, out of autocast: oneDNN's bf16 gradient of a strided convolution over a single
+  // pixel is garbage on CPUs with AVX512-BF16 (LibTorch 2.11).
+  const WithoutAutocast full;
+  levels.push_back(p6_->forward(
+      full_precision(options_.top == TopLevels::kP6P7FromMap ? features.back() : levels.back())));
   levels.push_back(p7_->forward(levels.back().relu()));
   return levels;
 }

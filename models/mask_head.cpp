@@ -2,6 +2,7 @@
 
 #include "models/init.h"
 #include "models/ops/roi_align.h"
+#include "models/precision.h"
 
 #include <algorithm>
 
@@ -55,8 +56,8 @@ MaskPredictorImpl::MaskPredictorImpl(std::int64_t channels, std::int64_t num_cla
 }
 
 torch::Tensor MaskPredictorImpl::forward(const torch::Tensor& x) {
-  return logits_->forward(
-      at::conv_transpose2d(x, conv5_->weight, conv5_->bias, /*stride=*/2).relu_());
+  return full_precision(logits_->forward(
+      at::conv_transpose2d(x, conv5_->weight, conv5_->bias, /*stride=*/2).relu_()));
 }
 
 void MaskPredictorImpl::initialise(torch::Generator& generator) {

@@ -2,6 +2,7 @@
 
 #include "models/dense_output.h"
 #include "models/init.h"
+#include "models/precision.h"
 
 #include <cmath>
 
@@ -56,7 +57,7 @@ std::vector<torch::Tensor> RetinaNetBranchImpl::forward(
     for (ConvBlock& conv : convs_) {
       hidden = conv->forward(hidden);
     }
-    levels.push_back(per_anchor(output_->forward(hidden), columns_));
+    levels.push_back(per_anchor(full_precision(output_->forward(hidden)), columns_));
   }
   return levels;
 }

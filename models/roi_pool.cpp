@@ -2,6 +2,7 @@
 
 #include "models/boxes.h"
 #include "models/ops/roi_align.h"
+#include "models/precision.h"
 
 #include <algorithm>
 #include <cmath>
@@ -54,7 +55,7 @@ torch::Tensor pool_regions(const std::vector<torch::Tensor>& features,
   for (std::size_t i = 0; i < features.size(); ++i) {
     places.push_back((level == static_cast<std::int64_t>(i)).nonzero().view(-1));
     pooled.push_back(
-        roi_align(features[i],
+        roi_align(full_precision(features[i]),
                   rois.index_select(0, places.back()),
                   {.pooled_height = options.size,
                    .pooled_width = options.size,

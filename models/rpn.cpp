@@ -3,6 +3,7 @@
 #include "models/dense_output.h"
 #include "models/init.h"
 #include "models/ops/nms.h"
+#include "models/precision.h"
 
 #include <algorithm>
 
@@ -48,8 +49,8 @@ std::pair<std::vector<torch::Tensor>, std::vector<torch::Tensor>> RpnHeadImpl::f
     for (ConvBlock& conv : convs_) {
       hidden = conv->forward(hidden);
     }
-    logits.push_back(cls_logits_->forward(hidden));
-    offsets.push_back(bbox_pred_->forward(hidden));
+    logits.push_back(full_precision(cls_logits_->forward(hidden)));
+    offsets.push_back(full_precision(bbox_pred_->forward(hidden)));
   }
   return {logits, offsets};
 }

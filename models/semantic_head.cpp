@@ -1,6 +1,7 @@
 #include "models/semantic_head.h"
 
 #include "models/init.h"
+#include "models/precision.h"
 
 #include <algorithm>
 
@@ -74,7 +75,7 @@ torch::Tensor SemanticHeadImpl::forward(const std::vector<torch::Tensor>& featur
     }
     sum = sum.defined() ? sum + x : x;
   }
-  return enlarge(predictor_->forward(sum), 4);
+  return enlarge(full_precision(predictor_->forward(sum)), 4);
 }
 
 torch::Tensor SemanticHeadImpl::loss(const torch::Tensor& logits,

@@ -179,7 +179,10 @@ void add_run_and_data(Builder& b) {
         AT(data.noise),
         within(0, 10),
         "synthetic: standard deviation of the noise, picture values 0 to 1");
-  b.add("data.masks", AT(data.masks), any(), "give instance masks to the model");
+  b.add("data.masks",
+        AT(data.masks),
+        any(),
+        "read instance masks even where the model does not need them");
   b.add("data.min_size",
         AT(data.min_size),
         at_least(0),
@@ -428,8 +431,10 @@ void add_schedule(Builder& b) {
 }
 
 void add_the_rest(Builder& b) {
-  b.add(
-      "precision.mode", AT(precision.mode), one_of({"fp32"}), "arithmetic of forward and backward");
+  b.add("precision.mode",
+        AT(precision.mode),
+        one_of({"fp32", "bf16", "tf32"}),
+        "arithmetic of forward and backward: bf16 by autocast, tf32 on CUDA");
   b.add("precision.threads",
         AT(precision.threads),
         within(0, 1024),

@@ -92,6 +92,13 @@ void check_trainable(const contract::RunSpec& spec) {
                                   ": its losses are means over the pictures of a micro-batch, "
                                   "expected \"per_micro\".");
   }
+  if (spec.precision.mode == "bf16" && spec.model.name.starts_with("lab_")) {
+    throw contract::SpecError("precision.mode",
+                              "precision.mode = \"bf16\" cannot be trained with " +
+                                  spec.model.name +
+                                  ", whose fused kernels are float32: expected \"fp32\", or "
+                                  "another model.");
+  }
 }
 
 }  // namespace batchscope::train

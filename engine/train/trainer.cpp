@@ -1,5 +1,7 @@
 #include "engine/train/trainer.h"
 
+#include "engine/train/arithmetic.h"
+
 #include <cmath>
 
 namespace batchscope::train {
@@ -85,13 +87,18 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
     for (models::Target& target : batch.targets) {
       target.boxes = target.boxes.to(setup_.device, setup_.dtype);
       target.labels = target.labels.to(setup_.device);
-      if (target.masks.defined()) {
-        target.masks = target.masks.to(setup_.device);
+      for (torch::Tensor* pixels : {&target.masks, &target.semantic}) {
+        if (pixels->defined()) {
+          *pixels = pixels->to(setup_.device);
+        }
       }
     }
     generator_.set_current_seed(batch.seed);
-    const models::Losses losses = setup_.model->losses(
-        batch.images.to(setup_.device, setup_.dtype), batch.sizes, batch.targets, generator_);
+    const models::Losses losses = [&] {
+      const Arithmetic arithmetic(state_.spec.precision.mode, setup_.device);
+      return setup_.model->losses(
+          batch.images.to(setup_.device, setup_.dtype), batch.sizes, batch.targets, generator_);
+    }();
     std::vector<torch::Tensor> values;
     for (const auto& [name, value] : losses) {
       values.push_back(value);

@@ -1,3 +1,4 @@
+#include "engine/train/arithmetic.h"
 #include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
 
@@ -68,6 +69,7 @@ Trainer::Trainer(TrainerSetup setup)
   }
   state_.start_batch = state_.spec.batch;
   at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));
+  allow_tf32(setup_.spec.precision.mode);
   build_model();
 }
 
