@@ -7,6 +7,7 @@
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
 #include "models/detector.h"
+#include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
 
 #include <torch/torch.h>
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <sys/resource.h>
 #include <vector>
 
 namespace batchscope {
@@ -39,6 +41,7 @@ std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
   contract::RunSpec spec;
   spec.data.size = o.size;
   spec.data.train_pictures = o.batch * o.batches;
+  spec.model.name = o.model;
   train::Loader loader(
       train::make_training_set(spec), o.seed, {.input = model.input_transform()}, 0);
   std::vector<train::MicroBatch> batches;
@@ -48,6 +51,38 @@ std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
     batches.push_back(loader.next());
   }
   return batches;
+}
+
+/// <number>.images, .sizes, and per picture <number>.boxes<i>, .labels<i>, .masks<i>.
+void write_batches(const std::vector<train::MicroBatch>& batches, const std::string& file) {
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  for (std::size_t b = 0; b < batches.size(); ++b) {
+    const std::string key = std::to_string(b) + ".";
+    tensors.emplace_back(key + "images", batches[b].images);
+    for (std::size_t i = 0; i < batches[b].targets.size(); ++i) {
+      const models::Target& target = batches[b].targets[i];
+      tensors.emplace_back(key + "boxes" + std::to_string(i), target.boxes);
+      tensors.emplace_back(key + "labels" + std::to_string(i), target.labels);
+      if (target.masks.defined()) {
+        tensors.emplace_back(key + "masks" + std::to_string(i), target.masks);
+      }
+    }
+  }
+  std::vector<models::TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors) {
+    specs.push_back({name, models::tensor_type(tensor.scalar_type()), tensor.sizes().vec()});
+  }
+  models::TensorFileWriter writer(file, models::WeightFormat::kSafetensors, specs, {});
+  for (const auto& [name, tensor] : tensors) {
+    writer.write(tensor);
+  }
+  writer.finish();
+}
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
 /// A model with its optimizer; one call is one step.
@@ -106,6 +141,7 @@ void print(const BenchStepOptions& o, const StepTiming& t) {
               t.fastest_ms,
               t.pictures_per_s,
               t.loss);
+  std::printf("  largest resident memory %.0f MiB\n", t.peak_mib);
   std::printf(
       "  of it: update %.3f ms, its norms %.3f ms (%.3f %%), AGVM's statistics %.3f ms every 10th "
       "step (%.3f %%)\n",
@@ -127,6 +163,7 @@ void print_json(const BenchStepOptions& o, const StepTiming& t, const std::strin
                               {"median_ms", t.median_ms},
                               {"fastest_ms", t.fastest_ms},
                               {"pictures_per_s", t.pictures_per_s},
+                              {"peak_mib", t.peak_mib},
                               {"update_ms", t.shares.update_ms},
                               {"norms_ms", t.shares.norms_ms},
                               {"norms_percent", percent(t.shares.norms_ms, t)},
@@ -142,9 +179,13 @@ StepTiming measure_step(const BenchStepOptions& o) {
   using Clock = std::chrono::steady_clock;
   check(o);
   at::set_num_threads(static_cast<int>(o.threads));
-  const auto model = models::make_detector({.name = o.model, .norm = o.norm, .seed = o.seed});
+  const auto model = models::make_detector(
+      {.name = o.model, .norm = o.norm, .min_size = o.size, .max_size = o.size, .seed = o.seed});
   model->train();
   const auto batches = draw_batches(o, *model);
+  if (!o.batches_out.empty()) {
+    write_batches(batches, o.batches_out);
+  }
   const auto generator = at::detail::createCPUGenerator(o.seed);
   Stepper stepper(*model);
   StepTiming timing;
@@ -160,6 +201,7 @@ StepTiming measure_step(const BenchStepOptions& o) {
   timing.fastest_ms = times.front();
   timing.median_ms = times[times.size() / 2];
   timing.pictures_per_s = 1e3 * static_cast<double>(o.batch) / timing.median_ms;
+  timing.peak_mib = peak_mib();
   timing.shares = stepper.shares();
   return timing;
 }
@@ -173,6 +215,8 @@ void add_bench_step(CLI::App& bench) {
   step->add_option("--batch", options->batch, "Pictures per step")->capture_default_str();
   step->add_option("--size", options->size, "Side of the pictures, px")->capture_default_str();
   step->add_option("--steps", options->steps, "Timed steps")->capture_default_str();
+  step->add_option("--warmup", options->warmup, "Steps before")->capture_default_str();
+  step->add_option("--batches-out", options->batches_out, "Safetensors file that gets the batches");
   step->add_option("--threads", options->threads, "Threads of torch")->capture_default_str();
   step->add_option("--seed", options->seed, "Seed of weights, pictures and draws")
       ->capture_default_str();

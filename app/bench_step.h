@@ -21,12 +21,14 @@ struct BenchStepOptions {
   std::int64_t batches = 4;  // distinct batches, taken in turn
   std::int64_t threads = 1;  // of torch's operators
   std::uint64_t seed = 0;
+  std::string batches_out;  // file that gets the batches, for another program; empty: none
 };
 
 struct StepTiming {
   double median_ms = 0, fastest_ms = 0;
   double pictures_per_s = 0;  // at the median
   double loss = 0;            // after the last step: a broken step would be fast
+  double peak_mib = 0;        // resident memory of the process, largest until the last step
   StepShares shares;          // of the update
 };
 
