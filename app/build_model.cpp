@@ -3,6 +3,8 @@
 #include "engine/contract/error.h"
 #include "models/weights/weight_error.h"
 
+#include <filesystem>
+
 namespace batchscope::app {
 
 ClassCounts class_counts(const train::Dataset& dataset) {
@@ -10,11 +12,25 @@ ClassCounts class_counts(const train::Dataset& dataset) {
   return {things, static_cast<std::int64_t>(dataset.classes().size()) - things};
 }
 
+namespace {
+
+/// torchvision sets eps to 0 after it has loaded its first COCO weights (COCO_V1), with which they
+/// were trained; nothing in the file says so but its name:
+/// fasterrcnn_resnet50_fpn_coco-258fb6c6.pth.
+double norm_eps_of(const std::string& weights) {
+  const bool coco_v1 = std::filesystem::path(weights).filename().string().find(
+                           "_resnet50_fpn_coco-") != std::string::npos;
+  return coco_v1 ? 0 : models::ModelOptions{}.norm_eps;
+}
+
+}  // namespace
+
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes) {
   models::ModelOptions options;
   options.name = spec.model.name;
   options.backbone = spec.model.backbone;
   options.norm = spec.model.norm;
+  options.norm_eps = norm_eps_of(spec.model.weights);
   options.num_classes = classes.things;
   options.stuff_classes = classes.stuff;
   options.trainable_layers = spec.model.trainable_layers.value_or(-1);

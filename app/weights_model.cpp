@@ -73,6 +73,7 @@ contract::RunSpec spec_of_weights(const std::string& name,
                                   const std::vector<std::string>& sets) {
   contract::RunSpec spec;
   spec.model.name = name;
+  spec.model.weights = file;
   const bool norm_given = std::any_of(
       sets.begin(), sets.end(), [](const std::string& s) { return s.starts_with("model.norm="); });
   if (!norm_given && has_running_means(file)) {

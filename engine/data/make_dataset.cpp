@@ -46,13 +46,29 @@ const std::string& given(const std::string& value, const char* field) {
   return value;
 }
 
-void require_no_pixel_labels(const contract::RunSpec& spec) {
-  if (needs_of(spec).semantic) {
-    throw contract::SpecError("data.kind",
-                              "data.kind: " + spec.model.name +
-                                  " needs a class for every pixel, which instances (coco) do not "
-                                  "have");
+/// Refuses a set that lacks what the model learns from.
+std::shared_ptr<const Dataset> checked(const contract::RunSpec& spec,
+                                       std::shared_ptr<const Dataset> set) {
+  if (!set) {
+    return set;
   }
+  const models::TargetNeeds needs = needs_of(spec);
+  const char* missing = needs.boxes && set->things() == 0           ? "boxes"
+                        : needs.masks && !set->truth_masks(0)       ? "a mask for every object"
+                        : needs.semantic && !set->semantic_truth(0) ? "a class for every pixel"
+                                                                    : nullptr;
+  if (missing != nullptr) {
+    throw contract::SpecError("data.kind",
+                              "data.kind: " + spec.model.name + " needs " + missing + ", which " +
+                                  spec.data.kind + " data does not have");
+  }
+  return set;
+}
+
+contract::DataSection data_with_masks(const contract::RunSpec& spec) {
+  contract::DataSection data = spec.data;
+  data.masks = needs_of(spec).masks;
+  return data;
 }
 
 std::shared_ptr<const Dataset> make_annotated_validation_set(
@@ -81,20 +97,17 @@ std::vector<CocoCategory> categories_of(const Dataset& dataset) {
       "data.kind: expected a kind of data set (spec schema lists them), found \"" + kind + "\"");
 }
 
-}  // namespace
-
-std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) {
+std::shared_ptr<const Dataset> training_set(const contract::RunSpec& spec) {
   const contract::DataSection& data = spec.data;
   if (data.kind == "synthetic-shapes") {
     return make_synthetic(spec, true);
   }
   if (is_annotated_kind(data.kind)) {
-    return make_annotated_set(data, true, {});
+    return make_annotated_set(data_with_masks(spec), true, {});
   }
   if (data.kind != "coco") {
     unknown_kind(data.kind);
   }
-  require_no_pixel_labels(spec);
   CocoOptions options;
   options.annotations = given(data.annotations, "data.annotations");
   options.images = given(data.images, "data.images");
@@ -103,19 +116,18 @@ std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) 
   return std::make_shared<CocoDataset>(options);
 }
 
-std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec,
-                                                   const std::shared_ptr<const Dataset>& training) {
+std::shared_ptr<const Dataset> validation_set(const contract::RunSpec& spec,
+                                              const std::shared_ptr<const Dataset>& training) {
   const contract::DataSection& data = spec.data;
   if (data.kind == "synthetic-shapes") {
     return data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
   }
   if (is_annotated_kind(data.kind)) {
-    return make_annotated_validation_set(data, training);
+    return make_annotated_validation_set(data_with_masks(spec), training);
   }
   if (data.kind != "coco") {
     unknown_kind(data.kind);
   }
-  require_no_pixel_labels(spec);
   if (data.val_annotations.empty()) {
     return nullptr;
   }
@@ -130,6 +142,17 @@ std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec
     options.categories = read_coco_annotations(data.annotations).categories;
   }
   return std::make_shared<CocoDataset>(options);
+}
+
+}  // namespace
+
+std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) {
+  return checked(spec, training_set(spec));
+}
+
+std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec,
+                                                   const std::shared_ptr<const Dataset>& training) {
+  return checked(spec, validation_set(spec, training));
 }
 
 }  // namespace batchscope::train

@@ -9,7 +9,8 @@ namespace batchscope::train {
 
 /// The training or validation set of a spec. Throws contract::DataError (missing or malformed file,
 /// no pictures, no classes) in one sentence with the path and, for JSON, the place, and
-/// contract::SpecError for a key of [data] that is out of range or missing.
+/// contract::SpecError for a key of [data] that is out of range or missing, and for a kind of data
+/// that lacks what the spec's model learns from (boxes, masks, classes of pixels).
 std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec);
 
 /// nullptr where the spec names no validation set. Its labels are the training set's: those of

@@ -29,7 +29,7 @@ EvalBlock detect_block(models::Detector& model,
                        const EvalOptions& options) {
   std::vector<torch::Tensor> images;
   std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
-  std::vector<StoredPicture> stored;
+  std::vector<PictureFrame> stored;
   for (std::int64_t i = begin; i < end; ++i) {
     const torch::Tensor image = dataset.get(i).image;
     const PreparedPicture prepared = prepare_picture(image, options.transform);

@@ -11,7 +11,7 @@ constexpr double kMaskThreshold = 0.5;
 constexpr std::int64_t kPixelsAtOnce = std::int64_t{5} << 20;
 
 std::vector<EvalDetection> boxes_of(const models::Detection& detection,
-                                    const StoredPicture& picture,
+                                    const PictureFrame& picture,
                                     const std::function<std::int64_t(std::int64_t)>& category_of) {
   const auto boxes = detection.boxes.to(torch::kCPU, torch::kFloat64).contiguous();
   const auto labels = detection.labels.to(torch::kCPU, torch::kInt64).contiguous();
@@ -32,7 +32,7 @@ std::vector<EvalDetection> boxes_of(const models::Detection& detection,
   return objects;
 }
 
-std::vector<Rle> masks_of(const models::Detection& detection, const StoredPicture& picture) {
+std::vector<Rle> masks_of(const models::Detection& detection, const PictureFrame& picture) {
   const torch::Tensor scale =
       torch::tensor({picture.scale_x, picture.scale_y, picture.scale_x, picture.scale_y},
                     torch::kFloat64)
@@ -62,7 +62,7 @@ std::vector<Rle> masks_of(const models::Detection& detection, const StoredPictur
   return masks;
 }
 
-LabelMap map_of(const torch::Tensor& labels, const StoredPicture& picture) {
+LabelMap map_of(const torch::Tensor& labels, const PictureFrame& picture) {
   const torch::Tensor stored =
       resize_labels(labels.to(torch::kCPU, torch::kInt32), picture.height, picture.width)
           .contiguous();
@@ -73,7 +73,7 @@ LabelMap map_of(const torch::Tensor& labels, const StoredPicture& picture) {
 }
 
 PanopticTruth segments_of(const models::Detection& detection,
-                          const StoredPicture& picture,
+                          const PictureFrame& picture,
                           const std::function<std::int64_t(std::int64_t)>& category_of) {
   PanopticTruth found{map_of(detection.segments, picture), {}};
   const auto labels = detection.segment_labels.to(torch::kCPU, torch::kInt64).contiguous();
@@ -94,7 +94,7 @@ PanopticTruth segments_of(const models::Detection& detection,
 }  // namespace
 
 FoundObjects found_objects(const models::Detection& detection,
-                           const StoredPicture& picture,
+                           const PictureFrame& picture,
                            const std::function<std::int64_t(std::int64_t)>& category_of) {
   FoundObjects found;
   found.objects = boxes_of(detection, picture, category_of);

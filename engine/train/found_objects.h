@@ -20,7 +20,7 @@ struct FoundObjects {
 };
 
 /// The stored picture's id and size, and what its detector's pixels are of it.
-struct StoredPicture {
+struct PictureFrame {
   std::int64_t id = 0;
   std::int64_t height = 0, width = 0;
   double scale_x = 1, scale_y = 1;  // tensor pixels per stored pixel
@@ -30,7 +30,7 @@ struct StoredPicture {
 /// stored size (probability above 0.5), maps resized by nearest pixel. `category_of` gives the
 /// category id of a label.
 FoundObjects found_objects(const models::Detection& detection,
-                           const StoredPicture& picture,
+                           const PictureFrame& picture,
                            const std::function<std::int64_t(std::int64_t)>& category_of);
 
 }  // namespace batchscope::train

@@ -346,6 +346,13 @@ class TestDataCoco : public QObject {
     spec.data.annotations = "a.json";
     spec.data.images.clear();
     QCOMPARE(field_of(spec), std::string("data.images"));
+    const TemporaryJson boxes(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 18, "bbox": [1, 1, 5, 5]}],
+        "categories": [{"id": 18, "name": "dog"}]})");
+    spec = spec_of(boxes.path(), "");
+    QCOMPARE(field_of(spec), std::string());
+    spec.model.name = "tiny_semantic_fpn";  // boxes are no classes of pixels
+    QCOMPARE(field_of(spec), std::string("data.kind"));
     spec.data.kind = "csv";
     QCOMPARE(field_of(spec), std::string("data.kind"));
   }
