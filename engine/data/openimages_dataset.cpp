@@ -1,8 +1,8 @@
 #include "engine/data/openimages_dataset.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/fnv.h"
 #include "engine/data/csv_file.h"
+#include "engine/data/fnv.h"
 #include "engine/data/name_list.h"
 
 #include <set>
