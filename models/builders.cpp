@@ -9,6 +9,7 @@ namespace batchscope::models {
 namespace {
 
 constexpr std::int64_t kPretrainedLayers = 3;
+constexpr std::int64_t kSide = 800, kLongSide = 1333;  // of pictures, px: the builders' own
 
 NormOptions body_norm(const ModelOptions& o) {
   return {.kind = parse_norm(o.norm), .eps = o.norm_eps};
@@ -27,10 +28,9 @@ InputTransform input(const ModelOptions& o, std::int64_t min_size, std::int64_t 
           .size_divisor = 32};
 }
 
-FpnBackboneOptions resnet_backbone(const ModelOptions& o) {
+FpnBackboneOptions named_backbone(const ModelOptions& o) {
   FpnBackboneOptions backbone;
-  backbone.body = resnet_options(o.backbone.empty() ? "resnet50" : o.backbone);
-  backbone.body.norm = body_norm(o);
+  backbone.body = body_options(o.backbone.empty() ? "resnet50" : o.backbone, body_norm(o));
   const std::int64_t trained = o.pretrained ? kPretrainedLayers : 5;
   backbone.trainable_layers = o.trainable_layers >= 0 ? o.trainable_layers : trained;
   return backbone;
@@ -43,7 +43,7 @@ FpnBackboneOptions tiny_backbone(const ModelOptions& o) {
                                 o.backbone + "\"");
   }
   FpnBackboneOptions backbone;
-  backbone.body = {
+  backbone.body = ResNetOptions{
       .widths = {32, 64, 96, 128}, .blocks = {1, 1, 1, 1}, .classifier = 0, .norm = body_norm(o)};
   backbone.fpn.channels = 64;
   backbone.trainable_layers = o.trainable_layers >= 0 ? o.trainable_layers : 5;
@@ -78,7 +78,7 @@ SemanticFpnOptions semantic_fpn(const ModelOptions& options) {
   SemanticFpnOptions o;
   o.name = options.name;
   o.head.num_classes = options.num_classes + options.stuff_classes;
-  o.input = input(options, 800, 1333);
+  o.input = input(options, kSide, kLongSide);
   o.seed = options.seed;
   return o;
 }
@@ -87,7 +87,7 @@ PanopticFpnOptions panoptic_fpn(const ModelOptions& options, FasterRcnnOptions i
   check_pixel_classes(options, /*panoptic=*/true);
   PanopticFpnOptions o;
   const std::int64_t side = instances.input.min_size;
-  o.merge.min_stuff_area = o.merge.min_stuff_area * side * side / (800 * 800);
+  o.merge.min_stuff_area = o.merge.min_stuff_area * side * side / (kSide * kSide);
   o.instances = std::move(instances);
   o.semantic.num_classes = options.stuff_classes + 1;
   o.semantic.labels_of_class_0 = options.num_classes;
@@ -103,7 +103,7 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
   check_classes(options);
   FasterRcnnOptions o;
   o.name = options.name;
-  o.backbone = resnet_backbone(options);
+  o.backbone = named_backbone(options);
   o.rpn.anchors = region_anchors(32);
   o.roi_heads.num_classes = options.num_classes + 1;
   if (masks) {
@@ -118,7 +118,7 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
       o.roi_heads.mask_head->norm = norm;
     }
   }
-  o.input = input(options, 800, 1333);
+  o.input = input(options, kSide, kLongSide);
   o.seed = options.seed;
   return o;
 }
@@ -128,7 +128,7 @@ RetinaNetOptions retinanet_options(const ModelOptions& options, HeadVersion vers
   const bool v2 = version == HeadVersion::kV2;
   RetinaNetOptions o;
   o.name = options.name;
-  o.backbone = resnet_backbone(options);
+  o.backbone = named_backbone(options);
   o.backbone.first_map = 1;  // the finest level would have too many anchors
   o.backbone.fpn.top = v2 ? TopLevels::kP6P7FromMap : TopLevels::kP6P7FromLevel;
   o.anchors = dense_anchors(32);
@@ -137,7 +137,7 @@ RetinaNetOptions retinanet_options(const ModelOptions& options, HeadVersion vers
     o.head.norm = NormOptions{.kind = Norm::kGroup};
     o.box_loss = BoxLoss::kGiou;
   }
-  o.input = input(options, 800, 1333);
+  o.input = input(options, kSide, kLongSide);
   o.seed = options.seed;
   return o;
 }
@@ -183,7 +183,7 @@ RetinaNetOptions tiny_retinanet_options(const ModelOptions& options) {
 
 SemanticFpnOptions semantic_fpn_options(const ModelOptions& options) {
   SemanticFpnOptions o = semantic_fpn(options);
-  o.backbone = resnet_backbone(options);
+  o.backbone = named_backbone(options);
   return o;
 }
 

@@ -15,8 +15,8 @@ enum class HeadVersion { kV1, kV2 };
 
 /// torchvision's fasterrcnn_resnet50_fpn or maskrcnn_resnet50_fpn, or their _v2: the defaults of
 /// the builder, with the classes, sizes, norm, backbone and trainable layers of `options`.
-/// options.norm is that of the body; where v2 has norms in the pyramid and the heads too, they are
-/// gn if the body's are, else bn.
+/// options.norm is that of the body, but for swin_t, which has its own; where v2 has norms in the
+/// pyramid and the heads too, they are gn if the body's are, else bn.
 FasterRcnnOptions faster_rcnn_options(const ModelOptions& options, HeadVersion version, bool masks);
 
 /// torchvision's retinanet_resnet50_fpn or its _v2, alike; v2's heads have gn.

@@ -38,12 +38,14 @@ Losses FasterRcnn::losses(const torch::Tensor& images,
                 targets,
                 sizes,
                 {.num_classes = options_.roi_heads.num_classes - 1, .masks = has_masks()});
+  auto levels = features(images, generator);  // the body draws first
   return losses_on(
-      features(images), {images.size(2), images.size(3)}, sizes, targets, std::move(generator));
+      std::move(levels), {images.size(2), images.size(3)}, sizes, targets, std::move(generator));
 }
 
-std::vector<torch::Tensor> FasterRcnn::features(const torch::Tensor& images) {
-  return backbone_->forward(images);
+std::vector<torch::Tensor> FasterRcnn::features(const torch::Tensor& images,
+                                                const torch::Generator& generator) {
+  return backbone_->forward(images, generator);
 }
 
 Losses FasterRcnn::losses_on(std::vector<torch::Tensor> features,

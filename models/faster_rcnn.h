@@ -42,8 +42,9 @@ class FasterRcnn : public Detector {
 
   // The halves of losses() and detect(), without their checks: for models with other heads on the
   // same pyramid.
-  /// Levels of the pyramid, finest first.
-  std::vector<torch::Tensor> features(const torch::Tensor& images);
+  /// Levels of the pyramid, finest first. generator: as FpnBackbone's.
+  std::vector<torch::Tensor> features(const torch::Tensor& images,
+                                      const torch::Generator& generator = {});
   /// images: height and width of the batch that the features were made of.
   Losses losses_on(std::vector<torch::Tensor> features,
                    std::pair<std::int64_t, std::int64_t> images,

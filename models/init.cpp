@@ -54,6 +54,12 @@ void normal(const torch::Tensor& weight, double std, torch::Generator& generator
   weight.normal_(0, std, generator);
 }
 
+void truncated_normal(const torch::Tensor& weight, double std, torch::Generator& generator) {
+  const torch::NoGradGuard no_grad;
+  const double cut = 2, end = std::erf(cut / std / std::sqrt(2.0));
+  weight.uniform_(-end, end, generator).erfinv_().mul_(std * std::sqrt(2.0)).clamp_(-cut, cut);
+}
+
 void torch_default(const torch::Tensor& weight,
                    const torch::Tensor& bias,
                    torch::Generator& generator) {

@@ -17,6 +17,8 @@ void kaiming_uniform(const torch::Tensor& weight, double a, torch::Generator& ge
 void xavier_uniform(const torch::Tensor& weight, torch::Generator& generator);
 /// All zeros; an undefined tensor stays undefined.
 void zero(const torch::Tensor& tensor);
+/// Normal, cut at ±2: as nn.init.trunc_normal_ draws it.
+void truncated_normal(const torch::Tensor& weight, double std, torch::Generator& generator);
 void normal(const torch::Tensor& weight, double std, torch::Generator& generator);
 /// What torch.nn.Conv2d and Linear do when they are built: kaiming_uniform with a = sqrt(5), then
 /// the bias uniform in ±1/sqrt(fan_in). An undefined bias draws nothing.

@@ -78,6 +78,11 @@ Norm parse_norm(const std::string& name) {
   if (name == "bn") {
     return Norm::kBatch;
   }
+  if (name == "syncbn") {
+    throw std::invalid_argument(
+        "model.norm: syncbn is not carried out yet, as ranks without a micro-batch would be waited "
+        "for; expected gn, frozen or bn");
+  }
   throw std::invalid_argument("model.norm: expected gn, frozen or bn, found \"" + name + "\"");
 }
 

@@ -37,7 +37,7 @@ Losses PanopticFpn::losses(const torch::Tensor& images,
                 targets,
                 sizes,
                 {.num_classes = things, .masks = true, .semantic_labels = things + stuff});
-  const auto features = instances_->features(images);
+  const auto features = instances_->features(images, generator);
   Losses losses = instances_->losses_on(
       features, {images.size(2), images.size(3)}, sizes, targets, std::move(generator));
   losses.emplace_back(kLoss, semantic_head_->loss(semantic_head_->forward(features), targets));

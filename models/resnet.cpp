@@ -36,8 +36,8 @@ ResNetOptions resnet_options(const std::string& name) {
     options.blocks = {3, 4, 23, 3};
   } else if (name != "resnet18") {
     throw std::invalid_argument(
-        "model.backbone: expected resnet18, resnet34, resnet50 or resnet101, found \"" + name +
-        "\"");
+        "model.backbone: expected resnet18, resnet34, resnet50, resnet101 or swin_t, found \"" +
+        name + "\"");
   }
   return options;
 }
@@ -63,7 +63,8 @@ ResNetImpl::ResNetImpl(const ResNetOptions& options)
   }
 }
 
-std::vector<torch::Tensor> ResNetImpl::forward(const torch::Tensor& x) {
+std::vector<torch::Tensor> ResNetImpl::forward(const torch::Tensor& x,
+                                               const torch::Generator& /*generator*/) {
   torch::Tensor y = conv_norm(conv1_, bn1_, x).relu_();
   y = at::max_pool2d(y, 3, 2, 1);
   std::vector<torch::Tensor> features;
@@ -96,10 +97,7 @@ void ResNetImpl::initialise(torch::Generator& generator) {
 }
 
 void ResNetImpl::train_layers(std::int64_t count) {
-  if (count < 0 || count > 5) {
-    throw std::invalid_argument("model.trainable_layers: expected 0 to 5, found " +
-                                std::to_string(count));
-  }
+  check_trained_layers(count);
   const std::array<std::string, 5> order = {"layer4.", "layer3.", "layer2.", "layer1.", "conv1."};
   for (const auto& item : named_parameters()) {
     bool trained = count == 5 && item.key().rfind("bn1.", 0) == 0;

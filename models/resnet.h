@@ -1,5 +1,6 @@
 #pragma once
 
+#include "models/body.h"
 #include "models/residual_blocks.h"
 
 #include <torch/torch.h>
@@ -29,16 +30,17 @@ struct ResNetOptions {
 ResNetOptions resnet_options(const std::string& name);
 
 /// A residual network without its classifier: 7x7 stem of stride 2, max pooling, four layers.
-/// [N, 3, H, W] -> feature maps of strides 4, 8, 16, 32. Names and semantics: torchvision's ResNet.
-class ResNetImpl : public torch::nn::Module {
+/// Makes no random choices. Names and semantics: torchvision's ResNet.
+class ResNetImpl : public Body {
  public:
   explicit ResNetImpl(const ResNetOptions& options);
-  std::vector<torch::Tensor> forward(const torch::Tensor& x);
-  /// Kaiming normal (fan out) convolutions: torchvision's draws, in its order.
-  void initialise(torch::Generator& generator);
-  /// Trains the last `count` of conv1, layer1…layer4 (0…5; 5 trains the stem's norm too) and
-  /// freezes the rest. Throws std::invalid_argument for another count.
-  void train_layers(std::int64_t count);
+  std::vector<torch::Tensor> forward(const torch::Tensor& x,
+                                     const torch::Generator& generator) override;
+  std::vector<std::int64_t> channels() const override { return options_.channels(); }
+  /// Kaiming normal (fan out) convolutions.
+  void initialise(torch::Generator& generator) override;
+  /// Of conv1 and layer1…layer4; 5 trains the stem's norm too.
+  void train_layers(std::int64_t count) override;
 
  private:
   ResNetOptions options_;

@@ -19,8 +19,9 @@ RetinaNet::RetinaNet(const RetinaNetOptions& options)
   head_->initialise(generator);
 }
 
-RetinaNet::Output RetinaNet::forward(const torch::Tensor& images) {
-  const auto features = backbone_->forward(images);
+RetinaNet::Output RetinaNet::forward(const torch::Tensor& images,
+                                     const torch::Generator& generator) {
+  const auto features = backbone_->forward(images, generator);
   auto [logits, offsets] = head_->forward(features);
   std::vector<std::pair<std::int64_t, std::int64_t>> grids;
   grids.reserve(features.size());
@@ -35,10 +36,10 @@ RetinaNet::Output RetinaNet::forward(const torch::Tensor& images) {
 Losses RetinaNet::losses(const torch::Tensor& images,
                          const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,
                          const std::vector<Target>& targets,
-                         torch::Generator /*generator*/) {
+                         torch::Generator generator) {
   check_images(options_.name, images, sizes, options_.input.size_divisor);
   check_targets(options_.name, targets, sizes, {.num_classes = options_.head.num_classes - 1});
-  const Output output = forward(images);
+  const Output output = forward(images, generator);
   const torch::Tensor anchors = torch::cat(output.anchors);
   const torch::Tensor offsets = torch::cat(output.offsets, 1);
   const auto pictures = static_cast<double>(targets.size());

@@ -34,7 +34,7 @@ class RetinaNet : public Detector {
   /// The weights are torchvision's after torch.manual_seed(options.seed).
   explicit RetinaNet(const RetinaNetOptions& options);
 
-  /// `generator` is not used: nothing is drawn.
+  /// Only what the body draws comes from `generator`.
   Losses losses(const torch::Tensor& images,
                 const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,
                 const std::vector<Target>& targets,
@@ -52,7 +52,7 @@ class RetinaNet : public Detector {
   struct Output {
     std::vector<torch::Tensor> logits, offsets, anchors;  // per level: [N, A, C], [N, A, 4], [A, 4]
   };
-  Output forward(const torch::Tensor& images);
+  Output forward(const torch::Tensor& images, const torch::Generator& generator = {});
   Detection read_picture(const Output& output,
                          std::int64_t picture,
                          std::pair<std::int64_t, std::int64_t> size) const;

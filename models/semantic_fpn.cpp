@@ -23,13 +23,14 @@ SemanticFpn::SemanticFpn(const SemanticFpnOptions& options) : options_(options) 
 Losses SemanticFpn::losses(const torch::Tensor& images,
                            const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,
                            const std::vector<Target>& targets,
-                           torch::Generator /*generator*/) {
+                           torch::Generator generator) {
   check_images(options_.name, images, sizes, options_.input.size_divisor);
   check_targets(options_.name,
                 targets,
                 sizes,
                 {.boxes = false, .semantic_labels = options_.head.num_classes});
-  return {{"loss_semantic", head_->loss(head_->forward(backbone_->forward(images)), targets)}};
+  const auto features = backbone_->forward(images, generator);
+  return {{"loss_semantic", head_->loss(head_->forward(features), targets)}};
 }
 
 std::vector<Detection> SemanticFpn::detect(

@@ -203,13 +203,23 @@ void add_run_and_data(Builder& b) {
 }
 
 void add_model_and_batch(Builder& b) {
-  b.add("model.name", AT(model.name), any(), "detector: lab_faster_rcnn, tiny_faster_rcnn, …");
-  b.add("model.backbone", AT(model.backbone), any(), "backbone; empty: the builder's own");
+  b.add(
+      "model.name",
+      AT(model.name),
+      any(),
+      "tiny_ (for a CPU) + faster_rcnn, mask_rcnn, retinanet, semantic_fpn or panoptic_fpn; "
+      "fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn or retinanet_resnet50_fpn, each also + _v2; "
+      "semantic_fpn_resnet50, panoptic_fpn_resnet50; lab_faster_rcnn");
+  b.add("model.backbone",
+        AT(model.backbone),
+        any(),
+        "resnet18, resnet34, resnet50, resnet101 or swin_t; empty: the builder's own");
   b.add("model.weights", AT(model.weights), any(), "weight file to start from; empty: random");
   b.add("model.norm",
         AT(model.norm),
         one_of({"gn", "frozen", "bn", "syncbn"}),
-        "normalisation of the backbone");
+        "normalisation of the backbone (swin_t has layer norms); syncbn is not carried out yet and "
+        "refused");
   b.add("model.syncbn_group",
         AT(model.syncbn_group),
         at_least(0),

@@ -13,6 +13,9 @@ foreach(_name tst_detector_parity tst_detector_training)
     SOURCES support/detector_fixture.cpp LABELS unit TIMEOUT 600)
 endforeach()
 
+batchscope_test(tst_swin models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
+  SOURCES support/detector_fixture.cpp LABELS unit TIMEOUT 300)
+
 # Things and stuff.
 foreach(_name tst_semantic_fpn tst_panoptic_fpn)
   batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json

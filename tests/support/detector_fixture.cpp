@@ -41,7 +41,8 @@ void fill_weights(torch::nn::Module& model) {
   std::uint64_t i = 0;
   for (auto& [name, value] : sorted_state(model)) {
     const std::uint64_t seed = 100 + i++;
-    if (!value.is_floating_point()) {
+    // Module::to(dtype) may have made numbers of Swin's indices.
+    if (!value.is_floating_point() || name.ends_with("_index")) {
       continue;
     }
     const auto draw = torch::randn(value.sizes(), generator(seed), torch::kFloat64);
