@@ -27,7 +27,7 @@ namespace {
 
 constexpr int kSharePairs = 25;
 constexpr double kAgvmInterval = 10;  // the default of optim.agvm.interval
-constexpr double kLr = 0.002;         // small: a diverged model measures something else
+constexpr double kLr = 1e-4;          // small: a diverged model measures something else
 
 void check(const BenchStepOptions& o) {
   if (std::min({o.batch, o.size, o.steps, o.batches, o.threads}) < 1 || o.warmup < 0) {

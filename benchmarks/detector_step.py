@@ -62,7 +62,7 @@ def measure(a):
         images = values[f"{b}.images"]
         batches.append((images, [{p: values[f"{b}.{p}{i}"] for p in parts} for i in range(len(images))]))
     model = build(torch, a.model, a.norm).train()
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.002, momentum=0.9)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-4, momentum=0.9)
     torch.manual_seed(0)
     times = []
     for i in range(WARMUP + a.steps):

@@ -46,7 +46,7 @@ models::InputTransform input_transform(const models::Detector& model,
 /// Fixed pictures whose predictions are shown along a run. One thread.
 class Probes {
  public:
-  /// `count` pictures spread evenly over the set.
+  /// `count` pictures spread evenly over those that are evaluated.
   Probes(const Dataset& dataset, std::int64_t count, EvalOptions options);
   /// The pictures as PNG (long side at most 384 px) with their truth: boxes, masks, classes.
   std::vector<contract::ProbeRecord> records() const;

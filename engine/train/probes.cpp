@@ -108,9 +108,11 @@ std::string encode_png(const torch::Tensor& image) {
 
 Probes::Probes(const Dataset& dataset, std::int64_t count, EvalOptions options)
     : options_(std::move(options)) {
-  count = std::min(count, dataset.size());
+  const std::int64_t pictures =
+      options_.max_pictures > 0 ? std::min(options_.max_pictures, dataset.size()) : dataset.size();
+  count = std::min(count, pictures);
   for (std::int64_t p = 0; p < count; ++p) {
-    const std::int64_t index = p * dataset.size() / count;
+    const std::int64_t index = p * pictures / count;
     const Sample sample = dataset.get(index);
     const torch::Tensor shown = shrink(as_bytes(sample.image));
     const PreparedPicture prepared = prepare_picture(sample.image, options_.transform);
