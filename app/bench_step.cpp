@@ -69,6 +69,7 @@ void write_batches(const std::vector<train::MicroBatch>& batches, const std::str
     }
   }
   std::vector<models::TensorSpec> specs;
+  specs.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
     specs.push_back({name, models::tensor_type(tensor.scalar_type()), tensor.sizes().vec()});
   }
