@@ -3,6 +3,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 
+#include <ATen/autocast_mode.h>
 #include <torch/torch.h>
 
 #include <QtTest>
@@ -167,6 +168,34 @@ class TestSwin : public QObject {
     testing::total(losses).backward();
     const double off = worst_row(gradients(*model), expected("gradients"));
     QVERIFY2(off < 1e-7, qPrintable(QString::number(off)));
+  }
+
+  /// Autocast rounds products to 8 bits of mantissa; gradients stay in the weights' type.
+  void bf16_follows_float32() {
+    models::Swin body(models::SwinOptions{});
+    auto weights = testing::generator(7);
+    body->initialise(weights);
+    const auto images = torch::randn({1, 3, 90, 122}, testing::generator(51));
+    const auto pass = [&](bool half) {
+      body->zero_grad();
+      at::autocast::set_autocast_dtype(torch::kCPU, torch::kBFloat16);
+      at::autocast::set_autocast_enabled(torch::kCPU, half);
+      const auto map = body->forward(images, testing::generator(11)).back();
+      at::autocast::set_autocast_enabled(torch::kCPU, false);
+      at::autocast::clear_cache();
+      const auto probe = torch::randn(map.sizes(), testing::generator(73));
+      (map.to(torch::kFloat32) * probe).sum().backward();
+      std::vector<torch::Tensor> parts;
+      for (const auto& p : body->parameters()) {
+        parts.push_back(p.grad().flatten());
+      }
+      return torch::cat(parts);
+    };
+    const auto full = pass(false), rounded = pass(true);
+    QCOMPARE(rounded.scalar_type(), torch::kFloat32);
+    QVERIFY(!torch::equal(full, rounded));
+    const double cosine = torch::cosine_similarity(full, rounded, 0).item<double>();
+    QVERIFY2(cosine > 0.98, qPrintable(QString::number(cosine)));
   }
 
   /// The stem and the stages are frozen from the picture on.
