@@ -1,7 +1,6 @@
 #include "engine/data/coco_annotations.h"
 
-#include "engine/contract/error.h"
-#include "engine/data/json_reader.h"
+#include "engine/data/coco_lists.h"
 
 #include <array>
 #include <optional>
@@ -9,69 +8,18 @@
 namespace batchscope::train {
 namespace {
 
-constexpr const char* kWhat = "The annotation file";
-
 class Reader {
  public:
   Reader(const std::string& path, bool segmentations)
-      : reader_(path, kWhat), segmentations_(segmentations) {}
+      : lists_(path, "The annotation file"), segmentations_(segmentations) {}
 
   CocoAnnotations read() {
-    if (reader_.next() != JsonReader::Type::kObject) {
-      reader_.expected("an object with images, annotations and categories");
-    }
-    bool images = false, annotations = false, categories = false;
-    reader_.begin_object();
-    for (std::string_view key; reader_.key(key);) {
-      if (key == "images") {
-        read_list(images, [this] { image(); });
-      } else if (key == "annotations") {
-        read_list(annotations, [this] { annotation(); });
-      } else if (key == "categories") {
-        read_list(categories, [this] { category(); });
-      } else {
-        reader_.skip();
-      }
-    }
-    reader_.finish();
-    require_list(images, "images");
-    require_list(annotations, "annotations");
-    require_list(categories, "categories");
+    lists_.read([this] { image(); }, [this] { annotation(); }, [this] { category(); });
     out_.hash = reader_.hash();
     return std::move(out_);
   }
 
  private:
-  template <typename Read>
-  void read_list(bool& seen, const Read& read) {
-    seen = true;
-    for (reader_.begin_list(); reader_.item();) {
-      reader_.begin_object();
-      read();
-    }
-  }
-  void require_list(bool seen, const char* name) const {
-    if (!seen) {
-      throw contract::DataError(std::string(kWhat) + " '" + reader_.path() + "' has no list '" +
-                                name + "'; expected a COCO instance file.");
-    }
-  }
-  void need(bool there, const char* field) const {
-    if (!there) {
-      reader_.fail(std::string("no ") + field);
-    }
-  }
-  std::int64_t side() {
-    if (reader_.null()) {
-      return 0;
-    }
-    const std::int64_t value = reader_.integer();
-    if (value < 0 || value > INT32_MAX) {
-      reader_.expected("a size in pixels");
-    }
-    return value;
-  }
-
   void image() {
     std::optional<std::int64_t> id;
     std::optional<std::string> name;
@@ -82,15 +30,15 @@ class Reader {
       } else if (key == "file_name") {
         name = reader_.text();
       } else if (key == "width") {
-        picture.width = side();
+        picture.width = lists_.side();
       } else if (key == "height") {
-        picture.height = side();
+        picture.height = lists_.side();
       } else {
         reader_.skip();
       }
     }
-    need(id.has_value(), "id");
-    need(name.has_value(), "file_name");
+    lists_.need(id.has_value(), "id");
+    lists_.need(name.has_value(), "file_name");
     picture.id = *id;
     picture.file_name = std::move(*name);
     out_.pictures.push_back(std::move(picture));
@@ -108,8 +56,8 @@ class Reader {
         reader_.skip();
       }
     }
-    need(id.has_value(), "id");
-    need(name.has_value(), "name");
+    lists_.need(id.has_value(), "id");
+    lists_.need(name.has_value(), "name");
     out_.categories.push_back({*id, std::move(*name)});
   }
 
@@ -136,9 +84,9 @@ class Reader {
         reader_.skip();
       }
     }
-    need(image.has_value(), "image_id");
-    need(category.has_value(), "category_id");
-    need(box.has_value(), "bbox");
+    lists_.need(image.has_value(), "image_id");
+    lists_.need(category.has_value(), "category_id");
+    lists_.need(box.has_value(), "bbox");
     const auto& [x, y, w, h] = *box;
     out_.objects.push_back({*image, *category, x, y, w, h, area.value_or(w * h), crowd});
     if (segmentations_) {
@@ -146,7 +94,8 @@ class Reader {
     }
   }
 
-  JsonReader reader_;
+  CocoLists lists_;
+  JsonReader& reader_ = lists_.reader();
   bool segmentations_;
   CocoAnnotations out_;
 };

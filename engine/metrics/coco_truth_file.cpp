@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/data/coco_lists.h"
 #include "engine/metrics/coco_files.h"
 #include "engine/metrics/coco_segmentation.h"
 
@@ -19,65 +20,17 @@ struct Pending {
 
 class TruthReader {
  public:
-  TruthReader(const std::string& path, bool masks) : reader_(path, kWhat), masks_(masks) {
+  TruthReader(const std::string& path, bool masks) : lists_(path, kWhat), masks_(masks) {
     input_.set.masks = masks;
   }
   CocoInput read() {
-    if (reader_.next() != JsonReader::Type::kObject) {
-      reader_.expected("an object with images, annotations and categories");
-    }
-    bool images = false, annotations = false, categories = false;
-    reader_.begin_object();
-    for (std::string_view key; reader_.key(key);) {
-      if (key == "images") {
-        read_list(images, [this] { image(); });
-      } else if (key == "annotations") {
-        read_list(annotations, [this] { annotation(); });
-      } else if (key == "categories") {
-        read_list(categories, [this] { category(); });
-      } else {
-        reader_.skip();
-      }
-    }
-    reader_.finish();
-    const char* missing = !images        ? "images"
-                          : !annotations ? "annotations"
-                          : !categories  ? "categories"
-                                         : nullptr;
-    if (missing != nullptr) {
-      throw contract::DataError(std::string(kWhat) + " '" + reader_.path() + "' has no list '" +
-                                missing + "'; expected a COCO instance file.");
-    }
+    lists_.read([this] { image(); }, [this] { annotation(); }, [this] { category(); });
     resolve_pending();
     check_ids();
     return std::move(input_);
   }
 
  private:
-  template <typename Read>
-  void read_list(bool& seen, const Read& read) {
-    seen = true;
-    for (reader_.begin_list(); reader_.item();) {
-      reader_.begin_object();
-      read();
-    }
-  }
-  void need(bool there, const char* field) const {
-    if (!there) {
-      reader_.fail(std::string("no ") + field);
-    }
-  }
-  std::uint32_t side() {
-    if (reader_.null()) {
-      return 0;
-    }
-    const std::int64_t value = reader_.integer();
-    if (value < 0 || value > INT32_MAX) {
-      reader_.expected("a size in pixels");
-    }
-    return static_cast<std::uint32_t>(value);
-  }
-
   void image() {
     std::optional<std::int64_t> id;
     std::array<std::uint32_t, 2> size{};
@@ -85,14 +38,14 @@ class TruthReader {
       if (key == "id") {
         id = reader_.integer();
       } else if (key == "height") {
-        size[0] = side();
+        size[0] = static_cast<std::uint32_t>(lists_.side());
       } else if (key == "width") {
-        size[1] = side();
+        size[1] = static_cast<std::uint32_t>(lists_.side());
       } else {
         reader_.skip();
       }
     }
-    need(id.has_value(), "id");
+    lists_.need(id.has_value(), "id");
     input_.set.images.push_back(*id);
     input_.sizes[*id] = size;
   }
@@ -109,7 +62,7 @@ class TruthReader {
         reader_.skip();
       }
     }
-    need(id.has_value(), "id");
+    lists_.need(id.has_value(), "id");
     input_.set.categories.push_back(*id);
     input_.names[*id] = name;
   }
@@ -148,9 +101,10 @@ class TruthReader {
 
   void annotation() {
     const Fields f = fields();
-    need(f.image.has_value(), "image_id");
-    need(f.category.has_value(), "category_id");
-    need(masks_ ? segmentation_.present() : f.box.has_value(), masks_ ? "segmentation" : "bbox");
+    lists_.need(f.image.has_value(), "image_id");
+    lists_.need(f.category.has_value(), "category_id");
+    lists_.need(masks_ ? segmentation_.present() : f.box.has_value(),
+                masks_ ? "segmentation" : "bbox");
     const std::array<double, 4> box = f.box.value_or(std::array<double, 4>{});
     input_.set.truth.push_back({*f.image,
                                 *f.category,
@@ -233,7 +187,8 @@ class TruthReader {
     }
   }
 
-  JsonReader reader_;
+  CocoLists lists_;
+  JsonReader& reader_ = lists_.reader();
   bool masks_;
   CocoInput input_;
   Segmentation segmentation_;
