@@ -16,6 +16,7 @@ void add_train_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app);
 void add_predict_command(CLI::App& app);
 void add_metrics_command(CLI::App& app);
+void add_data_command(CLI::App& app);
 void add_control_command(CLI::App& app, int& exit_code);
 void add_spec_command(CLI::App& app);
 void add_optim_command(CLI::App& app);

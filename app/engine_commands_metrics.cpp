@@ -11,9 +11,10 @@ namespace {
 
 struct MetricsArguments {
   std::string truth, found, type, truth_images, found_images, categories, curves, out;
+  std::string hierarchy, image_labels;
   std::vector<std::uint32_t> ignore;
   unsigned threads = 0;
-  bool json = false, per_class = false;
+  bool json = false, per_class = false, expand_detections = false;
 };
 
 void require_unused(bool used, const char* option, const MetricsArguments& arguments) {
@@ -77,6 +78,11 @@ std::unique_ptr<MetricsReport> semantic(const MetricsArguments& a) {
                                           std::move(categories));
 }
 
+std::unique_ptr<MetricsReport> openimages(const MetricsArguments& a) {
+  return std::make_unique<OpenImagesReport>(train::read_openimages_files(
+      {a.truth, a.found, a.image_labels, a.hierarchy, a.expand_detections}));
+}
+
 void measure(MetricsArguments a) {
   if (a.threads == 0) {
     a.threads = std::max(1U, std::thread::hardware_concurrency());
@@ -87,8 +93,13 @@ void measure(MetricsArguments a) {
   require_unused(a.type != "panoptic" && !a.found_images.empty(), "--dt-images", a);
   require_unused(a.type != "semantic" && !a.ignore.empty(), "--ignore", a);
   require_unused(a.type != "semantic" && !a.categories.empty(), "--categories", a);
+  const bool open = a.type == "openimages";
+  require_unused(!open && !a.hierarchy.empty(), "--hierarchy", a);
+  require_unused(!open && !a.image_labels.empty(), "--image-labels", a);
+  require_unused(!open && a.expand_detections, "--expand-detections", a);
   const std::unique_ptr<MetricsReport> report = boxes_or_masks         ? coco(a)
                                                 : a.type == "panoptic" ? panoptic(a)
+                                                : open                 ? openimages(a)
                                                                        : semantic(a);
   if (a.json) {
     write_json(report->json(a.per_class), a.out);
@@ -102,13 +113,16 @@ void measure(MetricsArguments a) {
 
 void add_metrics_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
-      "metrics", "COCO's figures of results, panoptic quality, or mean IoU of label pictures");
+      "metrics",
+      "COCO's figures of results, panoptic quality, mean IoU of label pictures, Open Images' AP");
   const auto a = std::make_shared<MetricsArguments>();
-  command->add_option("--gt", a->truth, "Truth: COCO JSON; semantic: folder of PNGs")->required();
+  command
+      ->add_option("--gt", a->truth, "Truth: COCO JSON; semantic: folder of PNGs; openimages: CSV")
+      ->required();
   command->add_option("--dt", a->found, "Results of the same kind")->required();
-  command->add_option("--type", a->type, "bbox, segm, panoptic or semantic")
+  command->add_option("--type", a->type, "bbox, segm, panoptic, semantic or openimages")
       ->required()
-      ->check(CLI::IsMember({"bbox", "segm", "panoptic", "semantic"}));
+      ->check(CLI::IsMember({"bbox", "segm", "panoptic", "semantic", "openimages"}));
   command->add_option("--gt-images",
                       a->truth_images,
                       "panoptic: folder of the truth's PNGs; none: the file's name without .json");
@@ -117,6 +131,13 @@ void add_metrics_command(CLI::App& app) {
   command->add_option("--categories",
                       a->categories,
                       "semantic: JSON with the categories; none: every label is one");
+  command->add_option(
+      "--hierarchy", a->hierarchy, "openimages: JSON; true boxes count for every class above too");
+  command->add_option(
+      "--image-labels", a->image_labels, "openimages: CSV of verified labels of whole pictures");
+  command->add_flag("--expand-detections",
+                    a->expand_detections,
+                    "openimages: detections count for every class above too");
   command->add_flag("--per-class", a->per_class, "The figures of each category too");
   command->add_option("--curves",
                       a->curves,

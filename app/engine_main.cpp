@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   app::add_eval_command(app);
   app::add_predict_command(app);
   app::add_metrics_command(app);
+  app::add_data_command(app);
   app::add_control_command(app, exit_code);
   app::add_spec_command(app);
   app::add_optim_command(app);

@@ -218,4 +218,30 @@ void SemanticReport::print(std::FILE* out, bool per_class) const {
   }
 }
 
+json OpenImagesReport::json(bool per_class) const {
+  nlohmann::json object = {{"AP50", figures_.ap}, {"classes", figures_.by_label.size()}};
+  if (per_class) {
+    object["per_class"] = nlohmann::json::array();
+    for (const auto& [label, ap] : figures_.by_label) {
+      object["per_class"].push_back(
+          {{"name", labels_[static_cast<std::size_t>(label)]}, {"AP50", ap}});
+    }
+  }
+  return object;
+}
+
+void OpenImagesReport::print(std::FILE* out, bool per_class) const {
+  std::fprintf(out,
+               "AP50   %-7s mean over %zu classes, Open Images protocol\n",
+               figure(figures_.ap).c_str(),
+               figures_.by_label.size());
+  if (per_class) {
+    std::fputc('\n', out);
+    print_row(out, "class", {"AP50"});
+    for (const auto& [label, ap] : figures_.by_label) {
+      print_row(out, labels_[static_cast<std::size_t>(label)], {figure(ap)});
+    }
+  }
+}
+
 }  // namespace batchscope

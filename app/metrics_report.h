@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/metrics/coco_files.h"
+#include "engine/metrics/openimages_files.h"
 #include "engine/metrics/panoptic_files.h"
 #include "engine/metrics/semantic.h"
 
@@ -62,6 +63,19 @@ class SemanticReport : public MetricsReport {
   std::vector<train::PanopticCategory> listed() const;
   train::SemanticCounts counts_;
   std::vector<train::PanopticCategory> categories_;  // empty: those that occur
+};
+
+/// AP50: the Open Images challenge's mean average precision.
+class OpenImagesReport : public MetricsReport {
+ public:
+  explicit OpenImagesReport(const train::OpenImagesInput& input)
+      : figures_(train::openimages_ap(input.set)), labels_(input.labels) {}
+  nlohmann::json json(bool per_class) const override;
+  void print(std::FILE* out, bool per_class) const override;
+
+ private:
+  train::OpenImagesFigures figures_;
+  std::vector<std::string> labels_;
 };
 
 }  // namespace batchscope

@@ -165,6 +165,9 @@ void Trainer::begin() {
   for (const std::string& warning : setup_.training_set->warnings()) {
     note("warning", "engine", warning);
   }
+  for (const std::string& warning : setup_.data_warnings) {
+    note("warning", "engine", warning);
+  }
   const contract::AgvmSection& agvm = state_.spec.optim.agvm;
   if (state_.spec.batch.accumulation * state_.spec.batch.ranks < 2 &&
       (agvm.enabled || agvm.observe)) {

@@ -61,6 +61,7 @@ struct TrainerSetup {
   std::shared_ptr<models::Detector> model;
   std::optional<models::LoadReport> loaded;  // of model.weights, for the record
   std::shared_ptr<const Dataset> training_set, validation_set;
+  std::vector<std::string> data_warnings;  // for the record, beside those of the training set
   contract::TelemetrySink* sink = nullptr;
   CommandPort* port = nullptr;
   std::function<StopRequest()> interrupted;  // asked on rank 0

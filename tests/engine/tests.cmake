@@ -3,6 +3,7 @@ batchscope_test(tst_data_synthetic engine TORCH LIBS batchscope_train LABELS uni
 batchscope_test(tst_loader engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_data_coco engine TORCH LIBS batchscope_train LABELS unit)
+batchscope_test(tst_data_check engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
 batchscope_test(tst_data_openimages engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
 batchscope_test(tst_data_panoptic engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
 batchscope_test(tst_data_voc engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)

@@ -1,0 +1,350 @@
+#include "engine/data/data_check.h"
+
+#include "engine/contract/error.h"
+#include "engine/data/fnv.h"
+#include "engine/data/picture_header.h"
+#include "engine/data/picture_set.h"
+#include "engine/metrics/parallel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <tuple>
+#include <unordered_map>
+
+namespace batchscope::train {
+namespace {
+
+constexpr std::int64_t kPreflightPictures = 5000;
+
+/// What one picture gave.
+struct Look {
+  std::string error, path, name;
+  std::int64_t width = 0, height = 0;
+  std::uint64_t content = 0;
+  std::vector<TruthBox> truth;
+  std::vector<std::int64_t> pixels;  // by label
+};
+
+std::vector<std::int64_t> count_pixels(const torch::Tensor& semantic, std::size_t classes) {
+  const auto counts =
+      torch::bincount(
+          semantic.to(torch::kInt64).flatten(), {}, static_cast<std::int64_t>(classes) + 1)
+          .contiguous();
+  return {counts.data_ptr<std::int64_t>(), counts.data_ptr<std::int64_t>() + counts.numel()};
+}
+
+void look_closely(const Dataset& dataset, std::int64_t index, Look& look) {
+  const Sample sample = dataset.get(index);
+  look.name = sample.name;
+  look.width = sample.image.size(2);
+  look.height = sample.image.size(1);
+  if (!look.path.empty()) {
+    look.content = hash_of_file(look.path, kFnvStart);
+  }
+  if (sample.semantic.defined()) {
+    look.pixels = count_pixels(sample.semantic, dataset.classes().size());
+  }
+}
+
+void look_at_header(const StoredPicture& stored, Look& look) {
+  const PictureHeader header = read_picture_header(stored.path);
+  look.width = header.width;
+  look.height = header.height;
+  if ((stored.width > 0 && stored.width != header.width) ||
+      (stored.height > 0 && stored.height != header.height)) {
+    throw contract::DataError("The picture '" + stored.path + "' has " +
+                              std::to_string(header.width) + "x" + std::to_string(header.height) +
+                              " pixels; the annotations expect " + std::to_string(stored.width) +
+                              "x" + std::to_string(stored.height) + ".");
+  }
+}
+
+Look look_at(const Dataset& dataset, std::int64_t index, bool decode) {
+  Look look;
+  const auto stored = dataset.stored(index);
+  look.path = look.name = stored ? stored->path : std::string();
+  try {
+    if (decode) {
+      look_closely(dataset, index, look);
+    } else if (stored) {
+      look_at_header(*stored, look);
+    }
+    look.truth = dataset.truth(index);
+  } catch (const contract::DataError& error) {
+    look.error = error.what();
+  }
+  return look;
+}
+
+std::optional<Spread> spread_of(std::vector<double> values) {
+  if (values.empty()) {
+    return std::nullopt;
+  }
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return Spread{values.front(), (values[(n - 1) / 2] + values[n / 2]) / 2, values.back()};
+}
+
+/// Counts one kind of finding and keeps the first case.
+class Counter {
+ public:
+  Counter(bool error, const char* kind, const char* one, const char* many)
+      : error_(error), kind_(kind), one_(one), many_(many) {}
+  void add(const std::string& first) {
+    if (count_++ == 0) {
+      first_ = first;
+    }
+  }
+  void report(std::vector<Finding>& findings) const {
+    if (count_ > 0) {
+      findings.push_back(
+          {error_,
+           kind_,
+           static_cast<std::int64_t>(count_),
+           counted(count_, one_, many_) + (count_ == 1 ? ": " : ", the first: ") + first_});
+    }
+  }
+
+ private:
+  bool error_;
+  const char *kind_, *one_, *many_;
+  std::size_t count_ = 0;
+  std::string first_;
+};
+
+/// Makes a report of the looks, in their order.
+class Summary {
+ public:
+  explicit Summary(const Dataset& dataset) : dataset_(dataset) {
+    for (const std::string& name : dataset.classes()) {
+      report_.classes.push_back({name, 0, 0, 0, 0});
+    }
+  }
+  void add(const Look& look);
+  DataReport finish();
+
+ private:
+  void add_truth(const Look& look);
+  void add_box(const Look& look, const TruthBox& box);
+  void add_pixels(const Look& look);
+  void find_unused_classes();
+
+  const Dataset& dataset_;
+  DataReport report_;
+  std::vector<double> widths_, heights_, sides_, numbers_;
+  std::unordered_map<std::string, std::size_t> paths_;
+  std::unordered_map<std::uint64_t, std::string> contents_;
+  Counter unusable_{true, "unusable_pictures", "picture cannot be used", "pictures cannot be used"};
+  Counter bad_{true, "bad_boxes", "box is not made of numbers", "boxes are not made of numbers"};
+  Counter outside_{
+      false, "outside", "box reaches out of its picture", "boxes reach out of their pictures"};
+  Counter tiny_{false, "tiny_boxes", "box is below a pixel", "boxes are below a pixel"};
+  Counter repeated_{false, "repeated_boxes", "box comes twice", "boxes come twice"};
+  Counter twice_{
+      false, "repeated_pictures", "picture is listed twice", "pictures are listed twice"};
+  Counter same_{false,
+                "same_content",
+                "picture has the content of another",
+                "pictures have the content of others"};
+};
+
+void Summary::add(const Look& look) {
+  ++report_.looked_at;
+  report_.paths.push_back(look.path);
+  report_.content.push_back(look.content);
+  if (!look.path.empty() && !paths_.emplace(look.path, 0).second) {
+    twice_.add("'" + look.path + "'.");
+  } else if (look.content != 0) {
+    const auto [other, added] = contents_.emplace(look.content, look.name);
+    if (!added) {
+      same_.add("'" + look.name + "' is '" + other->second + "'.");
+    }
+  }
+  if (!look.error.empty()) {
+    unusable_.add(look.error);
+    return;
+  }
+  if (look.width > 0) {
+    widths_.push_back(static_cast<double>(look.width));
+    heights_.push_back(static_cast<double>(look.height));
+  }
+  add_truth(look);
+  add_pixels(look);
+}
+
+void Summary::add_truth(const Look& look) {
+  std::set<std::int64_t> labels;
+  std::set<std::tuple<std::int64_t, double, double, double, double>> seen;
+  const std::int64_t before = report_.boxes;
+  for (const TruthBox& box : look.truth) {
+    if (!std::isfinite(box.x + box.y + box.w + box.h)) {
+      bad_.add("in '" + look.name + "'.");
+      continue;
+    }
+    labels.insert(box.label);
+    if (!seen.emplace(box.label, box.x, box.y, box.w, box.h).second) {
+      repeated_.add("in '" + look.name + "'.");
+    }
+    add_box(look, box);
+  }
+  for (const std::int64_t label : labels) {
+    ++report_.classes[static_cast<std::size_t>(label - 1)].pictures;
+  }
+  if (dataset_.things() > 0) {
+    report_.pictures_without_boxes += report_.boxes == before ? 1 : 0;
+    numbers_.push_back(static_cast<double>(report_.boxes - before));
+  }
+}
+
+void Summary::add_box(const Look& look, const TruthBox& box) {
+  ClassCount& of_class = report_.classes[static_cast<std::size_t>(box.label - 1)];
+  if (box.crowd) {
+    ++report_.crowds;
+    ++of_class.crowds;
+    return;
+  }
+  if (!(box.w > 0) || !(box.h > 0)) {
+    ++report_.no_area;
+    return;
+  }
+  ++report_.boxes;
+  ++of_class.boxes;
+  constexpr double kRounding = 1;  // px; tools differ in where they count from
+  const auto width = static_cast<double>(look.width), height = static_cast<double>(look.height);
+  if (width > 0 && (box.x < -kRounding || box.y < -kRounding || box.x + box.w > width + kRounding ||
+                    box.y + box.h > height + kRounding)) {
+    outside_.add("in '" + look.name + "'.");
+  }
+  if (box.w < 1 || box.h < 1) {
+    tiny_.add("in '" + look.name + "'.");
+  }
+  const double area = box.w * box.h;
+  sides_.push_back(std::sqrt(area));
+  ++(area < 32 * 32 ? report_.small : area <= 96 * 96 ? report_.medium : report_.large);
+}
+
+void Summary::add_pixels(const Look& look) {
+  for (std::size_t label = 1; label < look.pixels.size(); ++label) {
+    ClassCount& of_class = report_.classes[label - 1];
+    of_class.pixels += look.pixels[label];
+    const bool stuff = static_cast<std::int64_t>(label) > dataset_.things();
+    of_class.pictures += stuff && look.pixels[label] > 0 ? 1 : 0;
+  }
+}
+
+void Summary::find_unused_classes() {
+  std::size_t unused = 0;
+  std::string names;
+  constexpr std::size_t kNamed = 5;
+  for (std::int64_t label = 1; label <= dataset_.things(); ++label) {
+    const ClassCount& of_class = report_.classes[static_cast<std::size_t>(label - 1)];
+    if (of_class.boxes == 0) {
+      names += ++unused > kNamed ? "" : (unused == 1 ? "" : ", ") + of_class.name;
+    }
+  }
+  if (unused > 0) {
+    report_.findings.push_back({false,
+                                "unused_classes",
+                                static_cast<std::int64_t>(unused),
+                                counted(unused, "class has", "classes have") + " no box: " + names +
+                                    (unused > kNamed ? ", \u2026" : ".")});
+  }
+}
+
+DataReport Summary::finish() {
+  report_.pictures = dataset_.size();
+  for (const Counter* counter :
+       {&unusable_, &bad_, &outside_, &tiny_, &repeated_, &twice_, &same_}) {
+    counter->report(report_.findings);
+  }
+  if (report_.looked_at == report_.pictures) {
+    find_unused_classes();
+  }
+  for (const std::string& warning : dataset_.warnings()) {
+    report_.findings.push_back({false, "annotations", 1, warning});
+  }
+  report_.widths = spread_of(std::move(widths_));
+  report_.heights = spread_of(std::move(heights_));
+  report_.sides = spread_of(std::move(sides_));
+  report_.per_picture = spread_of(std::move(numbers_));
+  return std::move(report_);
+}
+
+}  // namespace
+
+DataReport check_data(const Dataset& dataset, const DataCheckOptions& options) {
+  const std::int64_t size = dataset.size();
+  const std::int64_t total = options.max_pictures > 0 ? std::min(options.max_pictures, size) : size;
+  std::vector<Look> looks(static_cast<std::size_t>(total));
+  std::mutex reporting;
+  std::int64_t done = 0;
+  in_parallel(looks.size(), options.threads, [&](std::size_t i) {
+    const auto index = static_cast<std::int64_t>(i) * size / std::max<std::int64_t>(total, 1);
+    looks[i] = look_at(dataset, index, options.decode);
+    if (options.progress) {
+      const std::lock_guard lock(reporting);
+      options.progress(++done, total);
+    }
+  });
+  Summary summary(dataset);
+  for (const Look& look : looks) {
+    summary.add(look);
+  }
+  return summary.finish();
+}
+
+std::optional<Finding> shared_pictures(const DataReport& training, const DataReport& validation) {
+  const std::set<std::string> paths(training.paths.begin(), training.paths.end());
+  const std::set<std::uint64_t> content(training.content.begin(), training.content.end());
+  Counter shared(false,
+                 "shared_pictures",
+                 "validation picture is a training picture",
+                 "validation pictures are training pictures");
+  for (std::size_t i = 0; i < validation.paths.size(); ++i) {
+    const std::string& path = validation.paths[i];
+    if ((!path.empty() && paths.contains(path)) ||
+        (validation.content[i] != 0 && content.contains(validation.content[i]))) {
+      shared.add("'" + path + "'.");
+    }
+  }
+  std::vector<Finding> findings;
+  shared.report(findings);
+  return findings.empty() ? std::nullopt : std::optional(findings.front());
+}
+
+std::vector<std::string> preflight(const Dataset& training, const Dataset* validation) {
+  std::vector<std::string> warnings;
+  std::vector<DataReport> reports;
+  for (const Dataset* set : {&training, validation}) {
+    if (set == nullptr || set->size() == 0 || !set->stored(0)) {
+      continue;
+    }
+    DataCheckOptions options;
+    options.decode = false;
+    options.max_pictures = kPreflightPictures;
+    options.threads = std::max(1U, std::thread::hardware_concurrency());
+    reports.push_back(check_data(*set, options));
+    if (!reports.back().ok()) {
+      throw contract::DataError(reports.back().findings.front().sentence);
+    }
+    for (const Finding& finding : reports.back().findings) {
+      if (finding.kind != "annotations") {
+        warnings.push_back((set == validation ? "Validation data: " : "Training data: ") +
+                           finding.sentence);
+      } else if (set == validation) {
+        warnings.push_back("Validation data: " + finding.sentence);
+      }
+    }
+  }
+  if (reports.size() == 2) {
+    if (const auto shared = shared_pictures(reports[0], reports[1])) {
+      warnings.push_back(shared->sentence);
+    }
+  }
+  return warnings;
+}
+
+}  // namespace batchscope::train
