@@ -28,6 +28,9 @@ contract::RunSpec spec_of(const CheckArguments& a) {
     spec.data.annotations = a.data;
     spec.data.images = a.images;
     spec.data.segments = a.segments;
+    if (a.kind == "ade20k") {
+      spec.model.name = "tiny_semantic_fpn";  // the default one asks for boxes
+    }
     contract::make_paths_absolute(spec, std::filesystem::current_path().string());
   }
   apply_sets(spec, a.sets);

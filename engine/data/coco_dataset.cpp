@@ -317,6 +317,12 @@ std::int64_t CocoDataset::image_id(std::int64_t index) const {
   return pictures_.at(static_cast<std::size_t>(index)).info.id;
 }
 
+std::optional<StoredPicture> CocoDataset::stored(std::int64_t index) const {
+  const CocoPicture& info = pictures_.at(static_cast<std::size_t>(index)).info;
+  return StoredPicture{
+      (std::filesystem::path(folder_) / info.file_name).string(), info.width, info.height};
+}
+
 std::int64_t CocoDataset::category_id(std::int64_t label) const {
   return category_ids_.at(static_cast<std::size_t>(label - 1));
 }

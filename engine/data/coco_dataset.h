@@ -35,6 +35,7 @@ class CocoDataset final : public Dataset {
   /// With options.masks. Decodes the picture only where the annotations do not say its size.
   std::optional<std::vector<Rle>> truth_masks(std::int64_t index) const override;
   std::int64_t image_id(std::int64_t index) const override;
+  std::optional<StoredPicture> stored(std::int64_t index) const override;
   const std::vector<std::string>& classes() const override { return classes_; }
   std::int64_t category_id(std::int64_t label) const override;
   std::string checksum() const override { return checksum_; }

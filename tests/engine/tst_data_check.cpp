@@ -174,6 +174,7 @@ class TestDataCheck : public QObject {
     folder.picture("images/a.png", 2, 2);
     contract::RunSpec spec;
     spec.data.kind = "ade20k";
+    spec.model.name = "tiny_semantic_fpn";
     spec.data.annotations = folder.path("maps");
     spec.data.images = folder.path("images");
     const DataReport report = train::check_data(*train::make_training_set(spec), {});

@@ -76,6 +76,7 @@ void fill_semantic(const DataFolder& folder) {
 contract::RunSpec semantic_spec(const DataFolder& folder) {
   contract::RunSpec spec;
   spec.data.kind = "ade20k";
+  spec.model.name = "tiny_semantic_fpn";
   spec.data.annotations = folder.path("labels");
   spec.data.images = folder.path("images");
   return spec;
@@ -119,6 +120,24 @@ class TestDataPanoptic : public QObject {
     contract::RunSpec spec = spec_of(folder);
     spec.data.masks = false;
     QVERIFY(!train::make_training_set(spec)->get(0).masks.defined());
+    spec.model.name = "tiny_mask_rcnn";  // it needs masks, whatever data.masks says
+    QVERIFY(train::make_training_set(spec)->get(0).masks.defined());
+  }
+
+  void models_that_need_more_than_a_kind_has_are_refused() {
+    const DataFolder folder;
+    fill_semantic(folder);
+    contract::RunSpec spec = semantic_spec(folder);
+    const auto said = [&spec] {
+      return sentence_of<contract::SpecError>([&] { train::make_training_set(spec); });
+    };
+    spec.model.name = "tiny_faster_rcnn";
+    QVERIFY2(contains(said(), "tiny_faster_rcnn needs boxes, which ade20k data"), said().c_str());
+    spec.model.name = "tiny_panoptic_fpn";
+    QVERIFY2(contains(said(), "ade20k data have no instance masks"), said().c_str());
+    spec.data.kind = "voc";
+    spec.model.name = "tiny_mask_rcnn";
+    QVERIFY2(contains(said(), "voc data have no instance masks"), said().c_str());
   }
 
   void truth_of_every_kind() {
