@@ -34,4 +34,12 @@ std::vector<std::string> read_name_list(const std::string& path) {
   return names;
 }
 
+void listed_file_missing(const std::string& list,
+                         const std::string& name,
+                         const std::string& folder,
+                         const std::string& file) {
+  throw contract::DataError("The list '" + list + "' names '" + name + "', but the folder '" +
+                            folder + "' has no '" + file + "'.");
+}
+
 }  // namespace batchscope::train

@@ -33,9 +33,7 @@ std::vector<std::string> map_names(const SemanticSetOptions& options) {
     for (const std::string& name : read_name_list(options.list)) {
       names.push_back(name + ".png");
       if (!present.contains(names.back())) {
-        throw contract::DataError("The list '" + options.list + "' names '" + name +
-                                  "', but the folder '" + options.labels + "' has no '" + name +
-                                  ".png'.");
+        listed_file_missing(options.list, name, options.labels, names.back());
       }
     }
   }

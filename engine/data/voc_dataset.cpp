@@ -40,10 +40,9 @@ std::vector<std::string> stems(const VocOptions& options) {
   }
   names = read_name_list(options.list);
   for (const std::string& name : names) {
-    if (!present.contains(name + ".xml")) {
-      throw contract::DataError("The list '" + options.list + "' names '" + name +
-                                "', but the folder '" + options.annotations + "' has no '" + name +
-                                ".xml'.");
+    const std::string file = name + ".xml";
+    if (!present.contains(file)) {
+      listed_file_missing(options.list, name, options.annotations, file);
     }
   }
   return names;
