@@ -1,6 +1,7 @@
 #include "app/bench_step.h"
 
 #include "app/bench_step_shares.h"
+#include "app/build_model.h"
 #include "app/json_output.h"
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
@@ -36,14 +37,18 @@ void check(const BenchStepOptions& o) {
   }
 }
 
-std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
-                                            const models::Detector& model) {
+std::shared_ptr<const train::Dataset> drawn_pictures(const BenchStepOptions& o) {
   contract::RunSpec spec;
   spec.data.size = o.size;
   spec.data.train_pictures = o.batch * o.batches;
   spec.model.name = o.model;
-  train::Loader loader(
-      train::make_training_set(spec), o.seed, {.input = model.input_transform()}, 0);
+  return train::make_training_set(spec);
+}
+
+std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
+                                            std::shared_ptr<const train::Dataset> pictures,
+                                            const models::Detector& model) {
+  train::Loader loader(std::move(pictures), o.seed, {.input = model.input_transform()}, 0);
   std::vector<train::MicroBatch> batches;
   for (std::int64_t i = 0; i < o.batches; ++i) {
     loader.announce(
@@ -53,7 +58,8 @@ std::vector<train::MicroBatch> draw_batches(const BenchStepOptions& o,
   return batches;
 }
 
-/// <number>.images, .sizes, and per picture <number>.boxes<i>, .labels<i>, .masks<i>.
+/// <number>.images, .sizes, and per picture <number>.boxes<i>, .labels<i>, .masks<i>, .semantic<i>,
+/// those it has.
 void write_batches(const std::vector<train::MicroBatch>& batches, const std::string& file) {
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
   for (std::size_t b = 0; b < batches.size(); ++b) {
@@ -61,10 +67,14 @@ void write_batches(const std::vector<train::MicroBatch>& batches, const std::str
     tensors.emplace_back(key + "images", batches[b].images);
     for (std::size_t i = 0; i < batches[b].targets.size(); ++i) {
       const models::Target& target = batches[b].targets[i];
-      tensors.emplace_back(key + "boxes" + std::to_string(i), target.boxes);
-      tensors.emplace_back(key + "labels" + std::to_string(i), target.labels);
-      if (target.masks.defined()) {
-        tensors.emplace_back(key + "masks" + std::to_string(i), target.masks);
+      const std::string picture = std::to_string(i);
+      for (const auto& [part, tensor] : {std::pair{"boxes", &target.boxes},
+                                         {"labels", &target.labels},
+                                         {"masks", &target.masks},
+                                         {"semantic", &target.semantic}}) {
+        if (tensor->defined()) {
+          tensors.emplace_back(key + part + picture, *tensor);
+        }
       }
     }
   }
@@ -180,10 +190,17 @@ StepTiming measure_step(const BenchStepOptions& o) {
   using Clock = std::chrono::steady_clock;
   check(o);
   at::set_num_threads(static_cast<int>(o.threads));
-  const auto model = models::make_detector(
-      {.name = o.model, .norm = o.norm, .min_size = o.size, .max_size = o.size, .seed = o.seed});
+  const auto pictures = drawn_pictures(o);
+  const auto classes = app::class_counts(*pictures);
+  const auto model = models::make_detector({.name = o.model,
+                                            .norm = o.norm,
+                                            .num_classes = classes.things,
+                                            .stuff_classes = classes.stuff,
+                                            .min_size = o.size,
+                                            .max_size = o.size,
+                                            .seed = o.seed});
   model->train();
-  const auto batches = draw_batches(o, *model);
+  const auto batches = draw_batches(o, pictures, *model);
   if (!o.batches_out.empty()) {
     write_batches(batches, o.batches_out);
   }

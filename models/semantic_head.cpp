@@ -2,6 +2,7 @@
 
 #include "models/init.h"
 #include "models/precision.h"
+#include "models/upsampled_loss.h"
 
 #include <algorithm>
 
@@ -9,24 +10,22 @@ namespace batchscope::models {
 namespace {
 
 constexpr std::int64_t kIgnored = -100;
+constexpr std::int64_t kStride = 4;  // of the logits
 constexpr std::int64_t kChannelsPerGroup = 4;
-
-torch::Tensor enlarge(const torch::Tensor& x, std::int64_t factor) {
-  return at::upsample_bilinear2d(x, {factor * x.size(2), factor * x.size(3)}, false);
-}
 
 torch::nn::AnyModule make_group_norm(std::int64_t channels) {
   const auto groups = std::max<std::int64_t>(1, channels / kChannelsPerGroup);
   return torch::nn::AnyModule(GroupNorm(groups, channels));
 }
 
-/// The head's class of each pixel, [B, height, width] int64; kIgnored where nothing is labelled.
+/// The head's class of each pixel, [N, 4H, 4W] int64; kIgnored where nothing is labelled.
 torch::Tensor classes_of(const std::vector<Target>& targets,
                          std::int64_t labels_of_class_0,
                          const torch::Tensor& logits) {
-  torch::Tensor classes = torch::full({logits.size(0), logits.size(2), logits.size(3)},
-                                      kIgnored,
-                                      logits.options().dtype(torch::kInt64));
+  torch::Tensor classes =
+      torch::full({logits.size(0), kStride * logits.size(2), kStride * logits.size(3)},
+                  kIgnored,
+                  logits.options().dtype(torch::kInt64));
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const torch::Tensor labels = targets[i].semantic.to(classes.options());
     classes[static_cast<std::int64_t>(i)]
@@ -75,14 +74,14 @@ torch::Tensor SemanticHeadImpl::forward(const std::vector<torch::Tensor>& featur
     }
     sum = sum.defined() ? sum + x : x;
   }
-  return enlarge(full_precision(predictor_->forward(sum)), 4);
+  return full_precision(predictor_->forward(sum));
 }
 
 torch::Tensor SemanticHeadImpl::loss(const torch::Tensor& logits,
                                      const std::vector<Target>& targets) const {
   const torch::Tensor classes = classes_of(targets, options_.labels_of_class_0, logits);
   const torch::Tensor labelled = (classes != kIgnored).sum().clamp_min(1);
-  return at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum, kIgnored) / labelled *
+  return upsampled_cross_entropy_sum(logits, classes, kStride, kIgnored) / labelled *
          options_.loss_weight;
 }
 
@@ -98,7 +97,10 @@ void SemanticHeadImpl::initialise(torch::Generator& generator) {
 
 torch::Tensor best_classes(const torch::Tensor& logits,
                            std::pair<std::int64_t, std::int64_t> size) {
-  return logits.slice(1, 0, size.first).slice(2, 0, size.second).argmax(0);
+  return enlarge(logits.unsqueeze(0), kStride)[0]
+      .slice(1, 0, size.first)
+      .slice(2, 0, size.second)
+      .argmax(0);
 }
 
 }  // namespace batchscope::models

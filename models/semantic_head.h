@@ -20,17 +20,18 @@ struct SemanticHeadOptions {
 
 /// Classes of pixels from a feature pyramid: per level 3x3 convolutions with group normalisation,
 /// ReLU and doubling of the sides up to the finest level's, their sum, a 1x1 convolution, and four
-/// times the sides. Children: levels.<level>.<convolution>.{0, 1}, predictor. Source: Kirillov et
-/// al. 2019, Panoptic Feature Pyramid Networks, figure 3; the layout is detectron2's SemSegFPNHead.
+/// times the sides (in the loss and the labelling, where that many logits need not all exist).
+/// Children: levels.<level>.<convolution>.{0, 1}, predictor. Source: Kirillov et al. 2019, Panoptic
+/// Feature Pyramid Networks, figure 3; the layout is detectron2's SemSegFPNHead.
 class SemanticHeadImpl : public torch::nn::Module {
  public:
   SemanticHeadImpl(std::int64_t in, std::int64_t levels, const SemanticHeadOptions& options);
 
   /// features: at least as many levels [N, in, H, W] as the head has, finest (stride 4) first, each
-  /// with half the sides of the one before. Returns logits [N, num_classes, 4H, 4W] of the finest.
+  /// with half the sides of the one before. Returns logits [N, num_classes, H, W] as the finest.
   torch::Tensor forward(const std::vector<torch::Tensor>& features);
   /// Cross entropy as a mean over all labelled pixels of the micro-batch, times the weight; 0 where
-  /// none is labelled. logits: of forward().
+  /// none is labelled. logits: of forward(); each counts for 4x4 pixels, with bilinear weights.
   torch::Tensor loss(const torch::Tensor& logits, const std::vector<Target>& targets) const;
   /// Kaiming normal (fan out) weights, biases 0.
   void initialise(torch::Generator& generator);
@@ -44,7 +45,8 @@ class SemanticHeadImpl : public torch::nn::Module {
 };
 TORCH_MODULE(SemanticHead);
 
-/// The best class of each pixel of a picture. logits: [C, H, W]; size: the picture's part of it.
+/// The best class of each pixel of a picture. logits: [C, H, W] at stride 4; size: the picture's
+/// part of the 4H x 4W pixels.
 /// Returns [height, width] int64, 0…C - 1, on the logits' device.
 torch::Tensor best_classes(const torch::Tensor& logits, std::pair<std::int64_t, std::int64_t> size);
 

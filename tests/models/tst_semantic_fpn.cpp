@@ -1,4 +1,5 @@
 #include "models/semantic_head.h"
+#include "models/upsampled_loss.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/shapes_batch.h"
 
@@ -87,8 +88,8 @@ class TestSemanticFpn : public QObject {
     const auto logits = head->forward(features);
     using torch::indexing::Slice;
     const Slice fifth(torch::indexing::None, torch::indexing::None, 5);
-    QVERIFY(difference(logits.index({Slice(), Slice(), fifth, fifth}), expected(at + "logits")) <
-            1e-10);
+    QVERIFY(difference(models::enlarge(logits, 4).index({Slice(), Slice(), fifth, fifth}),
+                       expected(at + "logits")) < 1e-10);
     const auto loss = head->loss(logits, {labels_of(64, 96), labels_of(57, 80)});
     QVERIFY(difference(loss, expected(at + "loss")) < 1e-10);
     loss.backward();
@@ -102,6 +103,25 @@ class TestSemanticFpn : public QObject {
       QVERIFY(difference(features[level].grad().index({Slice(), fifth}),
                          expected(at + "feature" + std::to_string(level))) < 1e-10);
     }
+  }
+
+  /// Against torch's own operators on the whole; the sizes cut a picture into several strips.
+  void strips_add_up_to_the_whole() {
+    auto logits = 3 * torch::randn({2, 90, 21, 70}, testing::generator(5), torch::kFloat64);
+    logits = logits.contiguous(torch::MemoryFormat::ChannelsLast).requires_grad_();
+    auto labels = torch::randint(90, {2, 84, 280}, testing::generator(6), torch::kInt64);
+    labels.index_put_({labels.remainder(7) == 3}, -100);
+    const auto sum = models::upsampled_cross_entropy_sum(logits, labels, 4, -100);
+    const auto whole =
+        at::cross_entropy_loss(models::enlarge(logits, 4), labels, {}, at::Reduction::Sum, -100);
+    QVERIFY(difference(sum, whole) < 1e-12);
+    const auto found = torch::autograd::grad({sum * 0.5}, {logits})[0];
+    QVERIFY(difference(found, torch::autograd::grad({whole * 0.5}, {logits})[0]) < 1e-12);
+    const torch::NoGradGuard without;
+    QVERIFY(difference(models::upsampled_cross_entropy_sum(logits, labels, 4, -100), whole) <
+            1e-12);
+    QVERIFY_EXCEPTION_THROWN(
+        models::upsampled_cross_entropy_sum(logits, labels.slice(1, 1), 4, -100), c10::Error);
   }
 
   void nothing_labelled_teaches_nothing() {
