@@ -16,6 +16,12 @@ NormOptions body_norm(const ModelOptions& o) {
 }
 
 /// The norms that a frozen body does not freeze.
+NormOptions pyramid_norm(const ModelOptions& o) {
+  const Norm body = parse_norm(o.norm);
+  return {.kind = body == Norm::kFrozen ? Norm::kBatch : body};
+}
+
+/// Statistics of a head stay its rank's: it may see no region at all, and be left out of a pass.
 NormOptions head_norm(const ModelOptions& o) {
   return {.kind = parse_norm(o.norm) == Norm::kGroup ? Norm::kGroup : Norm::kBatch};
 }
@@ -111,7 +117,7 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
   }
   if (version == HeadVersion::kV2) {
     const NormOptions norm = head_norm(options);
-    o.backbone.fpn.norm = norm;
+    o.backbone.fpn.norm = pyramid_norm(options);
     o.rpn.conv_depth = 2;
     o.roi_heads.box_head = {.convolutions = 4, .norm = norm};
     if (masks) {

@@ -79,7 +79,7 @@ class Detector : public torch::nn::Module {
 struct ModelOptions {
   std::string name = "lab_faster_rcnn";
   std::string backbone;                     // resnet18, 34, 50, 101, swin_t; empty: the builder's
-  std::string norm = "gn";                  // of a ResNet: gn, frozen or bn
+  std::string norm = "gn";                  // of a ResNet: gn, frozen, bn, syncbn
   double norm_eps = 1e-5;                   // 0 for torchvision's COCO_V1 weights with frozen norms
   std::int64_t num_classes = 3;             // things, without background
   std::int64_t stuff_classes = 0;           // classes that have pixels and no boxes

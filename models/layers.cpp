@@ -1,5 +1,7 @@
 #include "models/layers.h"
 
+#include "models/sync_batch_norm.h"
+
 #include <stdexcept>
 
 namespace batchscope::models {
@@ -79,11 +81,10 @@ Norm parse_norm(const std::string& name) {
     return Norm::kBatch;
   }
   if (name == "syncbn") {
-    throw std::invalid_argument(
-        "model.norm: syncbn is not carried out yet, as ranks without a micro-batch would be waited "
-        "for; expected gn, frozen or bn");
+    return Norm::kSyncBatch;
   }
-  throw std::invalid_argument("model.norm: expected gn, frozen or bn, found \"" + name + "\"");
+  throw std::invalid_argument("model.norm: expected gn, frozen, bn or syncbn, found \"" + name +
+                              "\"");
 }
 
 torch::nn::AnyModule make_norm(const NormOptions& norm, std::int64_t channels) {
@@ -96,6 +97,9 @@ torch::nn::AnyModule make_norm(const NormOptions& norm, std::int64_t channels) {
     case Norm::kBatch:
       return torch::nn::AnyModule(
           torch::nn::BatchNorm2d(torch::nn::BatchNorm2dOptions(channels).eps(norm.eps)));
+    case Norm::kSyncBatch:
+      return torch::nn::AnyModule(
+          SyncBatchNorm(torch::nn::BatchNorm2dOptions(channels).eps(norm.eps)));
   }
   throw std::invalid_argument("make_norm: not a norm");
 }

@@ -82,9 +82,9 @@ class FrozenBatchNormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(FrozenBatchNorm);
 
-enum class Norm { kGroup, kFrozen, kBatch };
+enum class Norm { kGroup, kFrozen, kBatch, kSyncBatch };
 
-/// "gn", "frozen" or "bn". Throws std::invalid_argument for another name.
+/// "gn", "frozen", "bn" or "syncbn". Throws std::invalid_argument for another name.
 Norm parse_norm(const std::string& name);
 
 struct NormOptions {

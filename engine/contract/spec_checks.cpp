@@ -181,6 +181,11 @@ void detail::check_contradictions(const RunSpec& spec) {
   need(spec.data.max_object <= static_cast<double>(spec.data.size),
        "data.max_object",
        "must not be above data.size");
+  const std::int64_t sharing = spec.model.syncbn_group;
+  need(sharing == 0 || spec.batch.ranks % sharing == 0,
+       "model.syncbn_group",
+       "must divide batch.ranks (" + std::to_string(spec.batch.ranks) + "), found " +
+           std::to_string(sharing));
   check_shadows(spec);
   for (const auto& event : spec.events) {
     const bool allowed = !std::holds_alternative<HelloCommand>(event.command) &&

@@ -218,12 +218,11 @@ void add_model_and_batch(Builder& b) {
   b.add("model.norm",
         AT(model.norm),
         one_of({"gn", "frozen", "bn", "syncbn"}),
-        "normalisation of the backbone (swin_t has layer norms); syncbn is not carried out yet and "
-        "refused");
+        "normalisation of the backbone (swin_t has layer norms)");
   b.add("model.syncbn_group",
         AT(model.syncbn_group),
         at_least(0),
-        "ranks that share batch statistics; 0: all");
+        "syncbn: neighbouring ranks that share batch statistics; 0: all");
   b.add("model.trainable_layers",
         AT(model.trainable_layers),
         within(0, 6),

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 namespace batchscope::train {
@@ -28,6 +29,9 @@ class SoloGroup : public Group {
   std::string broadcast_bytes(const std::string& bytes, std::int64_t) override { return bytes; }
   std::vector<std::string> all_gather_bytes(const std::string& bytes) override { return {bytes}; }
   void barrier() override {}
+  std::shared_ptr<Group> part(std::int64_t, std::int64_t) override {
+    return std::make_shared<SoloGroup>();
+  }
 };
 
 bool is_loopback(const std::string& address) {
@@ -200,6 +204,12 @@ void C10dGroup::barrier() {
   // A tensor of the CPU: c10d's own barrier would need a CUDA device under NCCL.
   torch::Tensor nothing = torch::zeros({1});
   all_reduce_sum(nothing);
+}
+
+std::shared_ptr<Group> C10dGroup::part(std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> ranks(static_cast<std::size_t>(count));
+  std::iota(ranks.begin(), ranks.end(), first);
+  return subgroup("part " + std::to_string(first) + "+" + std::to_string(count), ranks);
 }
 
 std::shared_ptr<C10dGroup> C10dGroup::subgroup(const std::string& name,

@@ -45,6 +45,9 @@ class Group {
   /// Everyone's bytes, by rank, on every rank.
   virtual std::vector<std::string> all_gather_bytes(const std::string& bytes) = 0;
   virtual void barrier() = 0;
+  /// A communicator of the ranks first … first + count - 1, this one among them, beside this one:
+  /// its collectives have an order of their own. All of those ranks call it together.
+  virtual std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) = 0;
 };
 
 }  // namespace batchscope::train

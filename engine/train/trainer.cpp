@@ -76,6 +76,10 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
   const auto parts = static_cast<std::int64_t>(loss_names_.size());
   torch::Tensor sums =
       torch::zeros({parts}, torch::TensorOptions(torch::kFloat64).device(setup_.device));
+  for (std::int64_t idle = norms_->idle_passes(plan); idle > 0; --idle) {
+    const Arithmetic arithmetic(state_.spec.precision.mode, setup_.device);
+    norms_->pass_without_pictures(setup_.device, setup_.dtype);
+  }
   for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
     const auto before = Clock::now();
     MicroBatch batch = loader_->next();

@@ -6,6 +6,7 @@
 #include "engine/train/evaluator.h"
 #include "engine/train/guard.h"
 #include "engine/train/shadows.h"
+#include "engine/train/shared_norms.h"
 #include "engine/train/state_file.h"
 #include "engine/train/step_series.h"
 #include "engine/train/stopwatch.h"
@@ -69,7 +70,9 @@ class Trainer {
 
   // trainer_run.cpp: around the updates
   void build_model();
+  void take_buffers_of_rank_0();
   std::unique_ptr<Loader> make_loader(std::int64_t seed) const;
+  void note_norms();
   void start_record();
   void evaluate_if_due();
   void evaluate_now();
@@ -133,6 +136,7 @@ class Trainer {
   TrainingState state_;
   std::vector<std::string> loss_names_;
   std::unique_ptr<GradientSync> sync_;
+  std::unique_ptr<SharedNorms> norms_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Updater> updater_;
   std::unique_ptr<StepSeries> series_;

@@ -36,6 +36,7 @@ void Trainer::evaluate_if_due() {
 void Trainer::evaluate_now() {
   const Hold hold(clock_);
   set_phase("evaluating");
+  take_buffers_of_rank_0();
   const EvalResult result = evaluate(
       *setup_.model, *setup_.validation_set, *setup_.group, eval_options_, [this] { heartbeat(); });
   evaluated_step_ = state_.step;

@@ -95,10 +95,8 @@ void Trainer::build_model() {
     for (torch::Tensor& tensor : setup_.model->parameters()) {
       setup_.group->broadcast(tensor, 0);
     }
-    for (torch::Tensor& tensor : setup_.model->buffers()) {
-      setup_.group->broadcast(tensor, 0);
-    }
   }
+  take_buffers_of_rank_0();
   loss_names_ = setup_.model->loss_names();
   eval_options_ = {.max_pictures = state_.spec.eval.max_pictures,
                    .batch = state_.spec.eval.batch,
@@ -107,10 +105,21 @@ void Trainer::build_model() {
                    .device = setup_.device,
                    .dtype = setup_.dtype};
   sync_ = std::make_unique<GradientSync>(tensors, setup_.group);
+  norms_ =
+      std::make_unique<SharedNorms>(*setup_.model, *setup_.group, state_.spec.model.syncbn_group);
   loader_ = make_loader(state_.spec.run.seed);
   updater_ = std::make_unique<Updater>(
       state_, std::move(modules), std::move(parameters), setup_.training_set->size());
   build_shadows();
+}
+
+/// The running statistics of a batch norm are each rank's own; those of rank 0 are stored, and
+/// measured by (as in PyTorch's DistributedDataParallel).
+void Trainer::take_buffers_of_rank_0() {
+  const torch::NoGradGuard no_grad;
+  for (torch::Tensor& tensor : setup_.model->buffers()) {
+    setup_.group->broadcast(tensor, 0);
+  }
 }
 
 std::unique_ptr<Loader> Trainer::make_loader(std::int64_t seed) const {
@@ -161,6 +170,7 @@ void Trainer::begin() {
           {"reinitialised", std::to_string(loaded.reinitialised.size())},
           {"table", loaded.table()}});
   }
+  note_norms();
   note_shadows();
   for (const std::string& warning : setup_.training_set->warnings()) {
     note("warning", "engine", warning);
@@ -191,6 +201,22 @@ void Trainer::begin() {
   last_row_seconds_ = state_.seconds;
   set_phase("training");
   clock_.start();
+}
+
+/// What a micro-batch is to a batch norm: accumulation cannot enlarge it.
+void Trainer::note_norms() {
+  const contract::BatchSection& batch = state_.spec.batch;
+  const std::string& norm = state_.spec.model.norm;
+  const std::int64_t pictures = batch.micro * norms_->ranks();
+  if ((norm == "bn" || norm == "syncbn") && pictures < batch.effective()) {
+    note("warning",
+         "engine",
+         "Batch norm takes its statistics from " + std::to_string(pictures) +
+             " pictures, not from the " + std::to_string(batch.effective()) +
+             " of an update: micro-batches of one rank cannot share them. model.norm = \"frozen\" "
+             "or \"gn\" do not depend on it.",
+         {{"pictures", std::to_string(pictures)}});
+  }
 }
 
 void Trainer::start_record() {

@@ -26,6 +26,7 @@ batchscope_test(tst_supervisor engine TORCH LIBS batchscope_train LABELS process
 # train
 set(_toy support/toy_training.cpp)
 batchscope_test(tst_trainer engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS process)
+batchscope_test(tst_shared_norms engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS process TIMEOUT 300)
 batchscope_test(tst_checkpoint engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
 batchscope_test(tst_shadows engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)
 batchscope_test(tst_switch engine TORCH SOURCES ${_toy} LIBS batchscope_train LABELS unit)

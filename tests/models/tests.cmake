@@ -21,3 +21,6 @@ foreach(_name tst_semantic_fpn tst_panoptic_fpn)
   batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
     SOURCES support/detector_fixture.cpp LABELS unit)
 endforeach()
+
+batchscope_test(tst_sync_batch_norm models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
+  SOURCES support/detector_fixture.cpp LABELS unit)

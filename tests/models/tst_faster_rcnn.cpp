@@ -280,7 +280,7 @@ class TestFasterRcnn : public QObject {
                                {}});
     }
     torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.004).momentum(0.9));
-    for (std::uint64_t step = 0; step < 60; ++step) {
+    for (std::uint64_t step = 0; step < 120; ++step) {
       optimizer.zero_grad();
       total(run(*model, batch, step)).backward();
       optimizer.step();

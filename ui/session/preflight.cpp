@@ -209,6 +209,16 @@ PreflightItem checkDevice(const PreflightContext& context) {
   return item("device", Level::kOk, title, QStringLiteral("CUDA driver found"));
 }
 
+/// Pictures whose statistics a batch norm sees; without batch norms, all.
+std::int64_t batchNormPictures(const contract::RunSpec& spec) {
+  if (spec.model.norm == "bn")
+    return spec.batch.micro;
+  if (spec.model.norm != "syncbn")
+    return spec.batch.effective();
+  const std::int64_t group = spec.model.syncbn_group;
+  return spec.batch.micro * (group > 0 ? group : spec.batch.ranks);
+}
+
 }  // namespace
 
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context) {
@@ -221,12 +231,12 @@ QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightCon
            Level::kOk,
            QStringLiteral("Effective batch"),
            effectiveBatchText(spec.batch.micro, spec.batch.accumulation, spec.batch.ranks));
-  if (spec.model.norm == "bn" && spec.batch.accumulation > 1) {
+  if (const auto pictures = batchNormPictures(spec); pictures < spec.batch.effective()) {
     batch.level = Level::kWarning;
     batch.text += QStringLiteral(
-                      "; batch norm sees micro-batches of %1, so this is not the same as "
+                      "; batch norm sees %1 pictures at a time, so this is not the same as "
                       "one large batch")
-                      .arg(spec.batch.micro);
+                      .arg(pictures);
     batch.field = QStringLiteral("model.norm");
   }
   items << batch;
