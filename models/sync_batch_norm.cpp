@@ -18,8 +18,9 @@ struct Moments {
 /// Each rank's own mean and variance, merged by Chan's formula: no difference of large squares.
 Moments shared_moments(const torch::Tensor& x, const SharedStatistics& shared) {
   const auto channels = x.size(1);
-  const double own = shared.counts ? static_cast<double>(x.numel() / channels) : 0;
-  const auto local = at::var_mean(x, at::IntArrayRef{0, 2, 3}, /*correction=*/0);
+  const std::int64_t elements = shared.counts ? x.numel() / channels : 0;
+  const auto own = static_cast<double>(elements);
+  const auto local = at::var_mean(x, at::IntArrayRef{0, 2, 3}, /*unbiased=*/false);
   const torch::Tensor own_var = std::get<0>(local).to(torch::kFloat64);
   const torch::Tensor own_mean = std::get<1>(local).to(torch::kFloat64);
   torch::Tensor sums = torch::cat({own_mean * own, own_mean.new_full({1}, own)});
