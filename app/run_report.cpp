@@ -2,6 +2,7 @@
 
 #include "app/terminal_text.h"
 #include "storage/csv_export.h"
+#include "storage/headline.h"
 
 #include <cmath>
 #include <cstdio>
@@ -30,13 +31,8 @@ std::string progress(const RunSummary& run) {
 }
 
 std::string main_metric(const RunSummary& run) {
-  for (const char* name : {"AP", "segm_AP", "PQ", "mIoU"}) {
-    const auto found = run.metrics.find(name);
-    if (found != run.metrics.end()) {
-      return std::string(name) + " " + short_number(found->second);
-    }
-  }
-  return {};
+  const std::optional<storage::Headline> figure = storage::headline(run.metrics);
+  return figure ? figure->name + " " + short_number(figure->value) : std::string();
 }
 
 json events_json(RunReader& reader) {

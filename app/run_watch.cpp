@@ -181,7 +181,7 @@ std::string WatchedRun::frame(int width, bool unicode) const {
       loss_line(width, unicode) + module_table();
   if (!summary_.metrics.empty()) {
     text += "evaluation";
-    for (const char* name : {"AP", "AP50", "AP75", "segm_AP", "PQ", "mIoU"}) {
+    for (const char* name : {"PQ", "AP", "AP50", "AP75", "segm_AP", "OpenImages_AP50", "mIoU"}) {
       const auto found = summary_.metrics.find(name);
       if (found != summary_.metrics.end()) {
         text += std::string("  ") + name + " " + short_number(found->second);

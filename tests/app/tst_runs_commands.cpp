@@ -132,6 +132,23 @@ class TestRunsCommands : public QObject {
             json::array());
   }
 
+  void listNamesTheResult() {
+    const TempFolder temp;
+    const auto evaluated = [&](const char* id, const std::map<std::string, double>& metrics) {
+      const auto writer = make_run(temp.path(), id, id);
+      writer->eval({1, 40, 5120, 21, 512, 1, metrics});
+      writer->finish(RunState::kFinished, 0);
+    };
+    evaluated("aaaa00000001", {{"AP", 0.25}, {"mIoU", 0.75}, {"PQ", 0.5}});
+    evaluated("bbbb00000002", {{"mIoU", 0.75}});
+    const std::string table = output({"runs", "list", "--library", temp.path()});
+    const std::size_t second = table.find("bbbb00000002  ");
+    const std::size_t first = table.find("aaaa00000001  ");
+    QVERIFY2(table.find("  PQ 0.5 ", first) != std::string::npos, table.c_str());
+    QVERIFY2(table.find("  mIoU 0.75 ", second) != std::string::npos, table.c_str());
+    QVERIFY2(table.find("AP ") == std::string::npos, table.c_str());
+  }
+
   void showGivesOneObject() {
     const TempFolder temp;
     const auto writer = make_run(temp.path(), "aaaa00000001", "one");

@@ -1,4 +1,5 @@
 #include "storage/catalogue.h"
+#include "storage/headline.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
 
@@ -80,6 +81,23 @@ class TestCatalogue : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  void headlines() {
+    const auto name = [](const std::map<std::string, double>& metrics) {
+      const auto figure = storage::headline(metrics);
+      return figure ? figure->name + " " + std::to_string(figure->value) : std::string();
+    };
+    QCOMPARE(name({{"AP", .3}, {"PQ", .5}, {"mIoU", .75}, {"segm_AP", .25}, {"PQ_th", .4}}),
+             std::string("PQ 0.500000"));
+    QCOMPARE(name({{"AP", .3}, {"AP50", .5}, {"segm_AP", .25}}), std::string("AP 0.300000"));
+    QCOMPARE(name({{"AP50", .5}, {"segm_AP", .25}}), std::string("segm_AP 0.250000"));
+    QCOMPARE(name({{"mIoU", .75}}), std::string("mIoU 0.750000"));
+    QCOMPARE(name({{"AP50", .5}}), std::string());
+    const TempFolder temp;
+    make_run(temp.path(), "aaaa00000001", "one");
+    QCOMPARE(name(storage::summarise(temp.path() / "aaaa00000001").metrics),
+             std::string("AP 0.250000"));
+  }
+
   void summaryOfARun() {
     const TempFolder temp;
     make_run(temp.path(), "aaaa00000001", "one");

@@ -82,13 +82,14 @@ class WrittenRun {
     record.text = text;
     writer_->event(record);
   }
-  void eval(std::int64_t step, double ap) {
+  void eval(std::int64_t step, double ap) { eval(step, {{"AP", ap}, {"AP50", 2 * ap}}); }
+  void eval(std::int64_t step, const std::map<std::string, double>& metrics) {
     contract::EvalRecord record;
     record.segment = segment_;
     record.step = step;
     record.images = step * 8;
     record.seconds = seconds_;
-    record.metrics = {{"AP", ap}, {"AP50", 2 * ap}};
+    record.metrics = metrics;
     writer_->eval(record);
   }
   void state(contract::RunState state, const char* optimizer) {

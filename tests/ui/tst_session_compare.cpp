@@ -35,7 +35,7 @@ class TestCompare : public QObject {
 
  private:
   QTemporaryDir library_;
-  std::unique_ptr<RunSession> a_, b_;
+  std::unique_ptr<RunSession> a_, b_, c_, d_;
 
  private Q_SLOTS:
   void initTestCase() {
@@ -64,12 +64,24 @@ class TestCompare : public QObject {
     };
     a_ = open(a.path(), 20);
     b_ = open(b.path(), 30);
+    WrittenRun c(path, "cccccccccccc", "panoptic");
+    c.rows(1, 10, [](std::int64_t) { return 1.0; });
+    c.eval(10, {{"AP", 0.3}, {"PQ", 0.5}, {"mIoU", 0.75}});
+    c.finish();
+    WrittenRun d(path, "dddddddddddd", "semantic");
+    d.rows(1, 10, [](std::int64_t) { return 1.0; });
+    d.eval(10, {{"mIoU", 0.25}});
+    d.finish();
+    c_ = open(c.path(), 10);
+    d_ = open(d.path(), 10);
+    QTRY_COMPARE(c_->evals().size(), 1);
+    QTRY_COMPARE(d_->evals().size(), 1);
     QTRY_COMPARE(a_->evals().size(), 2);
     QTRY_COMPARE(b_->evals().size(), 1);
   }
   void cleanupTestCase() {
-    a_.reset();
-    b_.reset();
+    for (auto* session : {&a_, &b_, &c_, &d_})
+      session->reset();
   }
 
   void overlaysRuns() {
@@ -120,6 +132,25 @@ class TestCompare : public QObject {
     QVERIFY(compare.settings()->index(0, 1).data().toString().contains(QStringLiteral("lamb")));
     compare.remove(b_.get());
     QCOMPARE(compare.settings()->rowCount(), 0);
+  }
+
+  void theMetricToLookAtFirst() {
+    RunCompare compare;
+    QCOMPARE(compare.headlineMetric(), QString());
+    compare.add(d_.get());
+    QCOMPARE(compare.headlineMetric(), QStringLiteral("mIoU"));
+    compare.add(c_.get());  // both have it
+    QCOMPARE(compare.headlineMetric(), QStringLiteral("mIoU"));
+    compare.remove(d_.get());
+    QCOMPARE(compare.headlineMetric(), QStringLiteral("PQ"));
+    compare.add(a_.get());
+    QCOMPARE(compare.headlineMetric(), QStringLiteral("AP"));
+    compare.add(d_.get());  // all have none
+    QCOMPARE(compare.headlineMetric(), QStringLiteral("PQ"));
+    QVERIFY(compare.metricNames().contains(QStringLiteral("PQ")));
+    const auto reached = compare.timeToTarget(QStringLiteral("PQ"), 0.5);
+    QCOMPARE(reached[0].step, std::int64_t{10});
+    QVERIFY(std::isnan(reached[1].best));
   }
 
   void timeToTarget() {

@@ -106,6 +106,36 @@ class TestModels : public QObject {
     QCOMPARE(pending.last().first().toInt(), 0);
   }
 
+  void runListNamesTheResult() {
+    QTemporaryDir library;
+    const std::filesystem::path path = library.path().toStdString();
+    const auto run = [&](const char* id, const std::map<std::string, double>& metrics) {
+      WrittenRun written(path, id, id);
+      written.rows(1, 10, [](std::int64_t) { return 1.0; });
+      if (!metrics.empty())
+        written.eval(10, metrics);
+      written.finish();
+    };
+    run("aaaaaaaaaaaa", {{"AP", 0.3}, {"segm_AP", 0.25}});
+    run("bbbbbbbbbbbb", {{"AP", 0.3}, {"mIoU", 0.75}, {"PQ", 0.5}, {"PQ_th", 0.4}});
+    run("cccccccccccc", {{"mIoU", 0.75}});
+    run("dddddddddddd", {});
+    RunListModel model;
+    model.setLibrary(library.path());
+    QTRY_COMPARE(model.rowCount(), 4);
+    const auto cell = [&](const char* id, int role = Qt::DisplayRole) {
+      return model.index(model.rowOf(QLatin1String(id)), RunListModel::kResultColumn).data(role);
+    };
+    QCOMPARE(cell("aaaaaaaaaaaa").toString(), QStringLiteral("AP 0.300"));
+    QCOMPARE(cell("bbbbbbbbbbbb").toString(), QStringLiteral("PQ 0.500"));
+    QCOMPARE(cell("cccccccccccc").toString(), QStringLiteral("mIoU 0.750"));
+    QCOMPARE(cell("dddddddddddd").toString(), QString());
+    QCOMPARE(cell("cccccccccccc", RunListModel::kSortRole).toDouble(), 0.75);
+    QCOMPARE(cell("dddddddddddd", RunListModel::kSortRole).toDouble(), -1.0);
+    QCOMPARE(model.headerData(RunListModel::kResultColumn, Qt::Horizontal, Qt::DisplayRole),
+             QStringLiteral("Result"));
+  }
+
   void runList() {
     QTemporaryDir library;
     const std::filesystem::path path = library.path().toStdString();
@@ -130,8 +160,8 @@ class TestModels : public QObject {
     };
     QCOMPARE(cell("aaaaaaaaaaaa", RunListModel::kStateColumn).data().toString(),
              QStringLiteral("finished"));
-    QCOMPARE(cell("aaaaaaaaaaaa", RunListModel::kApColumn).data().toString(),
-             QStringLiteral("0.300"));
+    QCOMPARE(cell("aaaaaaaaaaaa", RunListModel::kResultColumn).data().toString(),
+             QStringLiteral("AP 0.300"));
     QCOMPARE(cell("bbbbbbbbbbbb", RunListModel::kStepColumn).data().toString(),
              QStringLiteral("30 / 1000"));
     QVERIFY(cell("bbbbbbbbbbbb", 0).data(RunListModel::kLiveRole).toBool());

@@ -272,7 +272,7 @@ class TestWindow : public QObject {
     QCOMPARE(marks.count(QStringLiteral("SGD + AGVM")), 1);
     QCOMPARE(marks.count(QStringLiteral("LAMB")), 1);
     QCOMPARE(marks.count(QStringLiteral("undo")), 1);
-    CurveChart* ap = chartOf(page, QStringLiteral("Average precision"));
+    CurveChart* ap = chartOf(page, QStringLiteral("Evaluations"));
     QTRY_COMPARE(ap->legend()->series().size(), 3);
     QTRY_COMPARE(page->findChildren<ProbeView*>().size(), 4);
   }
@@ -450,6 +450,45 @@ class TestWindow : public QObject {
     QTRY_COMPARE(overlay->plot()->xRange().high, 400.0 * 128);
     window->compare()->clear();
     QTRY_COMPARE(page->targetTable()->rowCount(), 0);
+  }
+
+  // A semantic run beside one with boxes: the figure of each can be chosen and is drawn.
+  void comparePageDrawsEveryFigure() {
+    test::SampleRun maps(library_.toStdString(), "5e5e5e5e5e5e", "maps", 100);
+    maps.task("semantic");
+    maps.write();
+    maps.finish();
+    test::SampleRun both(library_.toStdString(), "6e6e6e6e6e6e", "maps and boxes", 100);
+    both.task("panoptic");
+    both.write();
+    both.finish();
+    {
+      const auto window = makeWindow();
+      QVERIFY(window->addToCompare(both.path()));
+      QTRY_VERIFY(window->isSettled());
+      ComparePage* page = window->runView()->comparePage();
+      QComboBox* metric = comboOf(page, QStringLiteral("Metric of the target"));
+      QTRY_COMPARE(metric->currentText(), QStringLiteral("PQ"));
+      QVERIFY(window->addToCompare(maps.path()));
+      CurveChart* chart = chartOf(page, QStringLiteral("Evaluations"));
+      QTRY_COMPARE(chart->plot()->curves().size(), 1);
+      QTRY_VERIFY(metric->findText(QStringLiteral("mIoU")) >= 0);
+      QTRY_VERIFY(window->isSettled());
+      metric->setCurrentText(QStringLiteral("mIoU"));
+      QTRY_COMPARE(chart->plot()->curves().size(), 2);
+      window->compare()->clear();
+    }
+    {
+      const auto window = makeWindow();
+      QVERIFY(window->addToCompare(maps.path()));
+      QComboBox* metric =
+          comboOf(window->runView()->comparePage(), QStringLiteral("Metric of the target"));
+      QTRY_COMPARE(metric->currentText(), QStringLiteral("mIoU"));
+      window->compare()->clear();
+    }
+    for (const test::SampleRun* run : {&maps, &both}) {
+      QDir(run->path()).removeRecursively();
+    }
   }
 
   void damagedRunIsSaidInThePage() {

@@ -22,5 +22,13 @@ int main(int argc, char** argv) {
   third.write();
   third.event("diverged", 180, "The loss passed 1e4 at step 180 in roi_head.", {});
   third.finish(batchscope::contract::RunState::kFailed);
+  SampleRun fourth(argv[1], "d1b2c3d4e5f6", "panoptic, batch 128");
+  fourth.task("panoptic");
+  fourth.write();
+  fourth.finish();
+  SampleRun fifth(argv[1], "e1b2c3d4e5f6", "semantic, batch 128", 300);
+  fifth.task("semantic");
+  fifth.write();
+  fifth.finish();
   return 0;
 }

@@ -1,10 +1,14 @@
 #include "ui/session/run_compare.h"
 
+#include "storage/headline.h"
+
 #include <QFileInfo>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 namespace batchscope::session {
 
@@ -236,6 +240,25 @@ QStringList RunCompare::metricNames() const {
           names.append(it.key());
   names.sort();
   return names;
+}
+
+QString RunCompare::headlineMetric() const {
+  std::map<std::string, double> some, all;
+  bool first = true;
+  for (const auto* session : sessions()) {
+    std::map<std::string, double> own;
+    for (const auto& eval : session->evals())
+      for (auto it = eval.metrics.constBegin(); it != eval.metrics.constEnd(); ++it)
+        own.emplace(it.key().toStdString(), 0);
+    some.insert(own.begin(), own.end());
+    if (std::exchange(first, false))
+      all = own;
+    else
+      std::erase_if(all, [&](const auto& entry) { return !own.contains(entry.first); });
+  }
+  const auto shared = storage::headline(all);
+  const auto figure = shared ? shared : storage::headline(some);
+  return figure ? QString::fromStdString(figure->name) : QString();
 }
 
 QList<TargetReached> RunCompare::timeToTarget(const QString& metric, double value) const {

@@ -87,6 +87,9 @@ class RunCompare : public QObject {
   SettingsDiffModel* settings() const { return settings_; }
   /// Metrics that some run has evaluated.
   QStringList metricNames() const;
+  /// The one to look at first: storage::headline() of those that every run has; where they share
+  /// none, of all. Empty: none.
+  QString headlineMetric() const;
   /// Per run: steps, pictures and seconds to the first evaluation on the live line, up to its
   /// playhead, with metric >= value.
   QList<TargetReached> timeToTarget(const QString& metric, double value) const;

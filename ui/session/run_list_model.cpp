@@ -1,6 +1,7 @@
 #include "ui/session/run_list_model.h"
 
 #include "storage/catalogue.h"
+#include "storage/headline.h"
 #include "storage/run_files.h"
 #include "ui/session/convert.h"
 
@@ -25,6 +26,10 @@ RunListItem listItem(const storage::RunSummary& summary) {
   item.started = fromStd(summary.started);
   item.finished = fromStd(summary.finished);
   item.metrics = fromMetrics(summary.metrics);
+  if (const auto figure = storage::headline(summary.metrics)) {
+    item.resultName = fromStd(figure->name);
+    item.result = figure->value;
+  }
   return item;
 }
 
@@ -188,10 +193,10 @@ QVariant RunListModel::display(const RunListItem& run, int column) const {
       return run.status.steps > 0
                  ? QStringLiteral("%1 / %2").arg(run.status.step).arg(run.status.steps)
                  : QString::number(run.status.step);
-    case kApColumn:
-      return run.metrics.contains(QStringLiteral("AP"))
-                 ? QString::number(run.metrics[QStringLiteral("AP")], 'f', 3)
-                 : QString();
+    case kResultColumn:
+      return run.resultName.isEmpty()
+                 ? QString()
+                 : QStringLiteral("%1 %2").arg(run.resultName).arg(run.result, 0, 'f', 3);
     case kOptimizerColumn:
       return run.status.optimizer;
     case kBatchColumn:
@@ -205,8 +210,8 @@ QVariant RunListModel::sortValue(const RunListItem& run, int column) const {
   switch (column) {
     case kStepColumn:
       return static_cast<qlonglong>(run.status.step);
-    case kApColumn:
-      return run.metrics.value(QStringLiteral("AP"), -1);
+    case kResultColumn:
+      return run.resultName.isEmpty() ? -1 : run.result;
     case kBatchColumn:
       return static_cast<qlonglong>(run.effectiveBatch);
     case kStateColumn:
@@ -266,7 +271,7 @@ QVariant RunListModel::headerData(int section, Qt::Orientation orientation, int 
   static const QStringList titles{QStringLiteral("State"),
                                   QStringLiteral("Name"),
                                   QStringLiteral("Step"),
-                                  QStringLiteral("AP"),
+                                  QStringLiteral("Result"),
                                   QStringLiteral("Optimizer"),
                                   QStringLiteral("Batch"),
                                   QStringLiteral("Started (UTC)")};

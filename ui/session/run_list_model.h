@@ -19,6 +19,8 @@ struct RunListItem {
   std::int64_t effectiveBatch = 0;
   QString started, finished;  // ISO 8601 UTC or empty
   QMap<QString, double> metrics;
+  QString resultName;  // storage::headline() of the metrics; empty: none
+  double result = 0;
   bool operator==(const RunListItem& other) const;
 };
 
@@ -33,7 +35,7 @@ class RunListModel : public QAbstractTableModel {
     kStateColumn,
     kNameColumn,
     kStepColumn,
-    kApColumn,
+    kResultColumn,  // "PQ 0.481"
     kOptimizerColumn,
     kBatchColumn,
     kStartedColumn,

@@ -384,7 +384,7 @@ void ComparePage::refresh() {
     }
   };
   renew(series_, compare_->seriesNames(), QStringLiteral("loss"));
-  renew(metric_, compare_->metricNames(), QStringLiteral("AP"));
+  renew(metric_, compare_->metricNames(), compare_->headlineMetric());
   const QStringList without =
       compare_->count() > 0 ? compare_->runsWithout(series()) : QStringList{};
   missing_->setText(without.isEmpty()

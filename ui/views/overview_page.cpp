@@ -105,8 +105,10 @@ OverviewPage::OverviewPage(ChartLink* link, QWidget* parent) : RunPage(link, par
   lr_->setHelp(tr("Scheduled learning rate, before module factors."));
   speed_ = new CurveChart(tr("Pictures per second"), link, this);
   speed_->setHelp(tr("Pictures trained on per second of training time, all ranks."));
-  accuracy_ = new CurveChart(tr("Average precision"), link, this);
-  accuracy_->setHelp(tr("COCO average precision on the validation pictures."));
+  accuracy_ = new CurveChart(tr("Evaluations"), link, this);
+  accuracy_->setHelp(
+      tr("Figures on the validation pictures: average precision, panoptic quality, "
+         "mean IoU."));
 
   auto* top = new QSplitter(Qt::Horizontal, this);
   top->addWidget(loss_);
@@ -175,7 +177,8 @@ void OverviewPage::runChanged() {
                                QStringLiteral("AP75"),
                                QStringLiteral("segm_AP"),
                                QStringLiteral("PQ"),
-                               QStringLiteral("mIoU")};
+                               QStringLiteral("mIoU"),
+                               QStringLiteral("OpenImages_AP50")};
   accuracy_->setSource(evalSource(current, metrics), evalSamples(current, metrics));
 }
 

@@ -35,7 +35,7 @@ IconTint tintOf(const QString& word) {
                                                                               : IconTint::kMuted;
 }
 
-/// Two lines a run: name; then state, step, AP and optimizer. A thin bar shows the progress.
+/// Two lines a run: name; then state, result, step and optimizer. A thin bar shows the progress.
 class RunDelegate : public QStyledItemDelegate {
  public:
   using QStyledItemDelegate::QStyledItemDelegate;
@@ -77,12 +77,10 @@ class RunDelegate : public QStyledItemDelegate {
             sibling(session::RunListModel::kNameColumn), Qt::ElideMiddle, name.width()));
     painter->setFont(option.font);
     painter->setPen(p.textMuted);
-    QStringList facts{word, sibling(session::RunListModel::kStepColumn)};
-    const QVariantMap metrics = index.data(Role::kMetricsRole).toMap();
-    if (metrics.contains(QStringLiteral("AP"))) {
-      facts.append(QStringLiteral("AP %1").arg(sibling(session::RunListModel::kApColumn)));
-    }
-    facts.append(optimizerTitle(sibling(session::RunListModel::kOptimizerColumn)));
+    QStringList facts{word,
+                      sibling(session::RunListModel::kResultColumn),
+                      sibling(session::RunListModel::kStepColumn),
+                      optimizerTitle(sibling(session::RunListModel::kOptimizerColumn))};
     facts.removeAll(QString());
     const QRect second(left, box.top() + line + 2, box.right() - left, line);
     painter->drawText(second,

@@ -193,9 +193,8 @@ void WelcomePage::fillRecent() {
     line->setProperty("flat", true);
     line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
     QStringList facts{run.name, run.status.word, optimizerTitle(run.status.optimizer)};
-    if (run.metrics.contains(QStringLiteral("AP"))) {
-      facts.append(
-          QStringLiteral("AP %1").arg(formatNumber(run.metrics.value(QStringLiteral("AP")), 3)));
+    if (!run.resultName.isEmpty()) {
+      facts.append(QStringLiteral("%1 %2").arg(run.resultName, formatNumber(run.result, 3)));
     }
     facts.append(timeAgo(run.started));
     facts.removeAll(QString());

@@ -1,0 +1,16 @@
+#include "storage/headline.h"
+
+namespace batchscope::storage {
+
+std::optional<Headline> headline(const std::map<std::string, double>& metrics) {
+  // A panoptic run has all of them, one with masks AP and segm_AP, a semantic one mIoU alone.
+  for (const char* name : {"PQ", "AP", "segm_AP", "mIoU"}) {
+    const auto found = metrics.find(name);
+    if (found != metrics.end()) {
+      return Headline{name, found->second};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace batchscope::storage
