@@ -1,6 +1,7 @@
 #include "engine/data/annotated_sets.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/coco_dataset.h"
 #include "engine/data/openimages_dataset.h"
 #include "engine/data/panoptic_dataset.h"
 #include "engine/data/semantic_dataset.h"
@@ -15,12 +16,11 @@ namespace {
 using Data = contract::DataSection;
 using Made = std::shared_ptr<const Dataset>;
 
-const std::string& required(const std::string& value, const char* field, const std::string& kind) {
+void required(const std::string& value, const char* field, const std::string& kind) {
   if (value.empty()) {
     throw contract::SpecError(field,
                               std::string(field) + ": expected a path for " + kind + " data");
   }
-  return value;
 }
 
 const std::string& either(const std::string& first, const std::string& second) {
@@ -36,6 +36,17 @@ Data validation_files(const Data& data) {
   files.list = data.val_list;
   files.max_pictures = 0;
   return files;
+}
+
+Made make_coco(const Data& data, const ClassList& classes) {
+  return std::make_shared<CocoDataset>(CocoOptions{.annotations = data.annotations,
+                                                   .images = data.images,
+                                                   .max_pictures = data.max_pictures,
+                                                   .masks = data.masks,
+                                                   .classes = classes});
+}
+ClassList classes_of_coco(const Data& data) {
+  return coco_classes(data.annotations);
 }
 
 VocOptions voc_options(const Data& data, const ClassList& classes) {
@@ -91,8 +102,9 @@ struct Kind {
 };
 
 const Kind* kind_of(const std::string& name) {
-  static constexpr std::array<Kind, 4> kKinds = {
-      {{"voc", make_voc, classes_of_voc, false},
+  static constexpr std::array<Kind, 5> kKinds = {
+      {{"coco", make_coco, classes_of_coco, true},
+       {"voc", make_voc, classes_of_voc, false},
        {"openimages", make_openimages, classes_of_openimages, false},
        {"coco-panoptic", make_panoptic, classes_of_panoptic, true},
        {"ade20k", make_semantic, classes_of_semantic, false}}};
@@ -101,31 +113,49 @@ const Kind* kind_of(const std::string& name) {
   return found == kKinds.end() ? nullptr : found;
 }
 
+/// The kind of the data, which has all that they ask for.
+const Kind& checked_kind(const Data& data) {
+  const Kind& kind = *kind_of(data.kind);
+  if (data.masks && !kind.masks) {
+    throw contract::SpecError("data.masks",
+                              "data.masks: " + data.kind + " data have no instance masks");
+  }
+  return kind;
+}
+
+/// The classes of the validation set; none: its own, which saves reading its files twice where they
+/// are the training set's.
+ClassList validation_classes(const Data& data, const Kind& kind, const Dataset* training) {
+  if (training != nullptr) {
+    return class_list(*training);
+  }
+  const bool same = data.annotations == data.val_annotations && data.list == data.val_list;
+  return data.annotations.empty() || same ? ClassList{} : kind.classes(data);
+}
+
 }  // namespace
 
 bool is_annotated_kind(const std::string& kind) {
   return kind_of(kind) != nullptr;
 }
 
-std::shared_ptr<const Dataset> make_annotated_set(const Data& data,
-                                                  bool training,
-                                                  const ClassList& classes) {
-  const Kind& kind = *kind_of(data.kind);
-  if (data.masks && !kind.masks) {
-    throw contract::SpecError("data.masks",
-                              "data.masks: " + data.kind + " data have no instance masks");
-  }
-  if (!training && data.val_annotations.empty() && data.val_list.empty()) {
-    return nullptr;
-  }
-  const Data files = training ? data : validation_files(data);
-  required(files.annotations, training ? "data.annotations" : "data.val_annotations", data.kind);
-  required(files.images, training ? "data.images" : "data.val_images", data.kind);
-  return kind.make(files, classes);
+std::shared_ptr<const Dataset> make_annotated_training_set(const Data& data) {
+  const Kind& kind = checked_kind(data);
+  required(data.annotations, "data.annotations", data.kind);
+  required(data.images, "data.images", data.kind);
+  return kind.make(data, {});
 }
 
-ClassList annotated_classes(const Data& data) {
-  return kind_of(data.kind)->classes(data);
+std::shared_ptr<const Dataset> make_annotated_validation_set(const Data& data,
+                                                             const Dataset* training) {
+  const Kind& kind = checked_kind(data);
+  if (data.val_annotations.empty() && data.val_list.empty()) {
+    return nullptr;
+  }
+  const Data files = validation_files(data);
+  required(files.annotations, "data.val_annotations", data.kind);
+  required(files.images, "data.val_images", data.kind);
+  return kind.make(files, validation_classes(data, kind, training));
 }
 
 }  // namespace batchscope::train

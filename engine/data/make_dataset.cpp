@@ -2,7 +2,6 @@
 
 #include "engine/contract/error.h"
 #include "engine/data/annotated_sets.h"
-#include "engine/data/coco_dataset.h"
 #include "engine/data/synthetic_dataset.h"
 #include "models/detector.h"
 
@@ -38,14 +37,6 @@ std::shared_ptr<const Dataset> make_synthetic(const contract::RunSpec& spec, boo
   return std::make_shared<SyntheticDataset>(options);
 }
 
-/// The folder or file of a key that has to be given.
-const std::string& given(const std::string& value, const char* field) {
-  if (value.empty()) {
-    throw contract::SpecError(field, std::string(field) + ": expected a path for coco data");
-  }
-  return value;
-}
-
 /// Refuses a set that lacks what the model learns from.
 std::shared_ptr<const Dataset> checked(const contract::RunSpec& spec,
                                        std::shared_ptr<const Dataset> set) {
@@ -71,26 +62,6 @@ contract::DataSection data_with_masks(const contract::RunSpec& spec) {
   return data;
 }
 
-std::shared_ptr<const Dataset> make_annotated_validation_set(
-    const contract::DataSection& data, const std::shared_ptr<const Dataset>& training) {
-  ClassList classes;
-  if (training) {
-    classes = class_list(*training);
-  } else if (!data.annotations.empty()) {
-    classes = annotated_classes(data);
-  }
-  return make_annotated_set(data, false, classes);
-}
-
-std::vector<CocoCategory> categories_of(const Dataset& dataset) {
-  std::vector<CocoCategory> categories;
-  for (std::size_t i = 0; i < dataset.classes().size(); ++i) {
-    const auto label = static_cast<std::int64_t>(i) + 1;
-    categories.push_back({dataset.category_id(label), dataset.classes()[i]});
-  }
-  return categories;
-}
-
 [[noreturn]] void unknown_kind(const std::string& kind) {
   throw contract::SpecError(
       "data.kind",
@@ -98,50 +69,24 @@ std::vector<CocoCategory> categories_of(const Dataset& dataset) {
 }
 
 std::shared_ptr<const Dataset> training_set(const contract::RunSpec& spec) {
-  const contract::DataSection& data = spec.data;
-  if (data.kind == "synthetic-shapes") {
+  if (spec.data.kind == "synthetic-shapes") {
     return make_synthetic(spec, true);
   }
-  if (is_annotated_kind(data.kind)) {
-    return make_annotated_set(data_with_masks(spec), true, {});
+  if (!is_annotated_kind(spec.data.kind)) {
+    unknown_kind(spec.data.kind);
   }
-  if (data.kind != "coco") {
-    unknown_kind(data.kind);
-  }
-  CocoOptions options;
-  options.annotations = given(data.annotations, "data.annotations");
-  options.images = given(data.images, "data.images");
-  options.max_pictures = data.max_pictures;
-  options.masks = needs_of(spec).masks;
-  return std::make_shared<CocoDataset>(options);
+  return make_annotated_training_set(data_with_masks(spec));
 }
 
 std::shared_ptr<const Dataset> validation_set(const contract::RunSpec& spec,
-                                              const std::shared_ptr<const Dataset>& training) {
-  const contract::DataSection& data = spec.data;
-  if (data.kind == "synthetic-shapes") {
-    return data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
+                                              const Dataset* training) {
+  if (spec.data.kind == "synthetic-shapes") {
+    return spec.data.val_pictures > 0 ? make_synthetic(spec, false) : nullptr;
   }
-  if (is_annotated_kind(data.kind)) {
-    return make_annotated_validation_set(data_with_masks(spec), training);
+  if (!is_annotated_kind(spec.data.kind)) {
+    unknown_kind(spec.data.kind);
   }
-  if (data.kind != "coco") {
-    unknown_kind(data.kind);
-  }
-  if (data.val_annotations.empty()) {
-    return nullptr;
-  }
-  CocoOptions options;
-  options.annotations = data.val_annotations;
-  options.images =
-      data.val_images.empty() ? given(data.images, "data.val_images") : data.val_images;
-  options.masks = needs_of(spec).masks;
-  if (training) {
-    options.categories = categories_of(*training);
-  } else if (!data.annotations.empty() && data.annotations != data.val_annotations) {
-    options.categories = read_coco_annotations(data.annotations).categories;
-  }
-  return std::make_shared<CocoDataset>(options);
+  return make_annotated_validation_set(data_with_masks(spec), training);
 }
 
 }  // namespace
@@ -152,7 +97,7 @@ std::shared_ptr<const Dataset> make_training_set(const contract::RunSpec& spec) 
 
 std::shared_ptr<const Dataset> make_validation_set(const contract::RunSpec& spec,
                                                    const std::shared_ptr<const Dataset>& training) {
-  return checked(spec, validation_set(spec, training));
+  return checked(spec, validation_set(spec, training.get()));
 }
 
 }  // namespace batchscope::train

@@ -40,23 +40,13 @@ std::vector<std::pair<std::string, std::string>> read_names(const std::string& p
   return names;
 }
 
-ClassList numbered(std::vector<std::string> names) {
-  ClassList classes{std::move(names), {}, 0};
-  classes.things = static_cast<std::int64_t>(classes.names.size());
-  for (std::int64_t label = 1; label <= classes.things; ++label) {
-    classes.ids.push_back(label);
-  }
-  return classes;
-}
-
 /// Reads the rows of a boxes file into pictures.
 class BoxReader {
  public:
   BoxReader(const OpenImagesOptions& options, const ClassList& classes)
-      : file_(options.annotations, kBoxes), listed_(!options.list.empty()) {
-    for (const std::string& name : classes.names) {
-      labels_.emplace(name, static_cast<std::int64_t>(labels_.size()) + 1);
-    }
+      : file_(options.annotations, kBoxes),
+        listed_(!options.list.empty()),
+        labels_(labels_of_names(classes)) {
     if (!options.names.empty()) {
       for (auto& [label, name] : read_names(options.names)) {
         names_.emplace(label, name);
@@ -128,9 +118,9 @@ class BoxReader {
 
   CsvFile file_;
   bool listed_;
-  Names names_;
   std::unordered_map<std::string, std::int64_t> labels_;  // of names
-  std::unordered_map<std::string, std::size_t> places_;   // of ids
+  Names names_;
+  std::unordered_map<std::string, std::size_t> places_;  // of ids
   std::vector<SetPicture> pictures_;
 };
 
@@ -142,7 +132,7 @@ ClassList openimages_classes(const OpenImagesOptions& options) {
     for (auto& [label, name] : read_names(options.names)) {
       names.push_back(std::move(name));
     }
-    return numbered(std::move(names));
+    return numbered_classes(std::move(names));
   }
   std::set<std::string> found;
   CsvFile file(options.annotations, kBoxes);
@@ -150,7 +140,7 @@ ClassList openimages_classes(const OpenImagesOptions& options) {
   while (file.next()) {
     found.insert(file.text("LabelName"));
   }
-  return numbered({found.begin(), found.end()});
+  return numbered_classes({found.begin(), found.end()});
 }
 
 SetContent read_openimages(const OpenImagesOptions& options) {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 #include <thread>
 
 namespace batchscope::train {
@@ -15,33 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using Labels = std::unordered_map<std::int64_t, std::int64_t>;
-
 std::string folder_of(const PanopticOptions& options) {
   return options.segments.empty() ? fs::path(options.annotations).replace_extension().string()
                                   : options.segments;
-}
-
-Labels labels_of(const ClassList& classes) {
-  Labels labels;
-  for (const std::int64_t id : classes.ids) {
-    labels.emplace(id, static_cast<std::int64_t>(labels.size()) + 1);
-  }
-  return labels;
-}
-
-void require_known(const PanopticFile& file, const ClassList& classes) {
-  for (const PanopticCategory& category : file.categories) {
-    const auto found = std::find(classes.ids.begin(), classes.ids.end(), category.id);
-    const auto place = found - classes.ids.begin();
-    if (found == classes.ids.end() ||
-        classes.names[static_cast<std::size_t>(place)] != category.name ||
-        (place < classes.things) != category.thing) {
-      throw contract::DataError("The panoptic file '" + file.path + "' has the category " +
-                                std::to_string(category.id) + " '" + category.name +
-                                "', which the training annotations do not have.");
-    }
-  }
 }
 
 /// The map with each segment's id replaced by `value(segment)`; 0 stays.
@@ -136,7 +111,7 @@ void require_maps(const PanopticFile& file, const std::string& folder) {
 }
 
 std::vector<TruthBox> boxes_of(const PanopticPicture& picture,
-                               const Labels& labels,
+                               const std::unordered_map<std::int64_t, std::int64_t>& labels,
                                const ClassList& classes,
                                const std::string& path) {
   std::vector<TruthBox> boxes;
@@ -184,12 +159,8 @@ PanopticDataset::PanopticDataset(Files files, const PanopticOptions& options)
     : PictureSet(content_of(files, options), options.max_pictures),
       folder_(std::move(files.folder)),
       segments_(std::move(files.file.pictures)),
-      masks_(options.masks) {
-  for (std::size_t i = 0; i < classes().size(); ++i) {
-    const auto label = static_cast<std::int64_t>(i) + 1;
-    labels_.emplace(category_id(label), label);
-  }
-}
+      labels_(labels_of_ids(class_list(*this))),
+      masks_(options.masks) {}
 
 PanopticDataset::Files PanopticDataset::read_files(const PanopticOptions& options) {
   Files files{read_panoptic_annotations(options.annotations), folder_of(options)};
@@ -215,9 +186,8 @@ SetContent PanopticDataset::content_of(Files& files, const PanopticOptions& opti
   SetContent content;
   content.source = "The panoptic file '" + file.path + "'";
   content.folder = options.images;
-  content.classes = options.classes.empty() ? panoptic_classes(file.categories) : options.classes;
-  require_known(file, content.classes);
-  const Labels labels = labels_of(content.classes);
+  content.classes = classes_for(panoptic_classes(file.categories), options.classes, content.source);
+  const auto labels = labels_of_ids(content.classes);
   std::unordered_map<std::int64_t, const PanopticImage*> images;
   for (const PanopticImage& image : file.images) {
     images.emplace(image.id, &image);
@@ -236,12 +206,7 @@ SetContent PanopticDataset::content_of(Files& files, const PanopticOptions& opti
                                 i.width,
                                 i.height,
                                 boxes_of(picture, labels, content.classes, file.path)});
-    // Of the PNGs only the sizes: their bytes would take minutes to read.
-    std::error_code ignored;
-    const std::string entry =
-        picture.file_name + " " +
-        std::to_string(fs::file_size(fs::path(files.folder) / picture.file_name, ignored));
-    content.hash = fnv1a(entry.c_str(), entry.size() + 1, content.hash);
+    content.hash = hash_of_size(files.folder, picture.file_name, content.hash);
   }
   return content;
 }

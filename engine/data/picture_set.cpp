@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using Corners = std::array<float, 4>;
 
 /// The box as a detector trains on it: float32 corners inside the picture. Nothing for a crowd
-/// region and where no area is left.
+/// region and where no area is left (in float32: a width of 1e-9 is none).
 std::optional<Corners> trainable(const TruthBox& box, double width, double height) {
   const auto inside = [](double v, double limit) {
     return static_cast<float>(limit > 0 ? std::clamp(v, 0.0, limit) : v);
@@ -59,14 +59,6 @@ void scale(std::vector<TruthBox>& boxes, double width, double height) {
 }
 
 }  // namespace
-
-ClassList class_list(const Dataset& dataset) {
-  ClassList list{dataset.classes(), {}, dataset.things()};
-  for (std::size_t i = 0; i < list.names.size(); ++i) {
-    list.ids.push_back(dataset.category_id(static_cast<std::int64_t>(i) + 1));
-  }
-  return list;
-}
 
 std::string counted(std::size_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
@@ -116,6 +108,13 @@ std::uint64_t hash_of_file(const std::string& path, std::uint64_t hash) {
   return hash;
 }
 
+std::uint64_t hash_of_size(const std::string& folder, const std::string& name, std::uint64_t hash) {
+  std::error_code ignored;
+  const std::string entry =
+      name + " " + std::to_string(fs::file_size(fs::path(folder) / name, ignored));
+  return fnv1a(entry.c_str(), entry.size() + 1, hash);
+}
+
 PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
     : source_(std::move(content.source)),
       folder_(std::move(content.folder)),
@@ -133,7 +132,7 @@ PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
     pictures_.resize(static_cast<std::size_t>(max_pictures));
   }
   require_pictures();
-  count_boxes();
+  count_boxes(content.boxless);
   std::uint64_t hash = content.hash;
   for (const SetPicture& picture : pictures_) {
     // With its final zero: names run together must differ from a longer name.
@@ -142,13 +141,14 @@ PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
   checksum_ = hex(hash);
 }
 
-void PictureSet::count_boxes() {
+void PictureSet::count_boxes(Boxless boxless) {
   if (classes_.things == 0) {
     return;
   }
   std::size_t no_area = 0, empty = 0;
   std::string first;
-  for (const SetPicture& picture : pictures_) {
+  std::vector<SetPicture> kept;
+  for (SetPicture& picture : pictures_) {
     const double width = relative_ ? 1 : static_cast<double>(picture.width);
     const double height = relative_ ? 1 : static_cast<double>(picture.height);
     std::size_t usable = 0;
@@ -160,16 +160,21 @@ void PictureSet::count_boxes() {
       }
     }
     empty += usable == 0 ? 1 : 0;
+    if (usable > 0 || boxless != Boxless::kNone) {
+      kept.push_back(std::move(picture));
+    }
   }
-  if (empty == pictures_.size()) {
+  if (empty == pictures_.size() && boxless != Boxless::kAll) {
     throw contract::DataError(source_ + " has no picture with a box to train on.");
   }
+  pictures_ = std::move(kept);
   if (no_area > 0) {
     warnings_.push_back(counted(no_area, "box", "boxes") +
                         " without area left out of training, the first in '" + first + "'.");
   }
   if (empty > 0) {
-    warnings_.push_back(counted(empty, "picture has", "pictures have") + " no box to train on.");
+    warnings_.push_back(counted(empty, "picture has", "pictures have") + " no box to train on" +
+                        (boxless == Boxless::kNone ? " and is left out." : "."));
   }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "engine/data/class_list.h"
 #include "engine/data/dataset.h"
+#include "engine/metrics/coco_segmentation.h"
 
 #include <cstdint>
 #include <string>
@@ -9,20 +11,19 @@
 
 namespace batchscope::train {
 
-/// Classes in the order of their labels 1…C: those with boxes first.
-struct ClassList {
-  std::vector<std::string> names;
-  std::vector<std::int64_t> ids;  // as the annotations have them
-  std::int64_t things = 0;
-  bool empty() const { return names.empty(); }
+/// How many pictures of a set may be without a box to train on.
+enum class Boxless {
+  kSome,  // a set of them alone is refused
+  kAll,
+  kNone,  // they are left out
 };
-ClassList class_list(const Dataset& dataset);
 
 struct SetPicture {
   std::int64_t id = 0;
   std::string name;                    // file, relative to the folder
   std::int64_t width = 0, height = 0;  // px; 0: the annotations do not say
   std::vector<TruthBox> truth;
+  std::vector<Segmentation> segmentations = {};  // of truth, where the annotations have them
 };
 
 /// What a reader of annotations gives.
@@ -34,6 +35,7 @@ struct SetContent {
   std::uint64_t hash = 0;  // of the annotations
   std::vector<std::string> warnings;
   bool relative = false;  // boxes in shares of the picture's sides, areas likewise
+  Boxless boxless = Boxless::kSome;
 };
 
 /// "1 box", "2 boxes".
@@ -51,6 +53,10 @@ std::string picture_of_stem(const std::string& stem,
 
 /// FNV-1a of a file's bytes, continued from `hash`. Throws contract::DataError.
 std::uint64_t hash_of_file(const std::string& path, std::uint64_t hash);
+
+/// FNV-1a of a file's name and size, continued from `hash`: for pictures, whose bytes would take
+/// minutes to read.
+std::uint64_t hash_of_size(const std::string& folder, const std::string& name, std::uint64_t hash);
 
 /// Annotated picture files. Boxes to train on are cut at the picture's border; crowd regions and
 /// boxes without area are left out of them and stay in truth(). Any thread.
@@ -80,7 +86,7 @@ class PictureSet : public Dataset {
   const std::string& source() const { return source_; }
 
  private:
-  void count_boxes();
+  void count_boxes(Boxless boxless);
   void require_pictures() const;
 
   std::string source_, folder_, checksum_;

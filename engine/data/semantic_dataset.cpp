@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 #include <thread>
 
 namespace batchscope::train {
@@ -144,11 +143,7 @@ SetContent SemanticDataset::content_of(const Files& files, const SemanticSetOpti
                                 0,
                                 0,
                                 {}});
-    // Of the PNGs only the sizes: their bytes would take minutes to read.
-    std::error_code ignored;
-    const std::string entry =
-        name + " " + std::to_string(fs::file_size(fs::path(files.folder) / name, ignored));
-    content.hash = fnv1a(entry.c_str(), entry.size() + 1, content.hash);
+    content.hash = hash_of_size(files.folder, name, content.hash);
   }
   return content;
 }

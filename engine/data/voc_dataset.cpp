@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
-#include <unordered_map>
-#include <unordered_set>
 
 namespace batchscope::train {
 namespace {
@@ -64,11 +62,7 @@ ClassList classes_of(const std::vector<NamedAnnotation>& files) {
       names.insert(object.name);
     }
   }
-  ClassList classes{{names.begin(), names.end()}, {}, static_cast<std::int64_t>(names.size())};
-  for (std::int64_t label = 1; label <= classes.things; ++label) {
-    classes.ids.push_back(label);
-  }
-  return classes;
+  return numbered_classes({names.begin(), names.end()});
 }
 
 TruthBox truth_box(const VocObject& object, std::int64_t label) {
@@ -97,10 +91,7 @@ SetContent read_voc(const VocOptions& options) {
   content.folder = options.images;
   content.classes = options.classes.empty() ? classes_of(files) : options.classes;
   content.hash = kFnvStart;
-  std::unordered_map<std::string, std::int64_t> labels;
-  for (const std::string& name : content.classes.names) {
-    labels.emplace(name, static_cast<std::int64_t>(labels.size()) + 1);
-  }
+  const auto labels = labels_of_names(content.classes);
   for (const NamedAnnotation& file : files) {
     content.hash = hash_of_file(file.path, content.hash);
     const VocAnnotation& a = file.annotation;
