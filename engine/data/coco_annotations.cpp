@@ -1,7 +1,5 @@
 #include "engine/data/coco_annotations.h"
 
-#include "engine/data/coco_lists.h"
-
 #include <array>
 #include <optional>
 
@@ -14,7 +12,9 @@ class Reader {
       : lists_(path, "The annotation file"), segmentations_(segmentations) {}
 
   CocoAnnotations read() {
-    lists_.read([this] { image(); }, [this] { annotation(); }, [this] { category(); });
+    lists_.read([this] { image(); },
+                [this] { annotation(); },
+                [this] { out_.categories.push_back(lists_.category(/*named=*/true)); });
     out_.hash = reader_.hash();
     return std::move(out_);
   }
@@ -37,28 +37,9 @@ class Reader {
         reader_.skip();
       }
     }
-    lists_.need(id.has_value(), "id");
-    lists_.need(name.has_value(), "file_name");
-    picture.id = *id;
-    picture.file_name = std::move(*name);
+    picture.id = reader_.need(id, "id");
+    picture.file_name = reader_.need(name, "file_name");
     out_.pictures.push_back(std::move(picture));
-  }
-
-  void category() {
-    std::optional<std::int64_t> id;
-    std::optional<std::string> name;
-    for (std::string_view key; reader_.key(key);) {
-      if (key == "id") {
-        id = reader_.integer();
-      } else if (key == "name") {
-        name = reader_.text();
-      } else {
-        reader_.skip();
-      }
-    }
-    lists_.need(id.has_value(), "id");
-    lists_.need(name.has_value(), "name");
-    out_.categories.push_back({*id, std::move(*name)});
   }
 
   void annotation() {
@@ -84,10 +65,9 @@ class Reader {
         reader_.skip();
       }
     }
-    lists_.need(image.has_value(), "image_id");
-    lists_.need(category.has_value(), "category_id");
-    lists_.need(box.has_value(), "bbox");
-    const auto& [x, y, w, h] = *box;
+    reader_.need(image, "image_id");
+    reader_.need(category, "category_id");
+    const auto& [x, y, w, h] = reader_.need(box, "bbox");
     out_.objects.push_back({*image, *category, x, y, w, h, area.value_or(w * h), crowd});
     if (segmentations_) {
       out_.segmentations.push_back(std::move(segmentation));

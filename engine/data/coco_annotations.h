@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/data/coco_lists.h"
 #include "engine/metrics/coco_segmentation.h"
 
 #include <cstdint>
@@ -18,10 +19,6 @@ struct CocoObject {
   double x = 0, y = 0, w = 0, h = 0;  // px
   double area = 0;                    // w·h where the file does not say
   bool crowd = false;
-};
-struct CocoCategory {
-  std::int64_t id = 0;
-  std::string name;
 };
 
 /// The parts of a COCO instance file that detection needs, each list in the order of the file.

@@ -10,6 +10,11 @@
 
 namespace batchscope::train {
 
+struct CocoCategory {
+  std::int64_t id = 0;
+  std::string name;
+};
+
 /// The outer shape of a COCO instance file, which its readers fill: an object with the lists
 /// images, annotations and categories of objects, in any order, each needed. What a reader does
 /// not ask for is skipped. Errors are contract::DataError with the place.
@@ -30,11 +35,14 @@ class CocoLists {
     reader_.begin_object();
     for (std::string_view key; reader_.key(key);) {
       if (key == lists[0].first) {
-        lists[0].second = each(image);
+        reader_.each(image);
+        lists[0].second = true;
       } else if (key == lists[1].first) {
-        lists[1].second = each(annotation);
+        reader_.each(annotation);
+        lists[1].second = true;
       } else if (key == lists[2].first) {
-        lists[2].second = each(category);
+        reader_.each(category);
+        lists[2].second = true;
       } else {
         reader_.skip();
       }
@@ -47,11 +55,22 @@ class CocoLists {
       }
     }
   }
-  /// Throws "no FIELD" at the present entry unless it was there.
-  void need(bool there, const char* field) const {
-    if (!there) {
-      reader_.fail(std::string("no ") + field);
+  /// An entry of the categories; its name, unless it is `named`, may be missing.
+  CocoCategory category(bool named) {
+    std::optional<std::int64_t> id;
+    std::optional<std::string> name;
+    for (std::string_view key; reader_.key(key);) {
+      if (key == "id") {
+        id = reader_.integer();
+      } else if (key == "name") {
+        name = reader_.text();
+      } else {
+        reader_.skip();
+      }
     }
+    reader_.need(id, "id");
+    reader_.need(!named || name, "name");
+    return {*id, name.value_or("")};
   }
   /// A side of a picture in pixels; 0 for null.
   std::int32_t side() {
@@ -68,14 +87,6 @@ class CocoLists {
   const JsonReader& reader() const { return reader_; }
 
  private:
-  template <typename Read>
-  bool each(const Read& read) {
-    for (reader_.begin_list(); reader_.item();) {
-      reader_.begin_object();
-      read();
-    }
-    return true;
-  }
   JsonReader reader_;
   const char* what_;
 };

@@ -253,13 +253,6 @@ void JsonReader::finish() {
   }
 }
 
-void JsonReader::literal(std::string_view word) {
-  if (!ensure(word.size()) || std::memcmp(at_, word.data(), word.size()) != 0) {
-    invalid("expected " + std::string(word));
-  }
-  at_ += word.size();
-}
-
 std::string JsonReader::entry() const {
   std::string out;
   for (std::size_t d = 1; d <= depth_; ++d) {
@@ -288,6 +281,12 @@ void JsonReader::fail(const std::string& sentence) const {
   const std::string where = entry();
   throw contract::DataError(what_ + " '" + path_ + "', " + place() + ": " +
                             (where.empty() ? "" : where + ": ") + sentence + ".");
+}
+
+void JsonReader::need(bool there, const char* field) const {
+  if (!there) {
+    fail(std::string("no ") + field);
+  }
 }
 
 void JsonReader::expected(const char* what) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,14 @@ class JsonReader {
   bool null();
   /// Any value.
   void skip();
+  /// A list of objects: calls read() at the begin of each, which goes through key() to its end.
+  template <typename Read>
+  void each(const Read& read) {
+    for (begin_list(); item();) {
+      begin_object();
+      read();
+    }
+  }
   /// Throws unless only white space follows.
   void finish();
   /// FNV-1a of the bytes read so far: of the whole file after finish().
@@ -58,6 +67,13 @@ class JsonReader {
   std::size_t index() const { return frames_[depth_].index; }
   /// Throws: "The results file 'r.json', line 3, column 14 (byte 120): [17].score: <sentence>."
   [[noreturn]] void fail(const std::string& sentence) const;
+  /// fail("no FIELD") unless it was there.
+  void need(bool there, const char* field) const;
+  template <typename T>
+  const T& need(const std::optional<T>& value, const char* field) const {
+    need(value.has_value(), field);
+    return *value;
+  }
   /// fail("expected …").
   [[noreturn]] void expected(const char* what) const;
   const std::string& path() const { return path_; }

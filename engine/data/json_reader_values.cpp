@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <system_error>
 
@@ -182,6 +183,13 @@ JsonReader::Number JsonReader::parse_number() {
   }
   at_ = stop;
   return n;
+}
+
+void JsonReader::literal(std::string_view word) {
+  if (!ensure(word.size()) || std::memcmp(at_, word.data(), word.size()) != 0) {
+    invalid("expected " + std::string(word));
+  }
+  at_ += word.size();
 }
 
 std::string_view JsonReader::string() {

@@ -19,11 +19,11 @@ class ResultsReader {
     if (reader_.next() != JsonReader::Type::kList) {
       reader_.expected("a list of results");
     }
-    for (reader_.begin_list(); reader_.item();) {
-      const bool first = reader_.index() == 0;
-      reader_.begin_object();
+    bool first = true;
+    reader_.each([this, &first] {
       entry(first);
-    }
+      first = false;
+    });
     reader_.finish();
     if (unknown_ > 0) {
       input_.warnings.push_back(std::to_string(unknown_) + " detections of categories that '" +
@@ -59,13 +59,13 @@ class ResultsReader {
     if (first) {
       boxed_ = f.box.has_value();
     }
-    need(f.image.has_value(), "image_id");
-    need(f.category.has_value(), "category_id");
-    need(f.score.has_value(), "score");
-    need(boxed_ ? f.box.has_value() : segmentation_.present(),
-         !boxed_               ? "segmentation"
-         : reader_.index() > 0 ? "bbox, which the first entry has"
-                               : "bbox");
+    reader_.need(f.image, "image_id");
+    reader_.need(f.category, "category_id");
+    reader_.need(f.score, "score");
+    reader_.need(boxed_ ? f.box.has_value() : segmentation_.present(),
+                 !boxed_               ? "segmentation"
+                 : reader_.index() > 0 ? "bbox, which the first entry has"
+                                       : "bbox");
     add(f);
   }
 
@@ -111,12 +111,6 @@ class ResultsReader {
       return rle_from_box(box, size[0], size[1]);
     } catch (const std::invalid_argument& error) {
       reader_.fail(std::string("segmentation: ") + error.what());
-    }
-  }
-
-  void need(bool there, const char* field) const {
-    if (!there) {
-      reader_.fail(std::string("no ") + field);
     }
   }
 

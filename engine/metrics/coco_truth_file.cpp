@@ -45,26 +45,15 @@ class TruthReader {
         reader_.skip();
       }
     }
-    lists_.need(id.has_value(), "id");
+    reader_.need(id, "id");
     input_.set.images.push_back(*id);
     input_.sizes[*id] = size;
   }
 
   void category() {
-    std::optional<std::int64_t> id;
-    std::string name;
-    for (std::string_view key; reader_.key(key);) {
-      if (key == "id") {
-        id = reader_.integer();
-      } else if (key == "name") {
-        name = reader_.text();
-      } else {
-        reader_.skip();
-      }
-    }
-    lists_.need(id.has_value(), "id");
-    input_.set.categories.push_back(*id);
-    input_.names[*id] = name;
+    CocoCategory category = lists_.category(/*named=*/false);
+    input_.set.categories.push_back(category.id);
+    input_.names[category.id] = std::move(category.name);
   }
 
   struct Fields {
@@ -101,10 +90,10 @@ class TruthReader {
 
   void annotation() {
     const Fields f = fields();
-    lists_.need(f.image.has_value(), "image_id");
-    lists_.need(f.category.has_value(), "category_id");
-    lists_.need(masks_ ? segmentation_.present() : f.box.has_value(),
-                masks_ ? "segmentation" : "bbox");
+    reader_.need(f.image, "image_id");
+    reader_.need(f.category, "category_id");
+    reader_.need(masks_ ? segmentation_.present() : f.box.has_value(),
+                 masks_ ? "segmentation" : "bbox");
     const std::array<double, 4> box = f.box.value_or(std::array<double, 4>{});
     input_.set.truth.push_back({*f.image,
                                 *f.category,

@@ -20,11 +20,11 @@ class FileReader {
   void with_pictures() { pictures_too_ = true; }
   std::vector<PanopticCategory> read_categories() {
     if (reader_.next() == JsonReader::Type::kList) {
-      each([this] { category(); });
+      reader_.each([this] { category(); });
     } else {
       reader_.begin_object();
       for (std::string_view key; reader_.key(key);) {
-        key == "categories" ? each([this] { category(); }) : reader_.skip();
+        key == "categories" ? reader_.each([this] { category(); }) : reader_.skip();
       }
     }
     reader_.finish();
@@ -39,11 +39,11 @@ class FileReader {
     for (std::string_view key; reader_.key(key);) {
       if (key == "annotations") {
         annotations = true;
-        each([this] { picture(); });
+        reader_.each([this] { picture(); });
       } else if (key == "categories") {
-        each([this] { category(); });
+        reader_.each([this] { category(); });
       } else if (key == "images" && pictures_too_) {
-        each([this] { image(); });
+        reader_.each([this] { image(); });
       } else {
         reader_.skip();
       }
@@ -57,21 +57,6 @@ class FileReader {
   }
 
  private:
-  template <typename Read>
-  void each(const Read& read) {
-    for (reader_.begin_list(); reader_.item();) {
-      reader_.begin_object();
-      read();
-    }
-  }
-  template <typename T>
-  T need(const std::optional<T>& value, const char* field) const {
-    if (!value) {
-      reader_.fail(std::string("no ") + field);
-    }
-    return *value;
-  }
-
   void picture() {
     std::optional<std::int64_t> image;
     std::optional<std::string> name;
@@ -85,7 +70,7 @@ class FileReader {
       } else if (key == "segments_info") {
         segments = true;
         ids_.clear();
-        each([this, &picture] {
+        reader_.each([this, &picture] {
           box_ = {0, 0, -1, -1};
           picture.segments.push_back(segment());
           if (pictures_too_) {
@@ -96,11 +81,9 @@ class FileReader {
         reader_.skip();
       }
     }
-    picture.image = need(image, "image_id");
-    picture.file_name = need(name, "file_name");
-    if (!segments) {
-      reader_.fail("no segments_info");
-    }
+    picture.image = reader_.need(image, "image_id");
+    picture.file_name = reader_.need(name, "file_name");
+    reader_.need(segments, "segments_info");
     if (!pictures_.insert(picture.image).second) {
       reader_.fail("image_id " + std::to_string(picture.image) + " comes twice");
     }
@@ -125,8 +108,8 @@ class FileReader {
         reader_.skip();
       }
     }
-    segment.category = need(category, "category_id");
-    if (need(id, "id") < 0 || *id >= 1 << 24) {
+    segment.category = reader_.need(category, "category_id");
+    if (reader_.need(id, "id") < 0 || *id >= 1 << 24) {
       reader_.fail("id " + std::to_string(*id) + " does not fit into R + 256 G + 65536 B");
     }
     segment.id = static_cast<std::uint32_t>(*id);
@@ -169,8 +152,8 @@ class FileReader {
         reader_.skip();
       }
     }
-    image.id = need(id, "id");
-    image.file_name = need(name, "file_name");
+    image.id = reader_.need(id, "id");
+    image.file_name = reader_.need(name, "file_name");
     out_.images.push_back(std::move(image));
   }
 
@@ -188,7 +171,7 @@ class FileReader {
         reader_.skip();
       }
     }
-    category.id = need(id, "id");
+    category.id = reader_.need(id, "id");
     if (!categories_.insert(category.id).second) {
       reader_.fail("id " + std::to_string(*id) + " comes twice");
     }
