@@ -1,18 +1,16 @@
 # data
 batchscope_test(tst_data_synthetic engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_loader engine TORCH LIBS batchscope_train LABELS unit)
-batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
-batchscope_test(tst_data_coco engine TORCH LIBS batchscope_train LABELS unit)
-batchscope_test(tst_data_check engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
-batchscope_test(tst_data_openimages engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
-batchscope_test(tst_data_panoptic engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
-batchscope_test(tst_data_voc engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
+batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train PNG::PNG nlohmann_json::nlohmann_json LABELS unit)
+foreach(_name tst_data_coco tst_data_coco_masks tst_data_check tst_data_openimages tst_data_panoptic tst_data_voc)
+  batchscope_test(${_name} engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
+endforeach()
 batchscope_test(tst_json_reader engine LIBS batchscope_train LABELS unit)
 
 # metrics
 batchscope_test(tst_rle engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_coco_metrics engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
-batchscope_test(tst_coco_files engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
+batchscope_test(tst_coco_files engine LIBS batchscope_train PNG::PNG nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_panoptic engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test(tst_evaluator engine TORCH LIBS batchscope_train SOURCES support/spawn_ranks.cpp LABELS process)
 

@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/metrics/coco_files.h"
+#include "tests/support/data_folder.h"
 
 #include <QtTest>
 
@@ -8,8 +9,9 @@
 #include <cmath>
 #include <fstream>
 
+using namespace batchscope;
 using namespace batchscope::train;
-using batchscope::contract::DataError;
+using contract::DataError;
 using nlohmann::json;
 
 namespace {
@@ -17,33 +19,22 @@ namespace {
 class Files {
  public:
   Files(const std::string& truth, const std::string& results) {
-    write("truth.json", truth);
-    write("results.json", results);
+    folder_.write("truth.json", truth);
+    folder_.write("results.json", results);
   }
   CocoInput read(bool masks) const {
-    CocoInput input = read_coco_truth(path("truth.json"), masks);
-    read_coco_results(path("results.json"), path("truth.json"), input);
+    CocoInput input = read_coco_truth(folder_.path("truth.json"), masks);
+    read_coco_results(folder_.path("results.json"), folder_.path("truth.json"), input);
     return input;
   }
-  /// What reading them says, without the folder; "accepted" if nothing.
+  /// What reading them says, without the folder.
   std::string error(bool masks) const {
-    try {
-      read(masks);
-    } catch (const DataError& e) {
-      QString text = QString::fromStdString(e.what());
-      return text.remove(folder_.path() + QLatin1Char('/')).toStdString();
-    }
-    return "accepted";
+    QString text = QString::fromStdString(sentence_of<DataError>([&] { read(masks); }));
+    return text.remove(QString::fromStdString(folder_.path())).toStdString();
   }
 
  private:
-  std::string path(const char* name) const {
-    return folder_.filePath(QString::fromLatin1(name)).toStdString();
-  }
-  void write(const char* name, const std::string& content) const {
-    std::ofstream(path(name)) << content;
-  }
-  QTemporaryDir folder_;
+  DataFolder folder_;
 };
 
 /// Made by pycocotools; see make_coco_segm.py.
@@ -68,11 +59,6 @@ constexpr const char* kTruth = R"({"images": [{"id": 1, "height": 6, "width": 8}
  "categories": [{"id": 3, "name": "cat"}]})";
 constexpr const char* kResults = R"([{"image_id": 1, "category_id": 3, "score": 0.5,
   "bbox": [1, 1, 2, 3], "segmentation": {"size": [6, 8], "counts": "7330m0"}}])";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  return at == std::string::npos ? "no '" + from + "'" : text.replace(at, from.size(), to);
-}
 
 }  // namespace
 
@@ -146,13 +132,7 @@ class TestCocoFiles : public QObject {
   }
 
   void errors_in_the_truth_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("a list",
         R"({"images")",
         "[",
@@ -217,23 +197,14 @@ class TestCocoFiles : public QObject {
         "unexpected end of input");
   }
   void errors_in_the_truth() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
-    const auto error = QString::fromStdString(
-        Files(replaced(kTruth, from.toStdString(), to.toStdString()), kResults).error(true));
-    QVERIFY2(error.contains(said), qPrintable(error));
-    QVERIFY2(error.startsWith(QLatin1String("The truth file 'truth.json'")), qPrintable(error));
+    const Damage damage = Damage::fetch();
+    const std::string error = Files(damage.in(kTruth), kResults).error(true);
+    QVERIFY2(contains(error, damage.said), error.c_str());
+    QVERIFY2(error.starts_with("The truth file 'truth.json'"), error.c_str());
   }
 
   void errors_in_the_results_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("an object", "[{", "{\"a\": {", "expected a list of results");
     row("no score", "\"score\": 0.5,", "", "[0]: no score");
     row("text score", "0.5", "\"high\"", "[0].score: expected a number");
@@ -257,13 +228,10 @@ class TestCocoFiles : public QObject {
         "[1]: no bbox, which the first entry has");
   }
   void errors_in_the_results() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
-    const auto error = QString::fromStdString(
-        Files(kTruth, replaced(kResults, from.toStdString(), to.toStdString())).error(true));
-    QVERIFY2(error.contains(said), qPrintable(error));
-    QVERIFY2(error.startsWith(QLatin1String("The results file 'results.json'")), qPrintable(error));
+    const Damage damage = Damage::fetch();
+    const std::string error = Files(kTruth, damage.in(kResults)).error(true);
+    QVERIFY2(contains(error, damage.said), error.c_str());
+    QVERIFY2(error.starts_with("The results file 'results.json'"), error.c_str());
   }
   void no_such_file() {
     QVERIFY_EXCEPTION_THROWN(read_coco_truth("/nowhere/a.json", false), DataError);

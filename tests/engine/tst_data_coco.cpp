@@ -1,91 +1,17 @@
 #include "engine/contract/error.h"
 #include "engine/data/coco_annotations.h"
-#include "engine/data/coco_dataset.h"
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
-#include "engine/data/transforms.h"
-
-#include <torch/torch.h>
-
-#include <QtTest>
+#include "tests/support/coco_file.h"
+#include "tests/support/corners.h"
 
 #include <algorithm>
-#include <fstream>
-#include <set>
 
 using namespace batchscope;
 using train::CocoDataset;
 using train::CocoOptions;
 
 namespace {
-
-const std::string kPictures = BATCHSCOPE_FIXTURES "/engine/pictures";
-
-// Three pictures of 21x14 px; ids with gaps, out of order; image 30: a box without area, one that
-// is too thin for float32, one wholly outside, a crowd, a box over the border; image 10: nothing;
-// image 20: two classes.
-const char* const kSmall = R"({"info": {"note": [1, {"images": 3}]}, "licenses": [],
- "images": [
-  {"id": 30, "file_name": "rgb.jpg", "width": 21, "height": 14, "license": 1},
-  {"id": 10, "file_name": "grey.jpg", "height": 14, "width": 21},
-  {"id": 20, "file_name": "rgb.png"}],
- "annotations": [
-  {"id": 1, "image_id": 30, "category_id": 90, "bbox": [2, 3, 5, 6], "area": 21.5, "iscrowd": 0,
-   "segmentation": [[2, 3, 7, 3, 7, 9]]},
-  {"id": 2, "image_id": 30, "category_id": 7, "bbox": [4, 4, 0, 5], "area": 0, "iscrowd": 0},
-  {"id": 3, "image_id": 20, "category_id": 18, "bbox": [0.5, 1.5, 10.25, 4]},
-  {"id": 4, "image_id": 30, "category_id": 7, "bbox": [1, 1, 12, 12], "area": 100, "iscrowd": 1,
-   "segmentation": {"size": [14, 21], "counts": [3, 2]}},
-  {"id": 5, "image_id": 30, "category_id": 18, "bbox": [15, 10, 9, 9], "area": 81},
-  {"id": 6, "image_id": 20, "category_id": 7, "bbox": [3, 3, 4, 4], "iscrowd": false, "area": null},
-  {"id": 7, "image_id": 30, "category_id": 18, "bbox": [3, 3, 1e-9, 4], "area": 1},
-  {"id": 8, "image_id": 30, "category_id": 18, "bbox": [40, 3, 5, 4], "area": 20},
-  {"id": 9, "image_id": 99, "category_id": 18, "bbox": [3, 3, 5, 4], "area": 20},
-  {"id": 10, "image_id": 20, "category_id": 55, "bbox": [3, 3, 5, 4], "area": 20}],
- "categories": [{"id": 90, "name": "toothbrush"}, {"id": 7, "name": "train", "supercategory": "x"},
-  {"id": 18, "name": "dog"}]})";
-
-class TemporaryJson {
- public:
-  explicit TemporaryJson(const std::string& text) {
-    std::ofstream(path(), std::ios::binary) << text;
-  }
-  std::string path() const { return (folder_.path() + QLatin1String("/a.json")).toStdString(); }
-
- private:
-  QTemporaryDir folder_;
-};
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  if (at == std::string::npos) {
-    throw std::logic_error("test: '" + from + "' is not in the text");
-  }
-  return text.replace(at, from.size(), to);
-}
-
-std::string error_of(const std::string& json, const CocoOptions& options = {}) {
-  const TemporaryJson file(json);
-  CocoOptions all = options;
-  all.annotations = file.path();
-  all.images = options.images.empty() ? kPictures : options.images;
-  try {
-    const CocoDataset set(all);
-  } catch (const contract::DataError& e) {
-    return e.what();
-  }
-  return {};
-}
-
-torch::Tensor corners(std::vector<float> v) {
-  const auto rows = static_cast<std::int64_t>(v.size()) / 4;
-  return torch::tensor(v).view({rows, 4});
-}
-
-std::string shared_data() {
-  const QByteArray given = qgetenv("BATCHSCOPE_SHARED_DATA");
-  return given.isEmpty() ? BATCHSCOPE_SOURCE_DIR "/../shared/data" : given.toStdString();
-}
 
 contract::RunSpec spec_of(const std::string& train, const std::string& val) {
   contract::RunSpec spec;
@@ -103,7 +29,7 @@ class TestDataCoco : public QObject {
 
  private Q_SLOTS:
   void gapped_ids_become_labels() {
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
     QCOMPARE(set.size(), 3);
     QVERIFY((set.classes() == std::vector<std::string>{"train", "dog", "toothbrush"}));
@@ -116,7 +42,7 @@ class TestDataCoco : public QObject {
   }
 
   void boxes_to_train_on() {
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
     const train::Sample first = set.get(0), empty = set.get(1), third = set.get(2);
     QCOMPARE(first.name, std::string("rgb.jpg"));
@@ -131,7 +57,7 @@ class TestDataCoco : public QObject {
   }
 
   void truth_is_everything_the_evaluator_needs() {
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
     const auto truth = set.truth(0);
     QCOMPARE(truth.size(), std::size_t{6});
@@ -146,7 +72,7 @@ class TestDataCoco : public QObject {
   }
 
   void warnings_say_what_was_left_out() {
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
     QStringList found;
     for (const std::string& warning : set.warnings()) {
@@ -163,7 +89,7 @@ class TestDataCoco : public QObject {
   }
 
   void pictures_can_be_left_out() {
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const CocoDataset two({.annotations = file.path(), .images = kPictures, .max_pictures = 2});
     QCOMPARE(two.size(), 2);
     const CocoDataset filled({.annotations = file.path(), .images = kPictures, .skip_empty = true});
@@ -174,12 +100,12 @@ class TestDataCoco : public QObject {
 
   // FNV-1a of the bytes "{…}" followed by each file name and its zero, done in Python.
   void checksum_covers_annotations_and_pictures() {
-    const TemporaryJson file(kSmall), longer(std::string(kSmall) + "\n");
+    const JsonFile file(kSmallCoco), longer(std::string(kSmallCoco) + "\n");
     const CocoDataset a({.annotations = file.path(), .images = kPictures});
     const CocoDataset b({.annotations = longer.path(), .images = kPictures});
     const std::string names("rgb.jpg\0grey.jpg\0rgb.png\0", 25);
     std::uint64_t hash = 14695981039346656037ULL;
-    for (const char c : std::string(kSmall) + names) {
+    for (const char c : std::string(kSmallCoco) + names) {
       hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
     }
     QCOMPARE(QString::fromStdString(a.checksum()),
@@ -188,13 +114,7 @@ class TestDataCoco : public QObject {
   }
 
   void errors_name_file_entry_and_place_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("comma missing",
         "\"images\": [\n",
         "\"images\" [\n",
@@ -235,20 +155,17 @@ class TestDataCoco : public QObject {
     row("picture missing", "\"grey.jpg\"", "\"gone.jpg\"", "the first is 'gone.jpg'");
   }
   void errors_name_file_entry_and_place() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
-    const auto error =
-        QString::fromStdString(error_of(replaced(kSmall, from.toStdString(), to.toStdString())));
-    QVERIFY2(error.contains(said), qPrintable(error));
-    QVERIFY2(error.contains(QLatin1String("a.json'")), qPrintable(error));
+    const Damage damage = Damage::fetch();
+    const std::string error = error_of(damage.in(kSmallCoco));
+    QVERIFY2(contains(error, damage.said), error.c_str());
+    QVERIFY2(contains(error, "a.json'"), error.c_str());
   }
 
   void whole_file_errors() {
-    const std::string latin1 = error_of(replaced(kSmall, "\"dog\"", "\"h\xfcnd\""));
+    const std::string latin1 = error_of(replaced(kSmallCoco, "\"dog\"", "\"h\xfcnd\""));
     QVERIFY(latin1.find("ill-formed UTF-8") != std::string::npos);
     QVERIFY(std::all_of(latin1.begin(), latin1.end(), [](char c) { return (c & 0x80) == 0; }));
-    const std::string huge = error_of(replaced(kSmall, "21.5", "1e999"));
+    const std::string huge = error_of(replaced(kSmallCoco, "21.5", "1e999"));
     QVERIFY(huge.find("): number overflow") != std::string::npos);
     QVERIFY(error_of("").find("not valid JSON") != std::string::npos);
     QVERIFY(error_of("[]").find("expected an object") != std::string::npos);
@@ -259,22 +176,17 @@ class TestDataCoco : public QObject {
     QVERIFY(
         error_of(R"({"images":[{"id":1,"file_name":"rgb.jpg"}],"annotations":[],"categories":[]})")
             .find("no categories") != std::string::npos);
-    QVERIFY(error_of(kSmall, {.images = "/nowhere"}).find("'/nowhere' cannot be read") !=
+    QVERIFY(error_of(kSmallCoco, {.images = "/nowhere"}).find("'/nowhere' cannot be read") !=
             std::string::npos);
     QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/nowhere/a.json"), contract::DataError);
     QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/"), contract::DataError);
   }
 
   void picture_of_another_size_is_an_error() {
-    const TemporaryJson file(replaced(kSmall, "\"width\": 21", "\"width\": 22"));
+    const JsonFile file(replaced(kSmallCoco, "\"width\": 21", "\"width\": 22"));
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
-    try {
-      set.get(0);
-      QFAIL("accepted");
-    } catch (const contract::DataError& e) {
-      QVERIFY(std::string(e.what()).find("rgb.jpg' has 21x14 pixels") != std::string::npos);
-      QVERIFY(std::string(e.what()).find("22x14") != std::string::npos);
-    }
+    const std::string said = sentence_of<contract::DataError>([&] { set.get(0); });
+    QVERIFY2(contains(said, "rgb.jpg' has 21x14 pixels") && contains(said, "22x14"), said.c_str());
     QVERIFY(set.get(2).image.defined());
   }
 
@@ -288,7 +200,7 @@ class TestDataCoco : public QObject {
       QVERIFY(copy.open(QIODevice::WriteOnly));
       copy.write(std::string(name) == "grey.jpg" ? bytes.left(bytes.size() / 2) : bytes);
     }
-    const TemporaryJson file(kSmall);
+    const JsonFile file(kSmallCoco);
     const auto set = std::make_shared<CocoDataset>(
         CocoOptions{.annotations = file.path(), .images = folder.path().toStdString()});
     train::TransformOptions transform;
@@ -308,8 +220,8 @@ class TestDataCoco : public QObject {
   }
 
   void validation_labels_are_the_training_sets() {
-    const TemporaryJson training(kSmall);
-    const TemporaryJson validation(
+    const JsonFile training(kSmallCoco);
+    const JsonFile validation(
         R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
             "annotations": [{"image_id": 1, "category_id": 18, "bbox": [1, 1, 5, 5]}],
             "categories": [{"id": 18, "name": "dog"}]})");
@@ -326,7 +238,7 @@ class TestDataCoco : public QObject {
     QCOMPARE(train::make_validation_set(alone)->truth(0)[0].label, 1);
     alone.data.val_annotations.clear();
     QVERIFY(train::make_validation_set(alone) == nullptr);
-    const TemporaryJson other(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+    const JsonFile other(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
             "annotations": [], "categories": [{"id": 18, "name": "cat"}]})");
     QVERIFY_EXCEPTION_THROWN(train::make_validation_set(spec_of(training.path(), other.path())),
                              contract::DataError);
@@ -346,7 +258,7 @@ class TestDataCoco : public QObject {
     spec.data.annotations = "a.json";
     spec.data.images.clear();
     QCOMPARE(field_of(spec), std::string("data.images"));
-    const TemporaryJson boxes(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+    const JsonFile boxes(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
         "annotations": [{"image_id": 1, "category_id": 18, "bbox": [1, 1, 5, 5]}],
         "categories": [{"id": 18, "name": "dog"}]})");
     spec = spec_of(boxes.path(), "");
@@ -355,103 +267,6 @@ class TestDataCoco : public QObject {
     QCOMPARE(field_of(spec), std::string("data.kind"));
     spec.data.kind = "csv";
     QCOMPARE(field_of(spec), std::string("data.kind"));
-  }
-
-  void masks_of_every_form() {
-    // Image 30: a polygon, then objects whose masks do not matter but must be there.
-    std::string json = replaced(kSmall, "\"counts\": [3, 2]", "\"counts\": [3, 2, 289]");
-    const CocoOptions options{.images = kPictures, .masks = true};
-    QVERIFY(error_of(json, options).find("6 of 8 objects of") == 0);
-    QVERIFY(error_of(json, options).find("the first in 'rgb.jpg'") != std::string::npos);
-    const TemporaryJson file(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
-      "annotations": [
-        {"image_id": 1, "category_id": 1, "bbox": [2, 3, 4, 2],
-         "segmentation": [[2, 3, 6, 3, 6, 5, 2, 5]]},
-        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2],
-         "segmentation": {"size": [14, 21], "counts": [0, 2, 12, 1, 279]}},
-        {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": 1, "segmentation": []}],
-      "categories": [{"id": 1, "name": "a"}]})");
-    const CocoDataset set({.annotations = file.path(), .images = kPictures, .masks = true});
-    const torch::Tensor masks = set.get(0).masks;
-    torch::Tensor expected = torch::zeros({2, 14, 21}, torch::kUInt8);
-    expected[0].slice(0, 3, 5).slice(1, 2, 6).fill_(1);
-    expected[1].slice(0, 0, 2).slice(1, 0, 1).fill_(1);  // two rows of the first column
-    expected[1][0][1] = 1;
-    QVERIFY(torch::equal(masks, expected));
-    const auto truth = set.truth_masks(0);
-    QVERIFY(truth && truth->size() == 3);
-    QCOMPARE(train::rle_area((*truth)[0]), std::uint64_t{8});
-    QCOMPARE(train::rle_area((*truth)[2]), std::uint64_t{14 * 21});
-    const CocoDataset boxes({.annotations = file.path(), .images = kPictures});
-    QVERIFY(!boxes.get(0).masks.defined() && !boxes.truth_masks(0));
-  }
-
-  void mask_of_another_size_is_an_error() {
-    const TemporaryJson file(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
-      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2],
-        "segmentation": {"size": [2, 2], "counts": [0, 4]}}],
-      "categories": [{"id": 1, "name": "a"}]})");
-    const CocoDataset set({.annotations = file.path(), .images = kPictures, .masks = true});
-    try {
-      set.get(0);
-      QFAIL("accepted");
-    } catch (const contract::DataError& e) {
-      const std::string said = e.what();
-      QVERIFY(said.find("object 1 of picture 'rgb.jpg': segmentation: a mask of 2 x 2") !=
-              std::string::npos);
-    }
-  }
-
-  // A target's masks after resizing and mirroring are those of the picture: a half stays a half.
-  void masks_follow_the_picture() {
-    train::Sample sample;
-    sample.image = torch::zeros({3, 8, 6}, torch::kUInt8);
-    sample.boxes = corners({0, 0, 3, 8});
-    sample.labels = torch::ones({1}, torch::kInt64);
-    sample.masks = torch::zeros({1, 8, 6}, torch::kUInt8);
-    sample.masks.slice(2, 0, 3).fill_(1);
-    sample.semantic = torch::full({8, 6}, 7, torch::kInt16);
-    sample.semantic.slice(1, 0, 3).fill_(2);
-    const models::Target target = train::transform_target(sample, 4, 12, /*mirror=*/true);
-    torch::Tensor half = torch::zeros({4, 12}, torch::kUInt8);
-    half.slice(1, 6, 12).fill_(1);
-    QVERIFY(torch::equal(target.masks[0], half));
-    QVERIFY(torch::equal(target.semantic, torch::where(half == 1, 2, 7).to(torch::kInt16)));
-    QVERIFY(torch::equal(target.boxes, corners({6, 0, 12, 4})));
-  }
-
-  // Counts by pycocotools' annToMask.
-  void real_masks_data() {
-    QTest::addColumn<QString>("split");
-    QTest::addColumn<qint64>("pixels");
-    QTest::addColumn<qint64>("crowd");
-    QTest::newRow("polygons") << QStringLiteral("train") << qint64{5880156} << qint64{0};
-    QTest::newRow("run lengths") << QStringLiteral("val") << qint64{6172351} << qint64{134917};
-  }
-  void real_masks() {
-    QFETCH(QString, split);
-    QFETCH(qint64, pixels);
-    QFETCH(qint64, crowd);
-    const std::string folder = shared_data() + "/coco64";
-    if (!QFileInfo::exists(QString::fromStdString(folder))) {
-      QSKIP("the shared data (bccd, coco64) is not here");
-    }
-    const CocoDataset set({.annotations = folder + "/instances_" + split.toStdString() + ".json",
-                           .images = folder + "/images_" + split.toStdString(),
-                           .masks = true});
-    std::int64_t inside = 0, in_crowd = 0;
-    for (std::int64_t i = 0; i < set.size(); ++i) {
-      const auto masks = set.truth_masks(i);
-      const auto truth = set.truth(i);
-      QVERIFY(masks && masks->size() == truth.size());
-      for (std::size_t k = 0; k < truth.size(); ++k) {
-        (truth[k].crowd ? in_crowd : inside) += static_cast<std::int64_t>(rle_area((*masks)[k]));
-      }
-    }
-    QCOMPARE(inside, pixels);
-    QCOMPARE(in_crowd, crowd);
-    const torch::Tensor first = set.get(0).masks;
-    QCOMPARE(first.sum().item<std::int64_t>(), split == QLatin1String("train") ? 186522 : 36344);
   }
 
   // Counts of the files, taken with Python's json module.

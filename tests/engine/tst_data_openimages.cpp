@@ -41,14 +41,6 @@ contract::RunSpec spec_of(const DataFolder& folder) {
   return spec;
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  if (at == std::string::npos) {
-    throw std::logic_error("test: '" + from + "' is not in the text");
-  }
-  return text.replace(at, from.size(), to);
-}
-
 /// A square of side 10 at x, in picture `image`.
 OpenImagesBox square(std::int64_t image, double x, double score = 0, std::int64_t label = 1) {
   return {.image = image,
@@ -135,13 +127,7 @@ class TestDataOpenImages : public QObject {
   }
 
   void damaged_rows_are_named_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("column missing",
         "XMin,",
         "X,",
@@ -164,14 +150,12 @@ class TestDataOpenImages : public QObject {
     row("picture missing", "00a,", "00b,", "the first is '00b.jpg'");
   }
   void damaged_rows_are_named() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
+    const Damage damage = Damage::fetch();
     const DataFolder folder;
-    fill(folder, replaced(kBoxes, from.toStdString(), to.toStdString()));
+    fill(folder, damage.in(kBoxes));
     const std::string error =
         sentence_of<DataError>([&] { train::make_training_set(spec_of(folder)); });
-    QVERIFY2(contains(error, said.toStdString()), error.c_str());
+    QVERIFY2(contains(error, damage.said), error.c_str());
     QVERIFY2(contains(error, "boxes.csv'"), error.c_str());
   }
 

@@ -51,20 +51,6 @@ contract::RunSpec spec_of(const DataFolder& folder) {
   return spec;
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  if (at == std::string::npos) {
-    throw std::logic_error("test: '" + from + "' is not in the text");
-  }
-  return text.replace(at, from.size(), to);
-}
-
-std::string error_with(const std::string& from, const std::string& to) {
-  const DataFolder folder;
-  fill(folder, replaced(kJson, from, to));
-  return sentence_of<DataError>([&] { train::make_training_set(spec_of(folder))->get(0); });
-}
-
 /// Two pictures of 3x2 px with labels 0…3.
 void fill_semantic(const DataFolder& folder) {
   folder.png("labels/a.png", 3, 2, {0, 1, 1, 2, 2, 0});
@@ -173,13 +159,7 @@ class TestDataPanoptic : public QObject {
   }
 
   void errors_name_what_is_wrong_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("segment not listed", "\"id\": 300,", "\"id\": 301,", "a.png' has the segment 300");
     row("unknown category", "\"category_id\": 18", "\"category_id\": 19", "category 19");
     row("image not listed", "\"image_id\": 5", "\"image_id\": 6", "image id 6, which is not in");
@@ -193,11 +173,12 @@ class TestDataPanoptic : public QObject {
     row("picture missing", "five.png", "six.png", "the first is 'six.png'");
   }
   void errors_name_what_is_wrong() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
-    const std::string error = error_with(from.toStdString(), to.toStdString());
-    QVERIFY2(contains(error, said.toStdString()), error.c_str());
+    const Damage damage = Damage::fetch();
+    const DataFolder folder;
+    fill(folder, damage.in(kJson));
+    const std::string error =
+        sentence_of<DataError>([&] { train::make_training_set(spec_of(folder))->get(0); });
+    QVERIFY2(contains(error, damage.said), error.c_str());
   }
 
   void map_of_another_size_is_an_error() {

@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/data/image_file.h"
+#include "tests/support/data_folder.h"
 
 #include <torch/torch.h>
 
@@ -29,17 +30,7 @@ std::vector<std::uint8_t> bytes_of(const std::string& path) {
 
 /// The sentence of the DataError, or empty when the picture was decoded.
 std::string error_of(std::span<const std::uint8_t> bytes) {
-  try {
-    train::decode_picture(bytes, "some/picture.x");
-  } catch (const contract::DataError& e) {
-    return e.what();
-  }
-  return {};
-}
-
-std::string shared_data() {
-  const QByteArray given = qgetenv("BATCHSCOPE_SHARED_DATA");
-  return given.isEmpty() ? BATCHSCOPE_SOURCE_DIR "/../shared/data" : given.toStdString();
+  return sentence_of<contract::DataError>([&] { train::decode_picture(bytes, "some/picture.x"); });
 }
 
 }  // namespace
@@ -110,13 +101,8 @@ class TestDataPictures : public QObject {
   }
 
   void other_files_are_named() {
-    const auto sentence = [](const std::string& path) -> std::string {
-      try {
-        train::read_picture(path);
-      } catch (const contract::DataError& e) {
-        return e.what();
-      }
-      return {};
+    const auto sentence = [](const std::string& path) {
+      return sentence_of<contract::DataError>([&] { train::read_picture(path); });
     };
     const std::string missing = sentence(kFolder + "none.jpg");
     QVERIFY(missing.find("none.jpg' does not exist") != std::string::npos);

@@ -67,12 +67,8 @@ std::string error_with(const std::string& from, const std::string& to) {
   const DataFolder folder;
   fill(folder);
   std::ifstream in(folder.path("Annotations/a.xml"));
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  const std::size_t at = text.find(from);
-  if (at == std::string::npos) {
-    throw std::logic_error("test: '" + from + "' is not in the text");
-  }
-  folder.write("Annotations/a.xml", text.replace(at, from.size(), to));
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  folder.write("Annotations/a.xml", replaced(text, from, to));
   return sentence_of<DataError>([&] { train::make_training_set(spec_of(folder)); });
 }
 
@@ -158,13 +154,7 @@ class TestDataVoc : public QObject {
   }
 
   void errors_name_file_and_place_data() {
-    QTest::addColumn<QString>("from");
-    QTest::addColumn<QString>("to");
-    QTest::addColumn<QString>("said");
-    const auto row = [](const char* name, const char* from, const char* to, const char* said) {
-      QTest::newRow(name) << QString::fromLatin1(from) << QString::fromLatin1(to)
-                          << QString::fromLatin1(said);
-    };
+    const DamageRows row;
     row("cut off", "</annotation>", "", "not valid XML: no element found");
     row("wrong nesting",
         "</filename>",
@@ -186,17 +176,15 @@ class TestDataVoc : public QObject {
     row("endless entity", "<!-- a remark -->", "<!DOCTYPE a [<!ENTITY b \"&b;\">]>", "a.xml");
   }
   void errors_name_file_and_place() {
-    QFETCH(QString, from);
-    QFETCH(QString, to);
-    QFETCH(QString, said);
+    const Damage damage = Damage::fetch();
     if (QTest::currentDataTag() == QByteArray("endless entity")) {
       // Declared and never used: no harm. Used it must end.
       const std::string error = error_with("wrong.png", "&b;");
       QVERIFY2(contains(error, "undefined entity"), error.c_str());
       return;
     }
-    const std::string error = error_with(from.toStdString(), to.toStdString());
-    QVERIFY2(contains(error, said.toStdString()), error.c_str());
+    const std::string error = error_with(damage.from, damage.to);
+    QVERIFY2(contains(error, damage.said), error.c_str());
     QVERIFY2(contains(error, "/Annotations/a.xml', line "), error.c_str());
   }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "tests/support/sentences.h"
+
 #include <QtTest>
 
 #include <cstdint>
@@ -62,21 +64,6 @@ class DataFolder {
   }
   QTemporaryDir folder_;
 };
-
-/// The sentence with which `act` fails with an error of type E; empty: it did not.
-template <typename E, typename Act>
-std::string sentence_of(const Act& act) {
-  try {
-    act();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// The folder of the real data that tests may use; they skip where it is absent.
 inline std::string shared_data() {
