@@ -7,6 +7,7 @@
 #include "engine/contract/run_spec.h"
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
+#include "engine/train/arithmetic.h"
 #include "models/detector.h"
 #include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
@@ -99,7 +100,8 @@ double peak_mib() {
 /// A model with its optimizer; one call is one step.
 class Stepper {
  public:
-  explicit Stepper(models::Detector& model) : model_(model) {
+  Stepper(models::Detector& model, std::string precision)
+      : model_(model), precision_(std::move(precision)) {
     const auto groups = model.module_groups();
     for (std::size_t m = 0; m < groups.size(); ++m) {
       for (std::size_t i = 0; i < groups[m].parameters.size(); ++i) {
@@ -116,9 +118,12 @@ class Stepper {
 
   double step(const train::MicroBatch& batch, const torch::Generator& generator) {
     torch::Tensor loss;
-    for (const auto& [name, value] :
-         model_.losses(batch.images, batch.sizes, batch.targets, generator)) {
-      loss = loss.defined() ? loss + value : value;
+    {
+      const train::Arithmetic arithmetic(precision_, torch::kCPU);
+      for (const auto& [name, value] :
+           model_.losses(batch.images, batch.sizes, batch.targets, generator)) {
+        loss = loss.defined() ? loss + value : value;
+      }
     }
     gradients_ = torch::autograd::grad({loss}, tensors_);
     optimizer_->step(gradients_, kLr, mu_);
@@ -130,6 +135,7 @@ class Stepper {
 
  private:
   models::Detector& model_;
+  std::string precision_;
   std::vector<optim::Parameter> parameters_;
   std::vector<torch::Tensor> gradients_;
   std::vector<torch::Tensor> tensors_;
@@ -142,8 +148,9 @@ double percent(double ms, const StepTiming& t) {
 }
 
 void print(const BenchStepOptions& o, const StepTiming& t) {
-  std::printf("%s, %lld pictures of %lld px a step, %lld thread(s)\n",
+  std::printf("%s, %s, %lld pictures of %lld px a step, %lld thread(s)\n",
               o.model.c_str(),
+              o.precision.c_str(),
               static_cast<long long>(o.batch),
               static_cast<long long>(o.size),
               static_cast<long long>(o.threads));
@@ -167,6 +174,7 @@ void print_json(const BenchStepOptions& o, const StepTiming& t, const std::strin
   const nlohmann::json out = {{"bench", "step"},
                               {"model", o.model},
                               {"norm", o.norm},
+                              {"precision", o.precision},
                               {"batch", o.batch},
                               {"size", o.size},
                               {"threads", o.threads},
@@ -205,7 +213,7 @@ StepTiming measure_step(const BenchStepOptions& o) {
     write_batches(batches, o.batches_out);
   }
   const auto generator = at::detail::createCPUGenerator(o.seed);
-  Stepper stepper(*model);
+  Stepper stepper(*model, o.precision);
   StepTiming timing;
   std::vector<double> times;
   for (std::int64_t i = 0; i < o.warmup + o.steps; ++i) {
@@ -230,6 +238,9 @@ void add_bench_step(CLI::App& bench) {
   CLI::App* step = bench.add_subcommand("step", "Time training steps of a model on drawn pictures");
   step->add_option("--model", options->model, "Model name")->capture_default_str();
   step->add_option("--norm", options->norm, "Norm of the backbone")->capture_default_str();
+  step->add_option("--precision", options->precision, "Arithmetic of the forward pass")
+      ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
+      ->capture_default_str();
   step->add_option("--batch", options->batch, "Pictures per step")->capture_default_str();
   step->add_option("--size", options->size, "Side of the pictures, px")->capture_default_str();
   step->add_option("--steps", options->steps, "Timed steps")->capture_default_str();

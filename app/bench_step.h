@@ -14,12 +14,13 @@ namespace batchscope {
 struct BenchStepOptions {
   std::string model = "lab_faster_rcnn";
   std::string norm = "gn";
-  std::int64_t batch = 128;  // pictures per step
-  std::int64_t size = 32;    // side of the drawn pictures, px
-  std::int64_t steps = 60;   // timed ones
-  std::int64_t warmup = 8;   // steps before
-  std::int64_t batches = 4;  // distinct batches, taken in turn
-  std::int64_t threads = 1;  // of torch's operators
+  std::string precision = "fp32";  // of precision.mode
+  std::int64_t batch = 128;        // pictures per step
+  std::int64_t size = 32;          // side of the drawn pictures, px
+  std::int64_t steps = 60;         // timed ones
+  std::int64_t warmup = 8;         // steps before
+  std::int64_t batches = 4;        // distinct batches, taken in turn
+  std::int64_t threads = 1;        // of torch's operators
   std::uint64_t seed = 0;
   std::string batches_out;  // file that gets the batches, for another program; empty: none
 };

@@ -34,6 +34,10 @@ std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, Cla
   options.num_classes = classes.things;
   options.stuff_classes = classes.stuff;
   options.trainable_layers = spec.model.trainable_layers.value_or(-1);
+  options.score_threshold = spec.model.score_threshold;
+  options.nms_threshold = spec.model.nms_threshold;
+  options.max_detections = spec.model.max_detections;
+  options.min_stuff_area = spec.model.min_stuff_area;
   options.pretrained = !spec.model.weights.empty();
   options.min_size = spec.data.min_size;
   options.max_size = spec.data.max_size;

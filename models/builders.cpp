@@ -79,6 +79,14 @@ AnchorOptions dense_anchors(std::int64_t finest) {
   return anchors;
 }
 
+/// Options: RoiHeadsOptions or RetinaNetOptions.
+template <typename Options>
+void set_limits(Options& heads, const ModelOptions& o) {
+  heads.score_threshold = o.score_threshold.value_or(heads.score_threshold);
+  heads.nms_threshold = o.nms_threshold.value_or(heads.nms_threshold);
+  heads.max_detections = o.max_detections.value_or(heads.max_detections);
+}
+
 SemanticFpnOptions semantic_fpn(const ModelOptions& options) {
   check_pixel_classes(options, /*panoptic=*/false);
   SemanticFpnOptions o;
@@ -93,7 +101,8 @@ PanopticFpnOptions panoptic_fpn(const ModelOptions& options, FasterRcnnOptions i
   check_pixel_classes(options, /*panoptic=*/true);
   PanopticFpnOptions o;
   const std::int64_t side = instances.input.min_size;
-  o.merge.min_stuff_area = o.merge.min_stuff_area * side * side / (kSide * kSide);
+  o.merge.min_stuff_area =
+      options.min_stuff_area.value_or(o.merge.min_stuff_area * side * side / (kSide * kSide));
   o.instances = std::move(instances);
   o.semantic.num_classes = options.stuff_classes + 1;
   o.semantic.labels_of_class_0 = options.num_classes;
@@ -112,6 +121,7 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
   o.backbone = named_backbone(options);
   o.rpn.anchors = region_anchors(32);
   o.roi_heads.num_classes = options.num_classes + 1;
+  set_limits(o.roi_heads, options);
   if (masks) {
     o.roi_heads.mask_head.emplace();
   }
@@ -139,6 +149,7 @@ RetinaNetOptions retinanet_options(const ModelOptions& options, HeadVersion vers
   o.backbone.fpn.top = v2 ? TopLevels::kP6P7FromMap : TopLevels::kP6P7FromLevel;
   o.anchors = dense_anchors(32);
   o.head.num_classes = options.num_classes + 1;
+  set_limits(o, options);
   if (v2) {
     o.head.norm = NormOptions{.kind = Norm::kGroup};
     o.box_loss = BoxLoss::kGiou;
@@ -158,6 +169,7 @@ FasterRcnnOptions tiny_faster_rcnn_options(const ModelOptions& options) {
   o.rpn.training = {300, 200};
   o.rpn.inference = {300, 150};
   o.roi_heads.num_classes = options.num_classes + 1;
+  set_limits(o.roi_heads, options);
   o.roi_heads.box_head.hidden = 128;
   o.roi_heads.pool.canonical_scale = 112;
   o.roi_heads.sampler.per_picture = 64;
@@ -182,6 +194,7 @@ RetinaNetOptions tiny_retinanet_options(const ModelOptions& options) {
   o.anchors = dense_anchors(24);
   o.head.channels = o.backbone.fpn.channels;
   o.head.num_classes = options.num_classes + 1;
+  set_limits(o, options);
   o.input = input(options, 240, 320);
   o.seed = options.seed;
   return o;

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,7 +87,12 @@ struct ModelOptions {
   std::int64_t trainable_layers = -1;       // -1: the builder's default
   bool pretrained = false;                  // weights follow: the default is 3 layers, not all 5
   std::int64_t min_size = 0, max_size = 0;  // overrides of the builder's; 0: its own
-  std::uint64_t seed = 0;                   // of the initial weights
+  // What is kept when detecting; none: the builder's own. Of detectors of boxes:
+  std::optional<double> score_threshold, nms_threshold;
+  std::optional<std::int64_t> max_detections;
+  // Of panoptic models: smallest region of stuff, px of the resized picture.
+  std::optional<std::int64_t> min_stuff_area;
+  std::uint64_t seed = 0;  // of the initial weights
 };
 
 /// Builds a detector with freshly initialised weights (a function of the seed alone). Throws

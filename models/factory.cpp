@@ -60,12 +60,25 @@ constexpr Entry kModels[] = {
      [](Options o) -> Built { return std::make_shared<PanopticFpn>(panoptic_fpn_options(o)); },
      kAll}};
 
+/// Limits that a model of these targets has no use for.
+void check_limits(const ModelOptions& o, const TargetNeeds& needs) {
+  if (!needs.boxes && (o.score_threshold || o.nms_threshold || o.max_detections)) {
+    throw std::invalid_argument(
+        o.name +
+        ": it finds no boxes; leave model.score_threshold, nms_threshold and max_detections out");
+  }
+  if (o.min_stuff_area && !(needs.boxes && needs.semantic)) {
+    throw std::invalid_argument(o.name + ": model.min_stuff_area is of panoptic models alone");
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<Detector> make_detector(const ModelOptions& options) {
   std::string known;
   for (const Entry& entry : kModels) {
     if (options.name == entry.name) {
+      check_limits(options, entry.needs);
       return entry.build(options);
     }
     known += std::string(known.empty() ? "" : ", ") + entry.name;

@@ -44,6 +44,10 @@ void check_options(const ModelOptions& o) {
     refuse("all its layers are trained; leave model.trainable_layers at -1, found " +
            std::to_string(o.trainable_layers));
   }
+  if (o.score_threshold || o.nms_threshold || o.max_detections) {
+    refuse(
+        "its limits are fixed; leave model.score_threshold, nms_threshold and max_detections out");
+  }
   if (o.num_classes < 1) {
     refuse("expected at least one class, found " + std::to_string(o.num_classes));
   }

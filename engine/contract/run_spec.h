@@ -56,6 +56,8 @@ struct ModelSection {
   std::string norm = "gn";        // frozen | bn | syncbn | gn
   std::int64_t syncbn_group = 0;  // ranks that share statistics; 0: all
   std::optional<std::int64_t> trainable_layers;
+  std::optional<double> score_threshold, nms_threshold;        // none: the builder's own
+  std::optional<std::int64_t> max_detections, min_stuff_area;  // likewise
   bool operator==(const ModelSection&) const = default;
 };
 

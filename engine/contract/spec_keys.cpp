@@ -227,6 +227,24 @@ void add_model_and_batch(Builder& b) {
         AT(model.trainable_layers),
         within(0, 6),
         "backbone stages that train, from the last");
+  b.add("model.score_threshold",
+        AT(model.score_threshold),
+        within(0, 1),
+        "least score of a detection; none: the builder's own, 0.05");
+  b.add("model.nms_threshold",
+        AT(model.nms_threshold),
+        within(0, 1),
+        "overlap above which the lesser of two detections of a class goes; none: 0.5");
+  b.add("model.max_detections",
+        AT(model.max_detections),
+        at_least(1),
+        "most detections of a picture; none: 100, RetinaNet 300");
+  b.add(
+      "model.min_stuff_area",
+      AT(model.min_stuff_area),
+      at_least(0),
+      "panoptic models: smallest region of stuff, px of the resized picture; none: 4096 where the "
+      "short side is 800, in proportion elsewhere");
   b.add("batch.micro", AT(batch.micro), within(1, 65536), "pictures per rank and pass");
   b.add("batch.accumulation",
         AT(batch.accumulation),

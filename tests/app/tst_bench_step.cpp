@@ -32,15 +32,27 @@ class TestBenchStep : public QObject {
     const QString path = folder.filePath(QStringLiteral("step.json"));
     CLI::App app;
     add_bench_step(*app.add_subcommand("bench"));
-    app.parse("bench step --model tiny_faster_rcnn --batch 1 --size 64 --steps 1 --json " +
-              path.toStdString());
+    app.parse(
+        "bench step --model tiny_faster_rcnn --precision bf16 --batch 1 --size 64 --steps 1 "
+        "--json " +
+        path.toStdString());
     QFile file(path);
     QVERIFY(file.open(QIODevice::ReadOnly));
     const QJsonObject out = QJsonDocument::fromJson(file.readAll()).object();
     QCOMPARE(out.value(QLatin1String("model")).toString(), QStringLiteral("tiny_faster_rcnn"));
+    QCOMPARE(out.value(QLatin1String("precision")).toString(), QStringLiteral("bf16"));
     QCOMPARE(out.value(QLatin1String("batch")).toInt(), 1);
     QVERIFY(out.value(QLatin1String("median_ms")).toDouble() > 0);
     QVERIFY(out.value(QLatin1String("pictures_per_s")).toDouble() > 0);
+  }
+
+  /// Classes of pixels, masks and boxes: what each model's targets need is drawn.
+  void every_kind_of_model_takes_a_step() {
+    for (const char* model : {"tiny_semantic_fpn", "tiny_panoptic_fpn", "tiny_retinanet"}) {
+      const StepTiming timing = measure_step(
+          {.model = model, .batch = 1, .size = 64, .steps = 1, .warmup = 0, .batches = 1});
+      QVERIFY2(std::isfinite(timing.loss) && timing.loss > 0, model);
+    }
   }
 
   void refuses_nonsense() {

@@ -98,6 +98,30 @@ class TestPanopticFpn : public QObject {
     QCOMPARE(tiny.merge.min_stuff_area, std::int64_t(368));  // 4096 · (240 / 800)²
   }
 
+  void limits_can_be_set_where_they_apply() {
+    auto options = shapes("panoptic_fpn_resnet50");
+    options.score_threshold = 0.3;
+    options.nms_threshold = 0.6;
+    options.max_detections = 7;
+    options.min_stuff_area = 9;
+    const auto holds = [](const auto& o) {
+      return o.score_threshold == 0.3 && o.nms_threshold == 0.6 && o.max_detections == 7;
+    };
+    for (const auto& o :
+         {models::panoptic_fpn_options(options), models::tiny_panoptic_fpn_options(options)}) {
+      QCOMPARE(o.merge.min_stuff_area, std::int64_t(9));
+      QVERIFY(holds(o.instances.roi_heads));
+    }
+    QVERIFY(holds(models::retinanet_options(options, models::HeadVersion::kV1)));
+    QVERIFY(holds(models::tiny_retinanet_options(options)));
+    for (const char* name : {"tiny_semantic_fpn", "lab_faster_rcnn", "tiny_mask_rcnn"}) {
+      options.name = name;  // no boxes; fixed limits; no stuff
+      QVERIFY_EXCEPTION_THROWN(models::make_detector(options), std::invalid_argument);
+    }
+    options.min_stuff_area.reset();
+    QVERIFY(models::make_detector(options) != nullptr);  // tiny_mask_rcnn
+  }
+
   /// What both models have is the same: keys, weights, losses, the boxes found.
   void instances_are_those_of_mask_rcnn() {
     const auto model = models::make_detector(shapes("tiny_panoptic_fpn"));
