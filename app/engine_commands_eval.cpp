@@ -38,7 +38,7 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
     return;
   }
   for (const auto& [name, value] : result.metrics) {
-    std::printf("%-10s %.4f\n", name.c_str(), value);
+    std::printf("%-15s %.4f\n", name.c_str(), value);
   }
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }
@@ -124,8 +124,10 @@ void evaluate(const EvalArguments& arguments) {
 }  // namespace
 
 void add_eval_command(CLI::App& app) {
-  CLI::App* command = app.add_subcommand(
-      "eval", "Figures of a checkpoint, or of a model's weight file: boxes, masks, PQ, mIoU");
+  CLI::App* command = app.add_subcommand("eval",
+                                         "Figures of a checkpoint, or of a model's weight file: "
+                                         "boxes, masks, PQ, mIoU; of Open Images' "
+                                         "data its own AP too");
   const auto arguments = std::make_shared<EvalArguments>();
   CLI::Option* checkpoint =
       command->add_option("--checkpoint", arguments->checkpoint, "Checkpoint of a run");

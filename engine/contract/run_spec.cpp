@@ -359,6 +359,8 @@ void make_paths_absolute(RunSpec& spec, const std::string& folder) {
                             &spec.data.val_segments,
                             &spec.data.val_list,
                             &spec.data.classes,
+                            &spec.data.hierarchy,
+                            &spec.data.val_image_labels,
                             &spec.model.weights}) {
     make_absolute(*path, folder);
   }

@@ -32,20 +32,21 @@ struct DataSection {
   std::string annotations, images, segments, list;
   std::string val_annotations, val_images, val_segments, val_list;
   std::string classes;
-  std::int64_t ignored_label = 0;          // ade20k: pixels of this value are not labelled
-  std::int64_t size = 32;                  // synthetic: side of the square pictures, px
-  std::int64_t seed = 0;                   // synthetic: of the pictures, apart from run.seed
-  std::int64_t train_pictures = 4096;      // synthetic
-  std::int64_t val_pictures = 512;         // synthetic
-  std::int64_t max_objects = 3;            // synthetic
-  double min_object = 8, max_object = 18;  // synthetic: side of a shape, px
-  double noise = 0.10;                     // synthetic: standard deviation, picture values 0…1
-  bool masks = false;                      // give instance masks to the model
-  std::int64_t min_size = 0;               // resize: short side, px; 0: leave pictures as they are
-  std::int64_t max_size = 0;               // resize: bound of the long side; 0: no bound
-  double flip = 0.0;                       // probability of a horizontal flip in training
-  std::int64_t max_pictures = 0;           // use only the first N training pictures; 0: all
-  std::int64_t loader_threads = 1;         // prefetch threads per rank; 0: in the training thread
+  std::string hierarchy, val_image_labels;  // openimages, where it is measured
+  std::int64_t ignored_label = 0;           // ade20k: pixels of this value are not labelled
+  std::int64_t size = 32;                   // synthetic: side of the square pictures, px
+  std::int64_t seed = 0;                    // synthetic: of the pictures, apart from run.seed
+  std::int64_t train_pictures = 4096;       // synthetic
+  std::int64_t val_pictures = 512;          // synthetic
+  std::int64_t max_objects = 3;             // synthetic
+  double min_object = 8, max_object = 18;   // synthetic: side of a shape, px
+  double noise = 0.10;                      // synthetic: standard deviation, picture values 0…1
+  bool masks = false;                       // give instance masks to the model
+  std::int64_t min_size = 0;                // resize: short side, px; 0: leave pictures as they are
+  std::int64_t max_size = 0;                // resize: bound of the long side; 0: no bound
+  double flip = 0.0;                        // probability of a horizontal flip in training
+  std::int64_t max_pictures = 0;            // use only the first N training pictures; 0: all
+  std::int64_t loader_threads = 1;          // prefetch threads per rank; 0: in the training thread
   bool operator==(const DataSection&) const = default;
 };
 

@@ -102,6 +102,8 @@ void check_kind_keys(const DataSection& data) {
       {"data.segments", !data.segments.empty(), {"coco-panoptic"}},
       {"data.val_segments", !data.val_segments.empty(), {"coco-panoptic"}},
       {"data.classes", !data.classes.empty(), {"ade20k", "openimages"}},
+      {"data.hierarchy", !data.hierarchy.empty(), {"openimages"}},
+      {"data.val_image_labels", !data.val_image_labels.empty(), {"openimages"}},
       {"data.ignored_label", data.ignored_label != 0, {"ade20k"}}};
   for (const KindKey& key : keys) {
     const auto& kinds = key.kinds;
@@ -123,6 +125,9 @@ void check_data(const DataSection& data) {
   need(data.val_images.empty() || validates,
        "data.val_images",
        "and data.val_annotations must be given together");
+  need(data.val_image_labels.empty() || validates,
+       "data.val_image_labels",
+       "needs a validation set: data.val_annotations or data.val_list");
   need(data.kind != "coco" || !validates || !data.val_images.empty(),
        "data.val_images",
        "and data.val_annotations must be given together");

@@ -156,6 +156,15 @@ void add_run_and_data(Builder& b) {
         any(),
         "names of the classes: a line each, or JSON with COCO categories (ade20k; none: class 1, "
         "class 2, ...); CSV of LabelName, DisplayName (openimages; none: the labels found)");
+  b.add("data.hierarchy",
+        AT(data.hierarchy),
+        any(),
+        "openimages: JSON tree of the classes; true boxes count for those above, too, in "
+        "OpenImages_AP50");
+  b.add("data.val_image_labels",
+        AT(data.val_image_labels),
+        any(),
+        "openimages: CSV of the validation pictures' verified labels, for OpenImages_AP50");
   b.add("data.ignored_label",
         AT(data.ignored_label),
         within(0, 65535),

@@ -38,6 +38,14 @@ Data validation_files(const Data& data) {
   return files;
 }
 
+/// Those of a set that nothing is measured on.
+Data training_files(const Data& data) {
+  Data files = data;
+  files.hierarchy.clear();
+  files.val_image_labels.clear();
+  return files;
+}
+
 Made make_coco(const Data& data, const ClassList& classes) {
   return std::make_shared<CocoDataset>(CocoOptions{.annotations = data.annotations,
                                                    .images = data.images,
@@ -60,11 +68,16 @@ ClassList classes_of_voc(const Data& data) {
 }
 
 OpenImagesOptions openimages_options(const Data& data, const ClassList& classes) {
-  return {data.annotations, data.images, data.list, data.classes, classes};
+  return {data.annotations,
+          data.images,
+          data.list,
+          data.classes,
+          classes,
+          data.hierarchy,
+          data.val_image_labels};
 }
 Made make_openimages(const Data& data, const ClassList& classes) {
-  return std::make_shared<PictureSet>(read_openimages(openimages_options(data, classes)),
-                                      data.max_pictures);
+  return std::make_shared<OpenImagesDataset>(openimages_options(data, classes), data.max_pictures);
 }
 ClassList classes_of_openimages(const Data& data) {
   return openimages_classes(openimages_options(data, {}));
@@ -143,7 +156,7 @@ std::shared_ptr<const Dataset> make_annotated_training_set(const Data& data) {
   const Kind& kind = checked_kind(data);
   required(data.annotations, "data.annotations", data.kind);
   required(data.images, "data.images", data.kind);
-  return kind.make(data, {});
+  return kind.make(training_files(data), {});
 }
 
 std::shared_ptr<const Dataset> make_annotated_validation_set(const Data& data,

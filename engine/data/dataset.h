@@ -46,6 +46,8 @@ struct PanopticTruth {
   std::vector<PanopticSegment> segments;
 };
 
+struct OpenImagesRules;
+
 /// A set of annotated pictures. get() may be called from any thread at once, and is a function of
 /// the index alone.
 class Dataset {
@@ -63,6 +65,9 @@ class Dataset {
   virtual std::optional<LabelMap> semantic_truth(std::int64_t /*index*/) const { return {}; }
   /// Nothing where the set has none.
   virtual std::optional<PanopticTruth> panoptic_truth(std::int64_t /*index*/) const { return {}; }
+  /// What Open Images' own figure needs beside truth(), whose crowds are then group-of boxes;
+  /// nullptr: the set is not measured by it.
+  virtual const OpenImagesRules* openimages() const { return nullptr; }
   virtual std::int64_t image_id(std::int64_t index) const = 0;
   /// Nothing for drawn pictures.
   virtual std::optional<StoredPicture> stored(std::int64_t /*index*/) const { return {}; }

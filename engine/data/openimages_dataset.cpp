@@ -4,6 +4,7 @@
 #include "engine/data/csv_file.h"
 #include "engine/data/fnv.h"
 #include "engine/data/name_list.h"
+#include "engine/metrics/openimages_files.h"
 
 #include <set>
 #include <unordered_map>
@@ -76,6 +77,24 @@ class BoxReader {
     }
     return std::move(pictures_);
   }
+  /// The category ids of the classes, by the labels of the files.
+  std::unordered_map<std::string, std::int64_t> label_names(const ClassList& classes) const {
+    std::unordered_map<std::string, std::int64_t> ids;
+    for (const auto& [name, label] : labels_) {
+      ids.emplace(name, classes.ids.at(static_cast<std::size_t>(label) - 1));
+    }
+    if (names_.empty()) {
+      return ids;
+    }
+    std::unordered_map<std::string, std::int64_t> named;
+    for (const auto& [label, name] : names_) {
+      const auto id = ids.find(name);
+      if (id != ids.end()) {
+        named.emplace(label, id->second);
+      }
+    }
+    return named;
+  }
 
  private:
   std::unordered_map<std::string, std::size_t>::iterator add_picture(const std::string& id) {
@@ -124,6 +143,15 @@ class BoxReader {
   std::vector<SetPicture> pictures_;
 };
 
+/// Image ids, by the pictures' names.
+std::unordered_map<std::string, std::int64_t> ids_of(const std::vector<SetPicture>& pictures) {
+  std::unordered_map<std::string, std::int64_t> ids;
+  for (const SetPicture& picture : pictures) {
+    ids.emplace(picture.name, picture.id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 ClassList openimages_classes(const OpenImagesOptions& options) {
@@ -143,20 +171,32 @@ ClassList openimages_classes(const OpenImagesOptions& options) {
   return numbered_classes({found.begin(), found.end()});
 }
 
-SetContent read_openimages(const OpenImagesOptions& options) {
-  SetContent content;
-  content.source = "The boxes file '" + options.annotations + "'";
-  content.folder = options.images;
-  content.relative = true;
-  content.classes = options.classes.empty() ? openimages_classes(options) : options.classes;
-  content.pictures = BoxReader(options, content.classes).read();
+OpenImagesDataset::OpenImagesDataset(const OpenImagesOptions& options, std::int64_t max_pictures)
+    : OpenImagesDataset(read(options), max_pictures) {}
+
+OpenImagesDataset::OpenImagesDataset(Content content, std::int64_t max_pictures)
+    : PictureSet(std::move(content.set), max_pictures), rules_(std::move(content.rules)) {}
+
+OpenImagesDataset::Content OpenImagesDataset::read(const OpenImagesOptions& options) {
+  Content content;
+  SetContent& set = content.set;
+  set.source = "The boxes file '" + options.annotations + "'";
+  set.folder = options.images;
+  set.relative = true;
+  set.classes = options.classes.empty() ? openimages_classes(options) : options.classes;
+  BoxReader reader(options, set.classes);
+  set.pictures = reader.read();
+  content.rules = read_openimages_rules(options.hierarchy,
+                                        options.image_labels,
+                                        {ids_of(set.pictures), reader.label_names(set.classes)},
+                                        set.warnings);
   const auto present = names_in_folder(options.images, "The picture folder");
-  for (SetPicture& picture : content.pictures) {
+  for (SetPicture& picture : set.pictures) {
     picture.name = picture_of_stem(picture.name, present, picture.name + ".jpg");
   }
-  content.hash = hash_of_file(options.annotations, kFnvStart);
+  set.hash = hash_of_file(options.annotations, kFnvStart);
   if (!options.names.empty()) {
-    content.hash = hash_of_file(options.names, content.hash);
+    set.hash = hash_of_file(options.names, set.hash);
   }
   return content;
 }

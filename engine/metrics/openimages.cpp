@@ -184,6 +184,36 @@ OpenImagesFigures openimages_ap(const OpenImagesSet& set, const OpenImagesApOpti
   return figures;
 }
 
+OpenImagesSet openimages_set(const CocoSet& boxes, const OpenImagesRules& rules) {
+  OpenImagesSet set;
+  set.verified = rules.verified;
+  for (const EvalTruth& t : boxes.truth) {
+    OpenImagesBox box{.image = t.image,
+                      .label = t.category,
+                      .x1 = t.x,
+                      .y1 = t.y,
+                      .x2 = t.x + t.w,
+                      .y2 = t.y + t.h,
+                      .group = t.crowd};
+    set.truth.push_back(box);
+    const auto above = rules.above.find(t.category);
+    for (std::size_t i = 0; above != rules.above.end() && i < above->second.size(); ++i) {
+      box.label = above->second[i];
+      set.truth.push_back(box);
+    }
+  }
+  for (const EvalDetection& d : boxes.detections) {
+    set.detections.push_back({.image = d.image,
+                              .label = d.category,
+                              .x1 = d.x,
+                              .y1 = d.y,
+                              .x2 = d.x + d.w,
+                              .y2 = d.y + d.h,
+                              .score = d.score});
+  }
+  return set;
+}
+
 LabelHierarchy::LabelHierarchy(const std::string& path) {
   JsonReader reader(path, "The class hierarchy");
   std::vector<std::string> above;

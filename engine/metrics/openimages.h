@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/metrics/coco_metrics.h"
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -45,6 +47,17 @@ struct OpenImagesFigures {
 /// - a group-of box counts `group_weight` in the number of objects;
 /// - the area under the precision that is reached at each recall or any higher one.
 OpenImagesFigures openimages_ap(const OpenImagesSet& set, const OpenImagesApOptions& options = {});
+
+/// What the protocol knows of a set of pictures beside its boxes. Labels are the set's category
+/// ids; classes that only a hierarchy has are numbered behind them.
+struct OpenImagesRules {
+  std::map<std::int64_t, std::vector<std::int64_t>> above;   // boxes count for these classes, too
+  std::set<std::pair<std::int64_t, std::int64_t>> verified;  // (image id, label)
+};
+
+/// What openimages_ap() takes, of boxes as COCO's figures take them: crowds are group-of boxes,
+/// true boxes are repeated for the classes above theirs. Masks are not looked at.
+OpenImagesSet openimages_set(const CocoSet& boxes, const OpenImagesRules& rules);
 
 /// The tree of Open Images' classes; a class may stand in several places.
 class LabelHierarchy {

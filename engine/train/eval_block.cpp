@@ -1,6 +1,7 @@
 #include "engine/train/eval_block.h"
 
 #include "engine/contract/error.h"
+#include "engine/metrics/openimages.h"
 #include "engine/metrics/semantic.h"
 
 #include <ATen/Parallel.h>
@@ -244,6 +245,9 @@ std::map<std::string, double> score_blocks(const Dataset& dataset,
     }
     const CocoMetricOptions options{.threads = static_cast<unsigned>(at::get_num_threads())};
     metrics = coco_metrics(set, options).metrics;
+    if (const OpenImagesRules* rules = dataset.openimages()) {
+      metrics["OpenImages_AP50"] = openimages_ap(openimages_set(set, *rules)).ap;
+    }
     if (any(&EvalBlock::masks) && add_masks(dataset, pictures, blocks, set)) {
       for (const auto& [name, value] : coco_metrics(set, options).metrics) {
         metrics["segm_" + name] = value;

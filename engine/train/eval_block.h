@@ -34,8 +34,8 @@ std::string pack(const std::vector<EvalBlock>& blocks);
 void unpack(const std::string& bytes, std::vector<EvalBlock>& blocks);
 
 /// The figures of the first `pictures` pictures, from their blocks in any order: COCO's 12 of
-/// boxes; of masks with "segm_" before; "mIoU"; "PQ", "SQ", "RQ", each alone and with "_th" and
-/// "_st". What the model does not give is left out.
+/// boxes; of masks with "segm_" before; "OpenImages_AP50" of boxes of such a set; "mIoU"; "PQ",
+/// "SQ", "RQ", each alone and with "_th" and "_st". What the model does not give is left out.
 std::map<std::string, double> score_blocks(const Dataset& dataset,
                                            std::int64_t pictures,
                                            std::vector<EvalBlock> blocks);

@@ -5,6 +5,8 @@
 #include <QJsonDocument>
 #include <QJsonObject>
 
+#include <cmath>
+
 using namespace batchscope;
 
 namespace {
@@ -42,6 +44,12 @@ QStringList check(const DataFolder& folder, const char* more = "") {
 
 QJsonObject object_of(const Result& result) {
   return QJsonDocument::fromJson(result.out.toUtf8()).object();
+}
+
+QString newest_checkpoint(const QString& run) {
+  const QDir checkpoints(run + QStringLiteral("/checkpoints"));
+  const QStringList files = checkpoints.entryList(QDir::Files, QDir::Time);
+  return files.isEmpty() ? QString() : checkpoints.filePath(files.first());
 }
 
 }  // namespace
@@ -134,6 +142,86 @@ class TestDataProcess : public QObject {
     QCOMPARE(object_of(all)[QStringLiteral("AP50")].toDouble(), 1.0);
     QCOMPARE(object_of(all)[QStringLiteral("per_class")].toArray().size(), 2);
     QCOMPARE(run_engine(words("metrics --type bbox --gt a --dt b --hierarchy c")).code, 2);
+  }
+
+  // The run's evaluation, `eval` of its checkpoint, and `metrics` over what `predict` finds with
+  // it.
+  void open_images_figure_of_a_run() {
+    const DataFolder folder;
+    fill(folder);
+    std::string boxes = "ImageID,LabelName,XMin,XMax,YMin,YMax\n";
+    for (const char* stem : {"a", "b", "c", "d"}) {
+      const double left = stem[0] - 'a' + 3;
+      boxes += QStringLiteral("%1,square,%2,%3,%4,%5\n")
+                   .arg(QLatin1String(stem))
+                   .arg(left / 64)
+                   .arg((left + 16) / 64)
+                   .arg(10.0 / 48, 0, 'g', 17)
+                   .arg(26.0 / 48, 0, 'g', 17)
+                   .toStdString();
+    }
+    folder.write("boxes.csv", boxes);
+    folder.write("labels.csv", "ImageID,LabelName,Confidence\na,square,1\n");
+    folder.write("tree.json",
+                 R"({"LabelName": "root", "Subcategory": [{"LabelName": "shape", "Subcategory":
+                    [{"LabelName": "square"}]}]})");
+    QStringList settings =
+        words("data.kind=openimages schedule.steps=300 batch.micro=4 optim.lr=0.05 data.flip=0");
+    for (const auto& [key, file] : {std::pair{"annotations", "boxes.csv"},
+                                    {"val_annotations", "boxes.csv"},
+                                    {"images", "images"},
+                                    {"hierarchy", "tree.json"},
+                                    {"val_image_labels", "labels.csv"}}) {
+      settings << QStringLiteral("data.%1=%2").arg(QLatin1String(key), path(folder, file));
+    }
+    Training training(settings);
+    const int code = training.wait();
+    QVERIFY2(code == 0, training.process.readAllStandardError().constData());
+    const double figure = training.summary().metrics.at("OpenImages_AP50");
+    QVERIFY2(figure > 0.1 && figure <= 0.5, qPrintable(QString::number(figure)));  // shape: missed
+
+    const QString checkpoint = newest_checkpoint(training.folder);
+    const Result evaluated =
+        run_engine(words("eval --json --checkpoint") + QStringList{checkpoint});
+    QVERIFY2(evaluated.code == 0, qPrintable(evaluated.err));
+    QCOMPARE(object_of(evaluated)[QStringLiteral("OpenImages_AP50")].toDouble(), figure);
+
+    const Result predicted =
+        run_engine(words("predict --model lab_faster_rcnn --weights") +
+                   QStringList{checkpoint, QStringLiteral("--images"), path(folder, "images")} +
+                   words("--out") + QStringList{path(folder, "found.json")});
+    QVERIFY2(predicted.code == 0, qPrintable(predicted.err));
+    QFile file(path(folder, "found.json"));
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    QString rows = QStringLiteral("ImageID,LabelName,Score,XMin,XMax,YMin,YMax\n");
+    for (const QJsonValue& found : QJsonDocument::fromJson(file.readAll()).array()) {
+      const QJsonArray box = found[QStringLiteral("bbox")].toArray();
+      const auto share = [&](int at, double side) {
+        const double corner = box[at % 2].toDouble() + (at > 1 ? box[at].toDouble() : 0);
+        return QString::number(corner / side, 'g', 17);
+      };
+      rows += QStringList{found[QStringLiteral("file_name")].toString().left(1),
+                          QStringLiteral("square"),
+                          QString::number(found[QStringLiteral("score")].toDouble(), 'g', 17),
+                          share(0, 64),
+                          share(2, 64),
+                          share(1, 48),
+                          share(3, 48)}
+                  .join(QLatin1Char(',')) +
+              QLatin1Char('\n');
+    }
+    folder.write("found.csv", rows.toStdString());
+    const QStringList measure = words("metrics --type openimages --json --gt") +
+                                QStringList{path(folder, "boxes.csv")} + words("--dt") +
+                                QStringList{path(folder, "found.csv")} + words("--image-labels") +
+                                QStringList{path(folder, "labels.csv")};
+    const auto ap50 = [](const Result& result) {
+      return object_of(result)[QStringLiteral("AP50")].toDouble(-1);
+    };
+    const double with_tree =
+        ap50(run_engine(measure + words("--hierarchy") + QStringList{path(folder, "tree.json")}));
+    QVERIFY(std::abs(with_tree - figure) < 1e-12);
+    QVERIFY(std::abs(ap50(run_engine(measure)) - 2 * figure) < 1e-12);
   }
 
   void a_launch_checks_and_trains() {

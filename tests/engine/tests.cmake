@@ -2,7 +2,8 @@
 batchscope_test(tst_data_synthetic engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_loader engine TORCH LIBS batchscope_train LABELS unit)
 batchscope_test(tst_data_pictures engine TORCH LIBS batchscope_train PNG::PNG nlohmann_json::nlohmann_json LABELS unit)
-foreach(_name tst_data_coco tst_data_coco_masks tst_data_check tst_data_openimages tst_data_panoptic tst_data_voc)
+foreach(_name tst_data_coco tst_data_coco_masks tst_data_check tst_data_openimages tst_data_panoptic tst_data_voc
+         tst_openimages_figure)
   batchscope_test(${_name} engine TORCH LIBS batchscope_train PNG::PNG LABELS unit)
 endforeach()
 batchscope_test(tst_json_reader engine LIBS batchscope_train LABELS unit)

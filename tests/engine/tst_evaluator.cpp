@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/metrics/openimages.h"
 #include "engine/train/evaluator.h"
 #include "tests/support/spawn_ranks.h"
 
@@ -49,6 +50,7 @@ class Numbered : public train::Dataset {
   std::optional<train::PanopticTruth> panoptic_truth(std::int64_t index) const override {
     return train::PanopticTruth{*semantic_truth(index), {{1, 1}, {2, 2}}};
   }
+  const train::OpenImagesRules* openimages() const override { return &rules_; }
   std::int64_t things() const override { return 1; }
   std::int64_t image_id(std::int64_t index) const override { return 1000 - index; }
   const std::vector<std::string>& classes() const override { return classes_; }
@@ -59,6 +61,7 @@ class Numbered : public train::Dataset {
   std::int64_t size_;
   bool pixels_;
   std::vector<std::string> classes_ = {"thing"};
+  train::OpenImagesRules rules_;
 };
 
 /// Finds the object of each picture, in every third one beside it. A picture that is gone through
@@ -193,6 +196,13 @@ class TestEvaluator : public QObject {
     QCOMPARE(outcome(*group, 13, 5).seen.size(), std::size_t{5});
   }
 
+  // By falling score: hits in pictures 0, 1, 3, 4, 6, beside in 2 and 5.
+  void open_images_figure_counts_each_picture_once() {
+    const auto group = train::Group::create({}, torch::kCPU);
+    const double figure = outcome(*group, 7).result.metrics.at("OpenImages_AP50");
+    QVERIFY(std::abs(figure - (1 + 1 + 0.8 + 0.8 + 5.0 / 7) / 7) < 1e-12);
+  }
+
   // Right in 5 of 7 pictures; in the other two the object's 16 of 64 pixels are taken for stuff.
   void masks_and_maps_are_measured() {
     const auto group = train::Group::create({}, torch::kCPU);
@@ -244,7 +254,8 @@ class TestEvaluator : public QObject {
         const double value = std::strtod(word.mid(sign + 1).toStdString().c_str(), nullptr);
         QCOMPARE(value, alone.result.metrics.at(word.left(sign).toStdString()));
       }
-      QVERIFY(output.contains(QLatin1String("AR100=")));
+      QVERIFY(output.contains(QLatin1String("AR100=")) &&
+              output.contains(QLatin1String("OpenImages_AP50=")));
     }
     std::sort(seen.begin(), seen.end());
     QCOMPARE(seen.size(), qsizetype(pictures));
