@@ -1,4 +1,5 @@
 #include "app/engine_commands.h"
+#include "app/run_settings.h"
 #include "app/weights_model.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
@@ -71,6 +72,10 @@ Subject of_checkpoint(const EvalArguments& arguments) {
       train::decode_state(train::read_bytes(file), file.filename().string());
   auto [state, info] = train::from_words(stored.words, file.filename().string());
   Subject subject{state.spec, nullptr, nullptr};
+  if (!arguments.annotations.empty()) {
+    subject.spec.eval.max_pictures = 0;  // that limit was of the run's own set
+  }
+  apply_sets(subject.spec, arguments.sets);
   subject.dataset = pictures(subject.spec, arguments);
   if (subject.dataset->classes().size() != info.classes.size()) {
     throw contract::DataError(
@@ -106,7 +111,8 @@ void evaluate(const EvalArguments& arguments) {
       *model,
       *dataset,
       *group,
-      {.batch = arguments.batch,
+      {.max_pictures = spec.eval.max_pictures,
+       .batch = arguments.batch,
        .transform = train::input_transform(*model, spec.data.min_size, spec.data.max_size),
        .device = device},
       [&] {
@@ -137,8 +143,11 @@ void add_eval_command(CLI::App& app) {
   model->needs(weights);
   weights->needs(model);
   checkpoint->excludes(model);
-  command->add_option("--set", arguments->sets, "key=value of the model's spec (model.norm, …)")
-      ->needs(model)
+  command
+      ->add_option("--set",
+                   arguments->sets,
+                   "key=value over the run's or the model's spec (model.score_threshold, "
+                   "eval.max_pictures, …)")
       ->take_all()
       ->expected(1);
   CLI::Option* data = command->add_option(

@@ -84,6 +84,14 @@ class TestEngineProcess : public QObject {
     for (const auto& [name, value] : summary.metrics) {
       QCOMPARE(figures.value(QString::fromStdString(name)).toDouble(-9), value);
     }
+    const Result few =
+        run_engine(words("eval --json --set eval.max_pictures=5 --checkpoint") << checkpoint);
+    QCOMPARE(few.code, 0);
+    QCOMPARE(QJsonDocument::fromJson(few.out.toUtf8())[QStringLiteral("pictures")].toInt(), 5);
+    const Result fixed =
+        run_engine(words("eval --set model.score_threshold=0.5 --checkpoint") << checkpoint);
+    QCOMPARE(fixed.code, 2);
+    QVERIFY2(fixed.err.contains(QStringLiteral("its limits are fixed")), qPrintable(fixed.err));
     const Result dead = training.control({QStringLiteral("status")});
     QCOMPARE(dead.code, 5);
     QVERIFY(dead.err.contains(QStringLiteral("not running")));

@@ -1,3 +1,6 @@
+batchscope_test_support(batchscope_detector_fixture SOURCES support/detector_fixture.cpp
+  LINK batchscope_models nlohmann_json::nlohmann_json)
+
 foreach(_name tst_ops tst_lab_faster_rcnn tst_faster_rcnn)
   batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
     LABELS unit)
@@ -6,21 +9,16 @@ batchscope_test(tst_weight_parser models LIBS batchscope_weight_files LABELS uni
 batchscope_test(tst_weights models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json LABELS unit)
 
 # The large detectors: whole models in float64.
-batchscope_test(tst_detector_names models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json LABELS unit
-  SOURCES support/detector_fixture.cpp TIMEOUT 300)
+batchscope_test(tst_detector_names models TORCH LIBS batchscope_detector_fixture LABELS unit TIMEOUT 300)
 foreach(_name tst_detector_parity tst_detector_training)
-  batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
-    SOURCES support/detector_fixture.cpp LABELS unit TIMEOUT 600)
+  batchscope_test(${_name} models TORCH LIBS batchscope_detector_fixture LABELS unit TIMEOUT 600)
 endforeach()
 
-batchscope_test(tst_swin models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
-  SOURCES support/detector_fixture.cpp LABELS unit TIMEOUT 300)
+batchscope_test(tst_swin models TORCH LIBS batchscope_detector_fixture LABELS unit TIMEOUT 300)
 
 # Things and stuff.
 foreach(_name tst_semantic_fpn tst_panoptic_fpn)
-  batchscope_test(${_name} models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
-    SOURCES support/detector_fixture.cpp LABELS unit)
+  batchscope_test(${_name} models TORCH LIBS batchscope_detector_fixture LABELS unit)
 endforeach()
 
-batchscope_test(tst_sync_batch_norm models TORCH LIBS batchscope_models nlohmann_json::nlohmann_json
-  SOURCES support/detector_fixture.cpp LABELS unit)
+batchscope_test(tst_sync_batch_norm models TORCH LIBS batchscope_detector_fixture LABELS unit)
