@@ -68,13 +68,12 @@ void write_batches(const std::vector<train::MicroBatch>& batches, const std::str
     tensors.emplace_back(key + "images", batches[b].images);
     for (std::size_t i = 0; i < batches[b].targets.size(); ++i) {
       const models::Target& target = batches[b].targets[i];
-      const std::string picture = std::to_string(i);
       for (const auto& [part, tensor] : {std::pair{"boxes", &target.boxes},
                                          {"labels", &target.labels},
                                          {"masks", &target.masks},
                                          {"semantic", &target.semantic}}) {
         if (tensor->defined()) {
-          tensors.emplace_back(key + part + picture, *tensor);
+          tensors.emplace_back(key + part, *tensor).first += std::to_string(i);
         }
       }
     }
