@@ -13,7 +13,7 @@ struct Headline {
 };
 
 /// The figure that sums up an evaluation: PQ (panoptic), else AP, segm_AP or mIoU, the first that
-/// it has. Nothing where it has none of them.
+/// it has and that is not -1 (nothing to measure). Nothing where there is none of them.
 std::optional<Headline> headline(const std::map<std::string, double>& metrics);
 
 }  // namespace batchscope::storage

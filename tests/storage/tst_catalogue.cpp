@@ -92,6 +92,8 @@ class TestCatalogue : public QObject {
     QCOMPARE(name({{"AP50", .5}, {"segm_AP", .25}}), std::string("segm_AP 0.250000"));
     QCOMPARE(name({{"mIoU", .75}}), std::string("mIoU 0.750000"));
     QCOMPARE(name({{"AP50", .5}}), std::string());
+    QCOMPARE(name({{"PQ", -1}, {"AP", 0}, {"mIoU", .75}}), std::string("AP 0.000000"));
+    QCOMPARE(name({{"AP", -1}}), std::string());
     const TempFolder temp;
     make_run(temp.path(), "aaaa00000001", "one");
     QCOMPARE(name(storage::summarise(temp.path() / "aaaa00000001").metrics),
