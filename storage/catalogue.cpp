@@ -104,8 +104,9 @@ fs::path find_run(const fs::path& library, const std::string& reference) {
     return by_id;
   }
   if (!reference.empty() && is_run_path(reference)) {
-    const fs::path folder = folder_of_run(reference);
-    return folder.empty() ? fs::path(reference) : folder;
+    const fs::path given = folder_of_run(reference);
+    const fs::path folder = given.empty() ? fs::path(reference) : given;
+    return folder.has_filename() ? folder : folder.parent_path();  // "runs/aaaa00000002/"
   }
   std::vector<RunSummary> named, prefixed;
   for (RunSummary& run : list_runs(library)) {

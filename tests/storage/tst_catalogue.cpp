@@ -278,6 +278,8 @@ class TestCatalogue : public QObject {
              library / "cccc00000004");  // a name before a prefix
     QCOMPARE(storage::find_run("/nowhere", (library / "aaaa00000002").string()),
              library / "aaaa00000002");
+    QCOMPARE(storage::find_run("/nowhere", (library / "aaaa00000002" / "").string()),
+             library / "aaaa00000002");
     QCOMPARE(storage::find_run("/nowhere", (library / "aaaa00000002" / "run.sqlite").string()),
              library / "aaaa00000002");
     const std::string two = refusal(library, "two");
