@@ -24,9 +24,6 @@ class SharedNorms {
   /// Takes part in such a pass: adds nothing to the statistics, and leaves all gradients alone.
   void pass_without_pictures(const torch::Device& device, torch::ScalarType dtype);
 
-  /// Ranks that share statistics with this one, itself included.
-  std::int64_t ranks() const { return part_ ? part_->size() : 1; }
-
  private:
   models::Detector& model_;
   std::int64_t world_;

@@ -1,3 +1,4 @@
+#include "engine/contract/batch_norm.h"
 #include "engine/train/arithmetic.h"
 #include "engine/train/plan_options.h"
 #include "engine/train/trainer.h"
@@ -205,14 +206,12 @@ void Trainer::begin() {
 
 /// What a micro-batch is to a batch norm: accumulation cannot enlarge it.
 void Trainer::note_norms() {
-  const contract::BatchSection& batch = state_.spec.batch;
-  const std::string& norm = state_.spec.model.norm;
-  const std::int64_t pictures = batch.micro * norms_->ranks();
-  if ((norm == "bn" || norm == "syncbn") && pictures < batch.effective()) {
+  const std::int64_t pictures = contract::batch_norm_pictures(state_.spec);
+  if (pictures < effective_batch()) {
     note("warning",
          "engine",
          "Batch norm takes its statistics from " + std::to_string(pictures) +
-             " pictures, not from the " + std::to_string(batch.effective()) +
+             " pictures, not from the " + std::to_string(effective_batch()) +
              " of an update: micro-batches of one rank cannot share them. model.norm = \"frozen\" "
              "or \"gn\" do not depend on it.",
          {{"pictures", std::to_string(pictures)}});

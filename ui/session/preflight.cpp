@@ -1,5 +1,6 @@
 #include "ui/session/preflight.h"
 
+#include "engine/contract/batch_norm.h"
 #include "engine/contract/error.h"
 #include "ui/session/view_data.h"
 
@@ -209,16 +210,6 @@ PreflightItem checkDevice(const PreflightContext& context) {
   return item("device", Level::kOk, title, QStringLiteral("CUDA driver found"));
 }
 
-/// Pictures whose statistics a batch norm sees; without batch norms, all.
-std::int64_t batchNormPictures(const contract::RunSpec& spec) {
-  if (spec.model.norm == "bn")
-    return spec.batch.micro;
-  if (spec.model.norm != "syncbn")
-    return spec.batch.effective();
-  const std::int64_t group = spec.model.syncbn_group;
-  return spec.batch.micro * (group > 0 ? group : spec.batch.ranks);
-}
-
 }  // namespace
 
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context) {
@@ -231,7 +222,8 @@ QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightCon
            Level::kOk,
            QStringLiteral("Effective batch"),
            effectiveBatchText(spec.batch.micro, spec.batch.accumulation, spec.batch.ranks));
-  if (const auto pictures = batchNormPictures(spec); pictures < spec.batch.effective()) {
+  if (const auto pictures = contract::batch_norm_pictures(spec);
+      pictures < spec.batch.effective()) {
     batch.level = Level::kWarning;
     batch.text += QStringLiteral(
                       "; batch norm sees %1 pictures at a time, so this is not the same as "
