@@ -1,5 +1,6 @@
 #include "app/sqlite_sink.h"
 
+#include "app/record_bytes.h"
 #include "storage/run_writer.h"
 #include "storage/sqlite.h"
 
@@ -272,22 +273,19 @@ void SqliteSink::segment(const contract::SegmentRecord& record) {
   worker_->give(sizeof record, [record](RunWriter& writer) { writer.segment(record); });
 }
 void SqliteSink::step(const contract::StepRecord& record) {
-  const std::size_t bytes = sizeof record + record.values.size() * sizeof record.values[0];
-  worker_->give(bytes, [record](RunWriter& writer) { writer.step(record); });
+  worker_->give(bytes_of(record), [record](RunWriter& writer) { writer.step(record); });
 }
 void SqliteSink::event(const contract::EventRecord& record) {
-  worker_->give(sizeof record + record.text.size(),
-                [record](RunWriter& writer) { writer.event(record); });
+  worker_->give(bytes_of(record), [record](RunWriter& writer) { writer.event(record); });
 }
 void SqliteSink::eval(const contract::EvalRecord& record) {
   worker_->give(sizeof record, [record](RunWriter& writer) { writer.eval(record); });
 }
 void SqliteSink::probe(const contract::ProbeRecord& record) {
-  worker_->give(record.png.size(), [record](RunWriter& writer) { writer.probe(record); });
+  worker_->give(bytes_of(record), [record](RunWriter& writer) { writer.probe(record); });
 }
 void SqliteSink::prediction(const contract::PredictionRecord& record) {
-  worker_->give(record.boxes.size() * sizeof(contract::BoxRecord),
-                [record](RunWriter& writer) { writer.prediction(record); });
+  worker_->give(bytes_of(record), [record](RunWriter& writer) { writer.prediction(record); });
 }
 void SqliteSink::checkpoint(const contract::CheckpointRecord& record) {
   worker_->give(sizeof record, [record](RunWriter& writer) { writer.checkpoint(record); });

@@ -35,6 +35,11 @@ struct StoredEval {
   std::int64_t id = 0;
   contract::EvalRecord record;
 };
+/// An evaluation (or the look before the first one) that pictures were predicted at.
+struct StoredPredictions {
+  std::int64_t id = 0;  // grows with what is written
+  std::int64_t segment = 0, step = 0;
+};
 /// What the writer said last; believe run_status.h, not this.
 struct StoredState {
   contract::StatusReport report;
@@ -76,6 +81,13 @@ class RunReader {
   std::vector<StoredEvent> events(std::int64_t after_id);
   std::vector<StoredEval> evals(std::int64_t after_id);
   std::vector<contract::ProbeRecord> probes();
+  std::int64_t probe_count();
+  /// Where pictures were predicted since, in the order of writing; one place comes again when more
+  /// of its predictions are committed. All places where the newest id is below `after_id`: ids
+  /// begin anew when a compact copy takes the file's place.
+  std::vector<StoredPredictions> predicted(std::int64_t after_id);
+  /// Predictions made at exactly this step of this segment, abandoned or not.
+  std::vector<contract::PredictionRecord> predictions_at(std::int64_t segment, std::int64_t step);
   /// Predictions of the newest evaluation at or before `step` on the live lineage of `segment`.
   std::vector<contract::PredictionRecord> predictions(std::int64_t segment, std::int64_t step);
   std::vector<contract::CheckpointRecord> checkpoints();

@@ -80,6 +80,55 @@ std::vector<contract::ProbeRecord> RunReader::probes() {
   return all;
 }
 
+std::int64_t RunReader::probe_count() {
+  return impl_->current().query_integer("SELECT count(*) FROM probe");
+}
+
+std::vector<StoredPredictions> RunReader::predicted(std::int64_t after_id) {
+  Database& database = impl_->current();
+  const Transaction snapshot(database, Transaction::Kind::kRead);
+  const std::int64_t newest = database.query_integer("SELECT max(rowid) FROM prediction");
+  std::vector<StoredPredictions> all;
+  if (newest == after_id) {
+    return all;
+  }
+  Statement row(database,
+                "SELECT max(rowid), segment, step FROM prediction WHERE rowid > ?1 "
+                "GROUP BY segment, step ORDER BY 1");
+  row.with(newest < after_id ? 0 : after_id);
+  while (row.step()) {
+    all.push_back({row.integer(0), row.integer(1), row.integer(2)});
+  }
+  return all;
+}
+
+namespace {
+
+void read_predictions(Database& database,
+                      std::int64_t segment,
+                      std::int64_t step,
+                      std::vector<contract::PredictionRecord>& out) {
+  Statement row(database,
+                "SELECT probe, boxes, " + pixels_column(database) +
+                    " FROM prediction WHERE segment = ?1 AND step = ?2 ORDER BY probe");
+  row.with(segment, step);
+  while (row.step()) {
+    out.push_back(
+        {row.integer(0), segment, step, decode_boxes(row.bytes(1)), decode_pixels(row.bytes(2))});
+  }
+}
+
+}  // namespace
+
+std::vector<contract::PredictionRecord> RunReader::predictions_at(std::int64_t segment,
+                                                                  std::int64_t step) {
+  Database& database = impl_->current();
+  const Transaction snapshot(database, Transaction::Kind::kRead);
+  std::vector<contract::PredictionRecord> all;
+  read_predictions(database, segment, step, all);
+  return all;
+}
+
 std::vector<contract::PredictionRecord> RunReader::predictions(std::int64_t segment,
                                                                std::int64_t step) {
   const std::vector<LineageSpan> spans = lineage(segments(), segment);
@@ -87,24 +136,12 @@ std::vector<contract::PredictionRecord> RunReader::predictions(std::int64_t segm
   const Transaction snapshot(database, Transaction::Kind::kRead);
   Statement newest(
       database, "SELECT max(step) FROM prediction WHERE segment = ?1 AND step BETWEEN ?2 AND ?3");
-  Statement row(database,
-                "SELECT probe, boxes, " + pixels_column(database) +
-                    " FROM prediction WHERE segment = ?1 AND step = ?2 ORDER BY probe");
   std::vector<contract::PredictionRecord> all;
   for (auto span = spans.rbegin(); span != spans.rend() && all.empty(); ++span) {
     // The picture of the untrained model is taken after update start_step, before the first row.
     newest.with(span->segment, span->first_step - 1, std::min(span->last_step, step));
-    if (!newest.step() || newest.is_null(0)) {
-      continue;
-    }
-    const std::int64_t found = newest.integer(0);
-    row.with(span->segment, found);
-    while (row.step()) {
-      all.push_back({row.integer(0),
-                     span->segment,
-                     found,
-                     decode_boxes(row.bytes(1)),
-                     decode_pixels(row.bytes(2))});
+    if (newest.step() && !newest.is_null(0)) {
+      read_predictions(database, span->segment, newest.integer(0), all);
     }
   }
   return all;

@@ -1,15 +1,8 @@
-#include "storage/run_writer.h"
-
 #include "storage/columns.h"
-#include "storage/folding.h"
-#include "storage/json_text.h"
 #include "storage/run_files.h"
 #include "storage/run_opening.h"
 #include "storage/run_status.h"
-
-#include <fcntl.h>
-#include <map>
-#include <unistd.h>
+#include "storage/run_writer_impl.h"
 
 namespace batchscope::storage {
 namespace {
@@ -17,79 +10,41 @@ namespace {
 namespace fs = std::filesystem;
 using contract::StorageError;
 
-BlobView view_of(const std::string& blob) {
-  return {blob.data(), blob.size()};
-}
-
-/// Counts that go back with a transaction.
-struct Counters {
-  std::int64_t last_seq = 0;
-  std::int64_t live_rows = 0;
-  std::int64_t seq_shift = 0;  // stored seq - given seq
-  std::size_t series = 0;
-};
-
 }  // namespace
 
-struct RunWriter::Impl {
-  explicit Impl(Database opened)
-      : database(std::move(opened)),
-        folding(database),
-        insert_row(database,
-                   "INSERT INTO live_row (seq, segment, step, images, seconds, samples) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
-        update_heartbeat(database, "UPDATE state SET heartbeat_unix = ?1"),
-        update_state(database,
-                     "UPDATE state SET state = ?1, step = ?2, steps = ?3, images = ?4, "
-                     "optimizer = ?5, agvm = ?6, lr = ?7, micro = ?8, accumulation = ?9, "
-                     "ranks = ?10, phase = ?11, heartbeat_unix = ?12") {
-    now.last_seq = database.query_integer(
-        "SELECT max(coalesce((SELECT max(seq) FROM live_row), 0), "
-        "coalesce((SELECT max(last_seq) FROM axis_chunk), 0))");
-    now.live_rows = database.query_integer("SELECT count(*) FROM live_row");
-    Statement stored(database, "SELECT name, unit, module, help FROM series ORDER BY id");
-    while (stored.step()) {
-      remember({stored.text(0), stored.text(1), stored.text(2), stored.text(3)});
-    }
-    committed = now;
+RunWriter::Impl::Impl(Database opened)
+    : database(std::move(opened)),
+      folding(database),
+      insert_row(database,
+                 "INSERT INTO live_row (seq, segment, step, images, seconds, samples) "
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+      update_heartbeat(database, "UPDATE state SET heartbeat_unix = ?1"),
+      update_state(database,
+                   "UPDATE state SET state = ?1, step = ?2, steps = ?3, images = ?4, "
+                   "optimizer = ?5, agvm = ?6, lr = ?7, micro = ?8, accumulation = ?9, "
+                   "ranks = ?10, phase = ?11, heartbeat_unix = ?12") {
+  now.last_seq = database.query_integer(
+      "SELECT max(coalesce((SELECT max(seq) FROM live_row), 0), "
+      "coalesce((SELECT max(last_seq) FROM axis_chunk), 0))");
+  now.live_rows = database.query_integer("SELECT count(*) FROM live_row");
+  Statement stored(database, "SELECT name, unit, module, help FROM series ORDER BY id");
+  while (stored.step()) {
+    remember({stored.text(0), stored.text(1), stored.text(2), stored.text(3)});
   }
+  committed = now;
+}
 
-  void begin() {
-    if (!database.in_transaction()) {
-      database.execute("BEGIN IMMEDIATE");
-    }
+void RunWriter::Impl::truncate_wal() {
+  std::error_code error;
+  const auto size = fs::file_size(beside(database.path(), "-wal"), error);
+  if (!error && size > kWalLimit) {
+    // No reader of ours stays in a transaction for longer than 200 ms; another's is not waited
+    // for.
+    database.query_integer("PRAGMA busy_timeout = 250");
+    database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.query_integer("PRAGMA busy_timeout = 5000");
   }
-  std::int32_t remember(const contract::SeriesInfo& info) {
-    const auto index = static_cast<std::int32_t>(series.size());
-    series.push_back(info);
-    index_of[info.name] = index;
-    now.series = series.size();
-    return index;
-  }
-  template <class... Values>
-  void write(const char* sql, const Values&... values) {
-    begin();
-    Statement(database, sql).with(values...).run();
-  }
-  void truncate_wal() {
-    std::error_code error;
-    const auto size = fs::file_size(beside(database.path(), "-wal"), error);
-    if (!error && size > kWalLimit) {
-      // No reader of ours stays in a transaction for longer than 200 ms; another's is not waited
-      // for.
-      database.query_integer("PRAGMA busy_timeout = 250");
-      database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
-      database.query_integer("PRAGMA busy_timeout = 5000");
-    }
-  }
-
-  Database database;
-  Folding folding;
-  Statement insert_row, update_heartbeat, update_state;
-  std::vector<contract::SeriesInfo> series;
-  std::map<std::string, std::int32_t> index_of;
-  Counters now, committed;
-};
+}
 
 RunWriter::RunWriter(const fs::path& folder, const contract::RunInfo& info, bool resume) {
   const fs::path file = folder / kRunFile;
@@ -125,20 +80,9 @@ const std::vector<contract::SeriesInfo>& RunWriter::series() const {
   return impl_->series;
 }
 
-void RunWriter::segment(const contract::SegmentRecord& record) {
-  impl_->write(
-      "INSERT OR REPLACE INTO segment (segment, parent, start_step, abandoned_after, reason) "
-      "VALUES (?1, ?2, ?3, ?4, ?5)",
-      record.segment,
-      record.parent,
-      record.start_step,
-      record.abandoned_after,
-      record.reason);
-}
-
 void RunWriter::step(const contract::StepRecord& record) {
   impl_->begin();
-  Counters next = impl_->now;
+  Impl::Counters next = impl_->now;
   if (record.seq + next.seq_shift <= next.last_seq) {
     next.seq_shift = next.last_seq + 1 - record.seq;
   }
@@ -154,78 +98,6 @@ void RunWriter::step(const contract::StepRecord& record) {
             view_of(samples))
       .run();
   impl_->now = next;
-}
-
-void RunWriter::event(const contract::EventRecord& record) {
-  impl_->write(
-      "INSERT INTO event (segment, step, seq, time, kind, source, text, args) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-      record.segment,
-      record.step,
-      impl_->now.last_seq,
-      record.time.empty() ? now_utc() : record.time,
-      record.kind,
-      record.source,
-      record.text,
-      to_json(record.args));
-}
-
-void RunWriter::eval(const contract::EvalRecord& record) {
-  impl_->write(
-      "INSERT INTO eval (segment, step, images, seconds, pictures, eval_seconds) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-      record.segment,
-      record.step,
-      record.images,
-      record.seconds,
-      record.pictures,
-      record.eval_seconds);
-  const std::int64_t id = impl_->database.last_insert_id();
-  for (const auto& [name, value] : record.metrics) {
-    impl_->write(
-        "INSERT INTO eval_metric (eval, name, value) VALUES (?1, ?2, ?3)", id, name, value);
-  }
-}
-
-void RunWriter::probe(const contract::ProbeRecord& record) {
-  const std::string truth = encode_boxes(record.truth), pixels = encode_pixels(record.pixels);
-  impl_->write(
-      "INSERT OR REPLACE INTO probe (probe, name, width, height, png, truth, pixels) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-      record.probe,
-      record.name,
-      record.width,
-      record.height,
-      view_of(record.png),
-      view_of(truth),
-      view_of(pixels));
-}
-
-void RunWriter::prediction(const contract::PredictionRecord& record) {
-  const std::string boxes = encode_boxes(record.boxes), pixels = encode_pixels(record.pixels);
-  impl_->write(
-      "INSERT OR REPLACE INTO prediction (segment, step, probe, boxes, pixels) "
-      "VALUES (?1, ?2, ?3, ?4, ?5)",
-      record.segment,
-      record.step,
-      record.probe,
-      view_of(boxes),
-      view_of(pixels));
-}
-
-void RunWriter::checkpoint(const contract::CheckpointRecord& record) {
-  impl_->write(
-      "INSERT OR REPLACE INTO checkpoint (file, segment, step, kind, bytes) "
-      "VALUES (?1, ?2, ?3, ?4, ?5)",
-      record.file,
-      record.segment,
-      record.step,
-      record.kind,
-      record.bytes);
-}
-
-void RunWriter::checkpoint_removed(const std::string& file) {
-  impl_->write("DELETE FROM checkpoint WHERE file = ?1", file);
 }
 
 void RunWriter::status(const contract::StatusReport& report) {

@@ -37,7 +37,10 @@ class RunWriter {
   /// Stored with the newest row's sequence number as `seq`.
   void event(const contract::EventRecord& record);
   void eval(const contract::EvalRecord& record);
+  /// Stores a picture under its number or, where that is another picture's already (a run that goes
+  /// on with other ones), under a free one; a picture that is stored keeps its number.
   void probe(const contract::ProbeRecord& record);
+  /// Of the picture that was given last as `record.probe`.
   void prediction(const contract::PredictionRecord& record);
   void checkpoint(const contract::CheckpointRecord& record);
   void checkpoint_removed(const std::string& file);

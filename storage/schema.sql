@@ -141,7 +141,9 @@ CREATE TABLE eval_metric (
   PRIMARY KEY (eval, name)
 ) STRICT, WITHOUT ROWID;
 
--- Fixed pictures, and what was predicted on them at each evaluation.
+-- Fixed pictures, and what was predicted on them at each evaluation and once before the first. A run
+-- that goes on with other pictures adds those that are new: an evaluation's pictures are those that
+-- it has predictions of.
 -- Boxes are n x (f32 x1, y1, x2, y2, i32 label, f32 score). Pixels (NULL: nothing known of them;
 -- since version 2) are u32: count of masks, for each its count of run lengths and these (0, 1, 0, ...
 -- down the columns of the picture), then label, length, ... of every pixel, row by row.

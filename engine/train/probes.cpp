@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/contract/stored_predictions.h"
 #include "engine/data/loader.h"
 #include "engine/data/transforms.h"
 #include "engine/train/evaluator.h"
@@ -12,8 +13,6 @@ namespace batchscope::train {
 namespace {
 
 constexpr std::int64_t kLongSide = 384;
-constexpr double kLowestScore = 0.05;
-constexpr std::size_t kMostBoxes = 50;
 
 torch::Tensor as_bytes(const torch::Tensor& image) {
   if (image.scalar_type() == torch::kUInt8) {
@@ -175,9 +174,9 @@ std::vector<contract::PredictionRecord> Probes::predict(models::Detector& model,
         {0, probe.record.height, probe.record.width, 1 / probe.scale_x, 1 / probe.scale_y},
         [](std::int64_t label) { return label; });
     contract::PredictionRecord prediction{probe.record.probe, segment, step, {}, {}};
-    for (std::size_t k = 0; k < found.objects.size() && k < kMostBoxes; ++k) {
+    for (std::size_t k = 0; k < found.objects.size() && k < contract::kMostStoredBoxes; ++k) {
       const EvalDetection& d = found.objects[k];
-      if (d.score < kLowestScore) {
+      if (d.score < contract::kLowestStoredScore) {
         break;  // they come best first
       }
       prediction.boxes.push_back({static_cast<float>(d.x),

@@ -101,8 +101,7 @@ void Trainer::build_model() {
   loss_names_ = setup_.model->loss_names();
   eval_options_ = {.max_pictures = state_.spec.eval.max_pictures,
                    .batch = state_.spec.eval.batch,
-                   .transform = input_transform(
-                       *setup_.model, state_.spec.data.min_size, state_.spec.data.max_size),
+                   .transform = setup_.model->input_transform(),
                    .device = setup_.device,
                    .dtype = setup_.dtype};
   sync_ = std::make_unique<GradientSync>(tensors, setup_.group);
@@ -124,11 +123,12 @@ void Trainer::take_buffers_of_rank_0() {
 }
 
 std::unique_ptr<Loader> Trainer::make_loader(std::int64_t seed) const {
-  return std::make_unique<Loader>(
-      setup_.training_set,
-      static_cast<std::uint64_t>(seed),
-      TransformOptions{.input = eval_options_.transform, .flip = state_.spec.data.flip},
-      state_.spec.data.loader_threads);
+  return std::make_unique<Loader>(setup_.training_set,
+                                  static_cast<std::uint64_t>(seed),
+                                  TransformOptions{.input = eval_options_.transform,
+                                                   .min_sizes = state_.spec.data.train_min_sizes,
+                                                   .flip = state_.spec.data.flip},
+                                  state_.spec.data.loader_threads);
 }
 
 void Trainer::begin() {
@@ -248,10 +248,9 @@ void Trainer::start_record() {
       setup_.validation_set != nullptr ? setup_.validation_set : setup_.training_set;
   if (state_.spec.eval.probes > 0) {
     probes_ = std::make_unique<Probes>(*pictures, state_.spec.eval.probes, eval_options_);
+    // Also of a run that goes on: these may be other pictures than before.
     for (const contract::ProbeRecord& probe : probes_->records()) {
-      if (!goes_on) {
-        setup_.sink->probe(probe);
-      }
+      setup_.sink->probe(probe);
     }
   }
 }

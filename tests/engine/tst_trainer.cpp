@@ -1,6 +1,6 @@
 #include "engine/data/make_dataset.h"
 #include "engine/train/arithmetic.h"
-#include "models/detector.h"
+#include "models/factory.h"
 #include "tests/support/toy_training.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -343,6 +343,31 @@ class TestTrainer : public QObject {
     ToyRun stopped = toy_run(spec);
     QCOMPARE(stopped.trainer->run().state, contract::RunState::kFinished);
     QCOMPARE(stopped.trainer->state().step, 5);
+  }
+
+  void picturesAreGivenAgainOnResume() {
+    QTemporaryDir folder;
+    const std::filesystem::path place = folder.path().toStdString();
+    contract::RunSpec spec = toy_spec("sgd", 8);
+    spec.eval.every_steps = 4;
+    spec.eval.probes = 2;
+    spec.checkpoint.every_steps = 4;
+    ToyRun run = toy_run(spec, nullptr, torch::kFloat32, place);
+    run.trainer->run();
+    QCOMPARE(run.sink->probes.size(), std::size_t{2});
+    spec.eval.probes = 3;
+    spec.eval.max_pictures = 9;
+    const train::ResumePoint point{
+        place / "checkpoints/step-00000004-segment-0.ckpt", 100, 1, "Goes on."};
+    ToyRun rest = toy_run(spec, nullptr, torch::kFloat32, place, point);
+    rest.trainer->run();
+    QVERIFY(rest.sink->resumed);
+    QCOMPARE(rest.sink->probes.size(), std::size_t{3});
+    QCOMPARE(rest.sink->probes[0].name, run.sink->probes[0].name);
+    QVERIFY(rest.sink->probes[1].name != run.sink->probes[1].name);
+    QCOMPARE(rest.sink->predictions.size(), std::size_t{3});
+    QCOMPARE(rest.sink->predictions.back().probe, 2);
+    QCOMPARE(rest.sink->predictions.back().segment, 1);
   }
 
   void evaluationIsTheSameOnTwoRanks() {

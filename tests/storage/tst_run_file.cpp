@@ -119,6 +119,87 @@ class TestRunFile : public QObject {
     QVERIFY(reader.predictions(0, 11).empty());
   }
 
+  // A run that goes on with other pictures: none is drawn over another's predictions.
+  void otherPicturesGetOtherNumbers() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    const auto picture = [](std::int64_t number, const std::string& name) {
+      return contract::ProbeRecord{number, name, 4, 3, "png of " + name, {{0, 0, 1, 1, 1, 1}}};
+    };
+    const auto predict =
+        [](RunWriter& writer, std::int64_t number, std::int64_t step, float score) {
+          writer.prediction({number, 0, step, {{0, 0, 1, 1, 1, score}}});
+        };
+    {
+      RunWriter writer(folder, make_info(), false);
+      writer.segment({0, -1, 0, -1, "start"});
+      writer.probe(picture(0, "a"));
+      writer.probe(picture(1, "b"));
+      writer.probe(picture(1, "b"));
+      predict(writer, 0, 5, 0.1F);
+      predict(writer, 1, 5, 0.2F);
+      writer.finish(contract::RunState::kStopped, 0);
+    }
+    RunWriter writer(folder, make_info(), true);
+    writer.probe(picture(0, "c"));
+    writer.probe(picture(1, "a"));
+    writer.probe(picture(2, "d"));
+    writer.rollback();  // as after a full disk: all is given again
+    writer.probe(picture(0, "c"));
+    writer.probe(picture(1, "a"));
+    writer.probe(picture(2, "d"));
+    predict(writer, 0, 9, 0.3F);
+    predict(writer, 1, 9, 0.4F);
+    predict(writer, 2, 9, 0.5F);
+    writer.commit();
+
+    RunReader reader(folder);
+    QCOMPARE(reader.probe_count(), std::int64_t{4});
+    std::map<std::int64_t, std::string> names;
+    for (const auto& probe : reader.probes()) {
+      names[probe.probe] = probe.name;
+    }
+    const auto found = [&](std::int64_t step) {
+      std::map<std::string, float> scores;
+      for (const auto& prediction : reader.predictions_at(0, step)) {
+        scores[names.at(prediction.probe)] = prediction.boxes.at(0).score;
+      }
+      return scores;
+    };
+    QVERIFY((found(5) == std::map<std::string, float>{{"a", 0.1F}, {"b", 0.2F}}));
+    QVERIFY((found(9) == std::map<std::string, float>{{"c", 0.3F}, {"a", 0.4F}, {"d", 0.5F}}));
+  }
+
+  void placesOfPredictionsComeOnce() {
+    const TempFolder temp;
+    const auto folder = temp.run("r");
+    RunWriter writer(folder, make_info(), false);
+    writer.commit();
+    RunReader reader(folder);
+    QVERIFY(reader.predicted(0).empty());
+    for (std::int64_t probe = 0; probe < 3; ++probe) {
+      writer.prediction({probe, 0, 7, {}});
+    }
+    writer.prediction({0, 0, 3, {}});
+    writer.commit();
+    auto places = reader.predicted(0);
+    QCOMPARE(places.size(), std::size_t{2});
+    QCOMPARE(places[0].step, std::int64_t{7});
+    QCOMPARE(places[1].step, std::int64_t{3});  // in the order of writing
+    const std::int64_t last = places[1].id;
+    QVERIFY(reader.predicted(last).empty());
+    writer.prediction({3, 0, 7, {}});
+    writer.prediction({0, 1, 7, {}});
+    writer.commit();
+    places = reader.predicted(last);
+    QCOMPARE(places.size(), std::size_t{2});
+    QCOMPARE(places[0].step, std::int64_t{7});
+    QCOMPARE(places[1].segment, std::int64_t{1});
+    QCOMPARE(reader.predicted(places[1].id + 100).size(), std::size_t{3});  // ids that begin anew
+    QCOMPARE(reader.predictions_at(0, 7).size(), std::size_t{4});
+    QVERIFY(reader.predictions_at(1, 3).empty());
+  }
+
   void stateComesBack() {
     const TempFolder temp;
     const auto folder = temp.run("r");

@@ -337,6 +337,7 @@ class TestRunProcesses : public QObject {
     writer.commit();
     for (int i = 0; i < 3; ++i) {
       probe.probe = 100 + i;
+      probe.png[0] = static_cast<char>(i);
       writer.probe(probe);
       writer.commit();
     }

@@ -1,5 +1,6 @@
 batchscope_test(tst_session_playhead ui LIBS batchscope_session LABELS unit)
 batchscope_test(tst_session_curve ui LIBS batchscope_session LABELS unit)
+batchscope_test(tst_session_probes ui LIBS batchscope_session LABELS unit)
 batchscope_test(tst_session_run ui LIBS batchscope_session LABELS unit)
 batchscope_test(tst_session_models ui LIBS batchscope_session LABELS unit)
 batchscope_test(tst_session_client ui LIBS batchscope_session LABELS unit)

@@ -2,6 +2,7 @@
 #include "ui/session/preflight.h"
 #include "ui/session/spec_form.h"
 
+#include <QDir>
 #include <QFile>
 #include <QSignalSpy>
 #include <QTemporaryDir>
@@ -183,6 +184,64 @@ class TestLaunch : public QObject {
     QVERIFY2(item.text.startsWith(
                  QStringLiteral("lamb, slow: 12 bytes of memory a parameter, and 12 more")),
              qPrintable(item.text));
+  }
+
+  void preflightChecksEveryPath_data() {
+    QTest::addColumn<QStringList>("keys");
+    const auto row = [](const char* kind, const char* more) {
+      QTest::newRow(kind) << QStringLiteral("annotations images val_annotations val_images ")
+                                 .append(QLatin1String(more))
+                                 .split(QLatin1Char(' '), Qt::SkipEmptyParts);
+    };
+    row("coco", "");
+    row("coco-panoptic", "segments val_segments");
+    row("voc", "list val_list");
+    row("ade20k", "list val_list classes");
+    row("openimages", "list val_list classes hierarchy val_image_labels");
+  }
+  void preflightChecksEveryPath() {
+    QFETCH(QStringList, keys);
+    using Level = PreflightItem::Level;
+    const auto kind = QLatin1String(QTest::currentDataTag());
+    const bool folders = kind == QLatin1String("voc") || kind == QLatin1String("ade20k");
+    QFile file(folder_->filePath(QStringLiteral("file")));
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.close();
+    contract::RunSpec spec;
+    spec.data.kind = kind.latin1();
+    for (const auto& key : keys) {
+      const bool folder = key.endsWith(QLatin1String("images")) ||
+                          key.endsWith(QLatin1String("segments")) ||
+                          (folders && key.endsWith(QLatin1String("annotations")));
+      contract::set_value(spec,
+                          "data." + key.toStdString(),
+                          (folder ? folder_->path() : file.fileName()).toStdString());
+    }
+    const auto good = itemOf(preflight(spec, goodContext()), "data");
+    QVERIFY2(good.level == Level::kOk, qPrintable(good.text));
+    for (const auto& key : keys) {
+      auto broken = spec;
+      const auto name = QStringLiteral("data.") + key;
+      contract::set_value(broken, name.toStdString(), "/nonexistent/" + key.toStdString());
+      const auto found = itemOf(preflight(broken, goodContext()), "data");
+      QCOMPARE(found.level, Level::kError);
+      QCOMPARE(found.field, name);
+      QVERIFY2(found.text.contains(QStringLiteral("/nonexistent/")), qPrintable(found.text));
+    }
+  }
+
+  void preflightLooksForThePngsBesideTheAnnotations() {
+    QFile file(folder_->filePath(QStringLiteral("panoptic.json")));
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.close();
+    contract::RunSpec spec;
+    spec.data.kind = "coco-panoptic";
+    spec.data.annotations = file.fileName().toStdString();
+    spec.data.images = folder_->path().toStdString();
+    QCOMPARE(itemOf(preflight(spec, goodContext()), "data").field, QStringLiteral("data.segments"));
+    QVERIFY(QDir(folder_->path()).mkdir(QStringLiteral("panoptic")));
+    const auto good = itemOf(preflight(spec, goodContext()), "data");
+    QVERIFY2(good.level == PreflightItem::Level::kOk, qPrintable(good.text));
   }
 
   void preflightFindsFaults() {

@@ -1,5 +1,6 @@
 batchscope_test(tst_views_theme ui LIBS batchscope_views LABELS unit gui)
 batchscope_test(tst_views_chart ui LIBS batchscope_views LABELS unit gui)
+batchscope_test(tst_views_samples ui LIBS batchscope_views LABELS unit gui)
 batchscope_test(tst_views_window ui LIBS batchscope_views LABELS gui)
 batchscope_test(tst_views_fork ui LIBS batchscope_views LABELS gui)
 batchscope_test(tst_views_control ui LIBS batchscope_views LABELS gui)

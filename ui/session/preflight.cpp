@@ -69,7 +69,56 @@ QString fault(const QString& key, const std::string& value, bool folder) {
   return {};
 }
 
-PreflightItem checkData(const contract::DataSection& data) {
+constexpr const char* kAllKinds = "coco coco-panoptic voc ade20k openimages";
+constexpr const char* kListedKinds = "voc ade20k openimages";
+constexpr const char* kFolderKinds = "voc ade20k";  // annotations are a file for every picture
+
+using Data = contract::DataSection;
+
+/// A file or folder that data sets are made of.
+struct DataPath {
+  const char* key;
+  std::string Data::*value;
+  const char* kinds;    // that use it
+  const char* folders;  // those of them where it is a folder
+  bool needed;
+  bool measured;  // used only where there is a validation set
+};
+
+constexpr DataPath kDataPaths[] = {
+    {"data.annotations", &Data::annotations, kAllKinds, kFolderKinds, true, false},
+    {"data.images", &Data::images, kAllKinds, kAllKinds, true, false},
+    {"data.segments", &Data::segments, "coco-panoptic", "coco-panoptic", false, false},
+    {"data.list", &Data::list, kListedKinds, "", false, false},
+    {"data.classes", &Data::classes, "ade20k openimages", "", false, false},
+    {"data.val_annotations", &Data::val_annotations, kAllKinds, kFolderKinds, false, true},
+    {"data.val_images", &Data::val_images, kAllKinds, kAllKinds, false, true},
+    {"data.val_segments", &Data::val_segments, "coco-panoptic", "coco-panoptic", false, true},
+    {"data.val_list", &Data::val_list, kListedKinds, "", false, true},
+    {"data.hierarchy", &Data::hierarchy, "openimages", "", false, true},
+    {"data.val_image_labels", &Data::val_image_labels, "openimages", "", false, true}};
+
+bool names(const char* kinds, const std::string& kind) {
+  return QString::fromLatin1(kinds)
+      .split(QLatin1Char(' '), Qt::SkipEmptyParts)
+      .contains(QString::fromStdString(kind));
+}
+
+/// What is not given is taken from beside the annotations: the PNGs of a panoptic set.
+std::string valueOf(const DataPath& path, const Data& data) {
+  const auto beside = [](const std::string& annotations) {
+    return annotations.empty() ? annotations
+                               : std::filesystem::path(annotations).replace_extension().string();
+  };
+  const auto& value = data.*path.value;
+  if (!value.empty())
+    return value;
+  if (path.value == &Data::segments)
+    return beside(data.annotations);
+  return path.value == &Data::val_segments ? beside(data.val_annotations) : value;
+}
+
+PreflightItem checkData(const Data& data) {
   const auto title = QStringLiteral("Data");
   if (data.kind == "synthetic-shapes")
     return item("data",
@@ -78,22 +127,15 @@ PreflightItem checkData(const contract::DataSection& data) {
                 QStringLiteral("%1 synthetic pictures of %2 px, drawn on the fly")
                     .arg(data.train_pictures)
                     .arg(data.size));
-  struct Place {
-    const char* key;
-    const std::string& value;
-    bool folder;
-  };
-  const bool folder = data.kind == "voc" || data.kind == "ade20k";
-  const Place places[] = {{"data.annotations", data.annotations, folder},
-                          {"data.images", data.images, true},
-                          {"data.val_annotations", data.val_annotations, folder},
-                          {"data.val_images", data.val_images, true}};
-  for (const auto& place : places) {
-    // A run may have no validation set; most kinds take the training set's files for what is empty.
-    if (place.value.empty() && QLatin1String(place.key).startsWith(QLatin1String("data.val")))
+  const bool measured = !data.val_annotations.empty() || !data.val_list.empty();
+  for (const auto& path : kDataPaths) {
+    const bool used = names(path.kinds, data.kind) && (measured || !path.measured);
+    const auto value = used ? valueOf(path, data) : std::string();
+    // Most kinds take the training set's files for what the validation set does not name.
+    if (!used || (value.empty() && !path.needed))
       continue;
-    const auto key = QString::fromLatin1(place.key);
-    const auto text = fault(key, place.value, place.folder);
+    const auto key = QString::fromLatin1(path.key);
+    const auto text = fault(key, value, names(path.folders, data.kind));
     if (text.isEmpty())
       continue;
     auto result = item("data", Level::kError, title, text);

@@ -115,7 +115,8 @@ void RunSession::close() {
   events_.clear();
   evals_.clear();
   probes_.clear();
-  probeEval_ = -2;
+  predicted_.clear();
+  probesAt_.reset();
   playhead_->setDuration(0, false);
   playhead_->followLive();
   eventModel_->setEvents({});
@@ -155,6 +156,7 @@ void RunSession::onUpdate(const RunUpdate& update) {
   }
   events_ += update.newEvents;
   evals_ += update.newEvals;
+  takePredicted(update);
   if (update.status)
     fileStatus_ = *update.status;
   refreshStatus();
@@ -168,6 +170,8 @@ void RunSession::onUpdate(const RunUpdate& update) {
     return;  // onPlayhead has refreshed all
   if (!update.newEvents.isEmpty() || !update.newEvals.isEmpty() || update.rows)
     refreshLists();
+  else
+    requestProbes();
   if (update.rows || update.series)
     Q_EMIT dataChanged();
 }

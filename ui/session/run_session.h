@@ -8,8 +8,10 @@
 #include <QTimer>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace batchscope::session {
 
@@ -87,7 +89,8 @@ class RunSession : public QObject {
   const QList<EvalItem>& allEvals() const { return evals_; }
   EventModel* eventModel() const { return eventModel_; }
   EvalModel* evalModel() const { return evalModel_; }
-  /// The fixed pictures with the newest predictions at or before the playhead.
+  /// The fixed pictures with the newest predictions at or before the playhead, on the line that was
+  /// live then; without any, all pictures. A list that isSharedWith an earlier one says the same.
   const QList<ProbeItem>& probes() const { return probes_; }
   /// The newest evaluation on the live line at the playhead; step -1 if none.
   EvalItem latestEval() const;
@@ -139,6 +142,8 @@ class RunSession : public QObject {
   void setState(State state);
   void refreshLists();
   void refreshStatus();
+  void takePredicted(const RunUpdate& update);
+  PredictionPlace placeOfProbes() const;
   void requestProbes();
   void requestWanted();
   std::int64_t rowLimit() const;
@@ -164,7 +169,8 @@ class RunSession : public QObject {
   EvalModel* evalModel_;
   QTimer noticeTimer_;
   int pollMs_ = 250;
-  std::int64_t probeEval_ = -2;
+  std::map<std::int64_t, std::set<std::int64_t>> predicted_;  // segment -> steps
+  std::optional<PredictionPlace> probesAt_;                   // asked for; none: ask again
   quint64 generation_ = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace batchscope::session {
 
@@ -205,17 +206,39 @@ EvalItem RunSession::latestEval() const {
   return none;
 }
 
+void RunSession::takePredicted(const RunUpdate& update) {
+  for (const auto& place : update.newPredictions) {
+    predicted_[place.segment].insert(place.step);
+    if (probesAt_ == place)
+      probesAt_.reset();
+  }
+  if (update.pictures)
+    probesAt_.reset();
+}
+
+/// Not that of an evaluation: the first predictions come before any.
+PredictionPlace RunSession::placeOfProbes() const {
+  const auto limit = rowLimit();
+  const auto here = limit < store_->rows() ? store_->rowItem(limit - 1).step
+                                           : std::numeric_limits<std::int64_t>::max();
+  for (const auto& part : store_->line(limit)) {
+    const auto steps = predicted_.find(part.segment);
+    if (steps == predicted_.end())
+      continue;
+    const auto after = steps->second.upper_bound(std::min(part.lastStep, here));
+    if (after != steps->second.begin())
+      return {part.segment, *std::prev(after)};
+  }
+  return {};
+}
+
 void RunSession::requestProbes() {
-  const auto eval = latestEval();
-  const auto wanted = eval.step < 0 ? -1 : eval.id;
-  if (!worker_ || wanted == probeEval_)
+  const auto place = placeOfProbes();
+  if (!worker_ || probesAt_ == place)
     return;
-  probeEval_ = wanted;
-  const auto line = store_->line(rowLimit());
-  const auto segment = line.empty() ? 0 : line.front().segment;
-  const auto step = eval.step;
-  QMetaObject::invokeMethod(
-      worker_, [worker = worker_, segment, step] { worker->readProbes(segment, step); });
+  probesAt_ = place;
+  store_->wantProbes(place);
+  QMetaObject::invokeMethod(worker_, &RunWorker::readProbes, Qt::QueuedConnection);
 }
 
 SampleItem RunSession::playheadSample() const {

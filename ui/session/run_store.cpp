@@ -305,6 +305,22 @@ std::vector<CurveWant> RunStore::takeWants() {
   return std::exchange(wants_, {});
 }
 
+void RunStore::wantProbes(const PredictionPlace& place) {
+  const std::lock_guard lock(mutex_);
+  probeWant_ = place;
+}
+
+std::optional<PredictionPlace> RunStore::takeProbeWant() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(probeWant_, std::nullopt);
+}
+
+void RunStore::wantProbesAgain(const PredictionPlace& place) {
+  const std::lock_guard lock(mutex_);
+  if (!probeWant_)
+    probeWant_ = place;
+}
+
 std::vector<CurveKey> RunStore::watched() const {
   const std::lock_guard lock(mutex_);
   std::vector<CurveKey> keys;

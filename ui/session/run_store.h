@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -66,6 +67,8 @@ class RunStore {
   std::vector<RowSpan> spans(std::int64_t limit) const;
   std::vector<LineSegment> line(std::int64_t limit) const;
   bool hasWants() const;
+  /// Only the newest wish counts.
+  void wantProbes(const PredictionPlace& place);
 
   // Worker thread.
   const AxisColumns& axis() const { return axis_; }
@@ -73,6 +76,9 @@ class RunStore {
   void setSegments(std::vector<SegmentRows> segments);
   void appendAxis(const AxisColumns& block);
   std::vector<CurveWant> takeWants();
+  std::optional<PredictionPlace> takeProbeWant();
+  /// After a read that failed; nothing if another place is wanted by now.
+  void wantProbesAgain(const PredictionPlace& place);
   /// Curves that were looked at in the last ten seconds.
   std::vector<CurveKey> watched() const;
   Curve* curve(const CurveKey& key);
@@ -99,6 +105,7 @@ class RunStore {
   std::vector<SegmentRows> segments_;
   std::map<CurveKey, Entry> curves_;
   std::vector<CurveWant> wants_;
+  std::optional<PredictionPlace> probeWant_;
 };
 
 }  // namespace batchscope::session

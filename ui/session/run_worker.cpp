@@ -122,9 +122,11 @@ void RunWorker::pollOnce() {
       extendSmoothed(key);
   }
   const bool news = update.info || update.series || update.status || update.rows ||
-                    !update.newEvents.isEmpty() || !update.newEvals.isEmpty();
+                    update.pictures || !update.newEvents.isEmpty() || !update.newEvals.isEmpty() ||
+                    !update.newPredictions.isEmpty();
   if (news)
     Q_EMIT updated(update);
+  readProbes();  // what an earlier read failed to give
 }
 
 bool RunWorker::readRows() {
@@ -172,6 +174,7 @@ void RunWorker::readTables(RunUpdate& update) {
     lastEval_ = std::max(lastEval_, eval.id);
     update.newEvals.append(evalItem(eval.id, eval.record));
   }
+  readPredicted(update);
 }
 
 void RunWorker::readStatus(RunUpdate& update) {
@@ -227,27 +230,6 @@ EvalItem RunWorker::evalItem(std::int64_t id, const contract::EvalRecord& record
   if (row >= 0)
     item.playSeconds = store_->axis().play[static_cast<std::size_t>(row)];
   return item;
-}
-
-void RunWorker::readProbes(qint64 segment, qint64 step) {
-  if (cancelled_ || !reader_)
-    return;
-  try {
-    if (truth_.isEmpty())
-      for (const auto& record : reader_->probes())
-        truth_.append(probeItem(record, classes_));
-    auto probes = truth_;
-    for (const auto& record : reader_->predictions(segment, step))
-      for (auto& probe : probes)
-        if (probe.probe == record.probe) {
-          probe.predictions = boxItems(record.boxes, classes_);
-          probe.predictionPixels = record.pixels;
-          probe.predictedStep = record.step;
-        }
-    Q_EMIT probesReady(generation_, probes);
-  } catch (const std::exception& error) {
-    report(QString::fromUtf8(error.what()));
-  }
 }
 
 }  // namespace batchscope::session

@@ -24,6 +24,8 @@ struct RunUpdate {
   std::optional<QList<SeriesItem>> series;
   QList<EventItem> newEvents;
   QList<EvalItem> newEvals;
+  QList<PredictionPlace> newPredictions;  // a place again: more of its predictions
+  bool pictures = false;                  // fixed pictures were added
   std::optional<StatusItem> status;
   bool rows = false;  // rows were added, or the line changed
 };
@@ -44,8 +46,8 @@ class RunWorker : public QObject {
   void poll();
   /// Reads what the views want.
   void fulfil();
-  /// The fixed pictures with the newest predictions at or before `step` on the line of `segment`.
-  void readProbes(qint64 segment, qint64 step);
+  /// Reads the fixed pictures that the store says are wanted.
+  void readProbes();
   void setInterval(int ms);
 
  Q_SIGNALS:
@@ -61,6 +63,8 @@ class RunWorker : public QObject {
   bool readRows();
   void readSegments();
   void readTables(RunUpdate& update);
+  void readPredicted(RunUpdate& update);
+  QList<ProbeItem> probesAt(const PredictionPlace& place);
   void readStatus(RunUpdate& update);
   EventItem eventItem(std::int64_t id, const contract::EventRecord& record) const;
   EvalItem evalItem(std::int64_t id, const contract::EvalRecord& record) const;
@@ -79,8 +83,9 @@ class RunWorker : public QObject {
   QTimer* timer_ = nullptr;
   QElapsedTimer opening_, statusAge_;
   std::atomic<bool> cancelled_{false};
-  std::int64_t lastEvent_ = -1, lastEval_ = -1;
-  QList<ProbeItem> truth_;
+  std::int64_t lastEvent_ = -1, lastEval_ = -1, lastPredicted_ = 0;
+  std::int64_t picturesKnown_ = -1;
+  QList<ProbeItem> pictures_;  // without predictions
   QStringList classes_;
   qsizetype seriesKnown_ = -1;
   QString lastFailure_;

@@ -117,6 +117,12 @@ struct ProbeItem {
   std::int64_t predictedStep = -1;
 };
 
+/// Where pictures were predicted; step -1: nowhere, the pictures alone.
+struct PredictionPlace {
+  std::int64_t segment = 0, step = -1;
+  bool operator==(const PredictionPlace&) const = default;
+};
+
 /// State of a run with its evidence; computed when read.
 struct StatusItem {
   contract::RunState state = contract::RunState::kStarting;

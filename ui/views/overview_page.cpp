@@ -193,6 +193,10 @@ void OverviewPage::dataChanged() {
   }
   const QList<session::ProbeItem>& items = run()->probes();
   strip_->setVisible(!items.isEmpty());
+  if (items.isSharedWith(shown_)) {
+    return;
+  }
+  shown_ = items;
   const auto count = std::min<qsizetype>(items.size(), kMostStripPictures);
   while (probes_.size() > count) {
     delete probes_.takeLast();
@@ -209,7 +213,7 @@ void OverviewPage::dataChanged() {
   if (count > 0) {
     const auto step = items.first().predictedStep;
     stripNote_->setText(step < 0
-                            ? tr("truth dashed; predictions come with the first evaluation")
+                            ? tr("truth dashed; nothing is predicted yet")
                             : tr("truth dashed, predictions of step %1").arg(formatCount(step)));
   }
 }

@@ -29,6 +29,7 @@ class OverviewPage : public RunPage {
   QHBoxLayout* stripRow_;
   QLabel* stripNote_;
   QList<ProbeView*> probes_;
+  QList<session::ProbeItem> shown_;
 };
 
 /// Source of evaluation metrics of a run as curves.

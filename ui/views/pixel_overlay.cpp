@@ -29,9 +29,14 @@ class Overlay {
     bool inside = false;
     for (const std::uint32_t run : runs) {
       const std::size_t end = std::min(at + run, plane.size());
-      for (std::size_t i = at; inside && i < end; ++i) {
-        const auto height = static_cast<std::size_t>(height_);
-        plane[(i % height) * static_cast<std::size_t>(width_) + i / height] = value;
+      const auto width = static_cast<std::size_t>(width_),
+                 height = static_cast<std::size_t>(height_);
+      for (std::size_t x = at / height, y = at % height; inside && at < end; ++at) {
+        plane[y * width + x] = value;
+        if (++y == height) {
+          y = 0;
+          ++x;
+        }
       }
       at = end;
       inside = !inside;
@@ -52,35 +57,47 @@ class Overlay {
   }
   /// Colours by class; plane: labels.
   void fill(const Plane& plane, int alpha) {
-    each([&](int x, int y, std::size_t i) {
-      if (plane[i] != 0) {
-        QColor colour = darkPalette().seriesColor(static_cast<int>(plane[i]));
-        colour.setAlpha(alpha);
-        image_.setPixelColor(x, y, colour);
+    const Palette palette = darkPalette();
+    std::uint32_t label = 0;
+    QRgb colour = 0;
+    eachRow(plane, [&](QRgb* row, const std::uint32_t* value, int) {
+      for (int x = 0; x < width_; ++x) {
+        if (value[x] == 0) {
+          continue;
+        }
+        if (value[x] != label) {
+          label = value[x];
+          colour = premultiplied(palette.seriesColor(static_cast<int>(label)), alpha);
+        }
+        row[x] = colour;
       }
     });
   }
   /// White where a pixel's right or lower neighbour is another.
   void outline(const Plane& plane) {
-    const auto width = static_cast<std::size_t>(width_);
-    each([&](int x, int y, std::size_t i) {
-      const bool right = x + 1 < width_ && plane[i] != plane[i + 1];
-      const bool below = y + 1 < height_ && plane[i] != plane[i + width];
-      if (right || below) {
-        image_.setPixelColor(x, y, QColor(255, 255, 255, kOutlineAlpha));
+    const QRgb white = premultiplied(Qt::white, kOutlineAlpha);
+    eachRow(plane, [&](QRgb* row, const std::uint32_t* value, int y) {
+      for (int x = 0; x < width_; ++x) {
+        const bool right = x + 1 < width_ && value[x] != value[x + 1];
+        const bool below = y + 1 < height_ && value[x] != value[x + width_];
+        if (right || below) {
+          row[x] = white;
+        }
       }
     });
   }
   QImage take() { return std::move(image_); }
 
  private:
+  static QRgb premultiplied(const QColor& colour, int alpha) {
+    return qPremultiply(qRgba(colour.red(), colour.green(), colour.blue(), alpha));
+  }
+  /// visit(pixels of a row, its numbers, y).
   template <typename Visit>
-  void each(const Visit& visit) {
-    std::size_t i = 0;
-    for (int y = 0; y < height_; ++y) {
-      for (int x = 0; x < width_; ++x, ++i) {
-        visit(x, y, i);
-      }
+  void eachRow(const Plane& plane, const Visit& visit) {
+    const std::uint32_t* value = plane.data();
+    for (int y = 0; y < height_; ++y, value += width_) {
+      visit(reinterpret_cast<QRgb*>(image_.scanLine(y)), value, y);
     }
   }
   int width_, height_;

@@ -19,34 +19,46 @@ ProbeView::ProbeView(QWidget* parent) : QFrame(parent) {
 }
 
 void ProbeView::setProbe(const session::ProbeItem& probe) {
-  if (probe.png != probe_.png) {
-    image_.loadFromData(probe.png);
+  if (!probe.png.isSharedWith(probe_.png) && probe.png != probe_.png) {
+    decoded_ = false;
   }
   probe_ = probe;
   overlay_ = {};
-  setAccessibleName(tr("Picture %1: %2 objects, %3 predictions shown")
-                        .arg(probe.name)
-                        .arg(probe.truth.size())
-                        .arg(shownPredictions()));
+  describe();
   update();
 }
 
 void ProbeView::setThreshold(double score) {
+  if (score == threshold_) {
+    return;
+  }
   threshold_ = score;
   overlay_ = {};
+  describe();
   update();
 }
 
 void ProbeView::setShown(bool truth, bool predictions) {
+  if (truth == truth_ && predictions == predictions_) {
+    return;
+  }
   truth_ = truth;
   predictions_ = predictions;
   overlay_ = {};
+  describe();
   update();
 }
 
 void ProbeView::setPixelsShown(bool shown) {
   pixels_ = shown;
   update();
+}
+
+void ProbeView::describe() {
+  setAccessibleName(tr("Picture %1: %2 objects, %3 predictions shown")
+                        .arg(probe_.name)
+                        .arg(probe_.truth.size())
+                        .arg(predictions_ ? shownPredictions() : 0));
 }
 
 bool ProbeView::hasPixels() const {
@@ -127,6 +139,10 @@ void ProbeView::paintEvent(QPaintEvent*) {
   painter.setRenderHint(QPainter::SmoothPixmapTransform, probe_.width > 128);
   const QRectF picture = pictureRect();
   painter.fillRect(picture, colours().raised);
+  if (!decoded_) {  // of hundreds of pictures few are seen
+    image_ = QImage::fromData(probe_.png);
+    decoded_ = true;
+  }
   painter.drawImage(picture, image_);
   if (pixels_ && hasPixels()) {
     if (overlay_.isNull()) {
@@ -153,7 +169,7 @@ void ProbeView::paintEvent(QPaintEvent*) {
     painter.setFont(font());
     painter.setPen(colours().textMuted);
     const QString caption = probe_.predictedStep < 0 ? tr("%1 · no prediction yet").arg(probe_.name)
-                                                     : tr("%1 · %2 of %3 predictions")
+                                                     : tr("%1 · %2 of %3 stored")
                                                            .arg(probe_.name)
                                                            .arg(shownPredictions())
                                                            .arg(probe_.predictions.size());

@@ -24,12 +24,15 @@ class ProbeView : public QFrame {
   void setCompact(bool compact);
   /// Predictions at or above the threshold.
   int shownPredictions() const;
+  /// Masks and classes as they were painted last; null until they are painted again after a change.
+  const QImage& overlay() const { return overlay_; }
 
  protected:
   void paintEvent(QPaintEvent* event) override;
   bool event(QEvent* event) override;
 
  private:
+  void describe();
   QRectF pictureRect() const;
   QRectF boxRect(const session::BoxItem& box, const QRectF& picture) const;
   void paintBox(QPainter& painter,
@@ -41,7 +44,8 @@ class ProbeView : public QFrame {
   QImage image_;
   double threshold_ = 0.5;
   bool truth_ = true, predictions_ = true, compact_ = false, pixels_ = true;
-  QImage overlay_;  // null: to be painted
+  bool decoded_ = false;  // image_ is that of probe_
+  QImage overlay_;        // null: to be painted
 };
 
 }  // namespace batchscope::views

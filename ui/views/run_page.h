@@ -8,7 +8,7 @@
 
 namespace batchscope::views {
 
-/// A tab that shows one run. setRun may be called many times; update() runs at most eight times a
+/// A tab that shows one run. setRun may be called many times; refresh() runs at most eight times a
 /// second and only while the page is seen. GUI thread.
 class RunPage : public QWidget {
   Q_OBJECT
