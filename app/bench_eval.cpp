@@ -8,9 +8,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <memory>
 #include <spawn.h>
@@ -58,23 +61,56 @@ struct Files {
   std::string truth, results;
 };
 
+/// What the engine said last of all on its stderr, without its name.
+std::string sentence_in(const std::string& file) {
+  constexpr std::string_view kName = "batchscope-engine: ";
+  std::string sentence;
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(kName)) {
+      sentence = line.substr(kName.size());
+    }
+  }
+  return sentence;
+}
+
+/// Throws the child's own sentence with its exit code.
+void require_done(int status, const std::string& program, const std::string& said) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+    return;
+  }
+  const std::string command = "The command 'metrics' of '" + program + "'";
+  if (!WIFEXITED(status)) {
+    throw contract::StorageError(command + " was ended by signal " +
+                                 std::to_string(WTERMSIG(status)) + ".");
+  }
+  const int code = WEXITSTATUS(status);
+  const std::string sentence = sentence_in(said);
+  throw contract::Error(
+      static_cast<contract::ExitCode>(code),
+      sentence.empty() ? command + " ended with code " + std::to_string(code) + "." : sentence);
+}
+
+std::vector<std::string> command_line(const BenchEvalOptions& o,
+                                      const Files& files,
+                                      unsigned threads,
+                                      const fs::path& out) {
+  return {"batchscope-engine",
+          "metrics",
+          "--gt=" + files.truth,
+          "--dt=" + files.results,
+          "--type=" + o.type,
+          "--threads=" + std::to_string(threads),
+          "--json=" + out.string()};
+}
+
 /// Runs `metrics` once.
 CommandTiming run_command(const BenchEvalOptions& o,
                           const Files& files,
                           unsigned threads,
                           const fs::path& scratch) {
-  const std::string out = (scratch / "figures.json").string(), count = std::to_string(threads);
-  std::vector<std::string> words = {"batchscope-engine",
-                                    "metrics",
-                                    "--gt",
-                                    files.truth,
-                                    "--dt",
-                                    files.results,
-                                    "--type",
-                                    o.type,
-                                    "--threads",
-                                    count,
-                                    "--json=" + out};
+  const std::string said = (scratch / "said.txt").string();
+  std::vector<std::string> words = command_line(o, files, threads, scratch / "figures.json");
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
   for (std::string& word : words) {
@@ -84,6 +120,8 @@ CommandTiming run_command(const BenchEvalOptions& o,
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(
+      &actions, STDERR_FILENO, said.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t child = 0;
   const auto begin = Clock::now();
   const int failed =
@@ -91,11 +129,13 @@ CommandTiming run_command(const BenchEvalOptions& o,
   posix_spawn_file_actions_destroy(&actions);
   rusage usage{};
   int status = 0;
-  if (failed != 0 || ::wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) ||
-      WEXITSTATUS(status) != 0) {
-    throw contract::StorageError("The command 'metrics' of " + o.program + " failed.");
+  if (failed != 0 || ::wait4(child, &status, 0, &usage) != child) {
+    throw contract::StorageError("Could not run '" + o.program +
+                                 "': " + std::strerror(failed != 0 ? failed : errno) + ".");
   }
-  return {seconds_since(begin), static_cast<double>(usage.ru_maxrss) / 1024};
+  const CommandTiming timing = {seconds_since(begin), static_cast<double>(usage.ru_maxrss) / 1024};
+  require_done(status, o.program, said);
+  return timing;
 }
 
 CommandTiming time_command(const BenchEvalOptions& o,
@@ -124,6 +164,9 @@ void time_stages(const BenchEvalOptions& o, const Files& files, EvalTiming& timi
     begin = Clock::now();
     train::read_coco_results(files.results, files.truth, input);
     timing.read_results = std::min(timing.read_results, seconds_since(begin));
+    for (const std::string& warning : i == 0 ? input.warnings : std::vector<std::string>()) {
+      std::fprintf(stderr, "warning: %s\n", warning.c_str());
+    }
     begin = Clock::now();
     timing.metrics = train::coco_metrics(input.set, {.threads = timing.threads}).metrics;
     timing.evaluate = std::min(timing.evaluate, seconds_since(begin));

@@ -6,8 +6,12 @@
 
 namespace batchscope {
 
+/// Writes a file, or to a device or pipe of that name. A file that is there already is replaced
+/// once all is written. Throws contract::StorageError with the system's reason.
+void write_text(const std::string& text, const std::string& file);
+
 /// What a command's `--json [FILE]` gives: to stdout as one line if `file` is empty, else to the
-/// file, indented. Throws contract::Error (storage) when the file cannot be written.
+/// file, indented. Bytes that are no UTF-8 become U+FFFD. Throws as write_text().
 void write_json(const nlohmann::json& value, const std::string& file);
 
 }  // namespace batchscope

@@ -1,10 +1,10 @@
 #include "app/metrics_report.h"
 
-#include "engine/contract/error.h"
+#include "app/json_output.h"
 
 #include <array>
-#include <fstream>
 #include <initializer_list>
+#include <sstream>
 
 namespace batchscope {
 namespace {
@@ -98,23 +98,21 @@ void CocoReport::print(std::FILE* out, bool per_class) const {
 }
 
 void CocoReport::write_curves(const std::string& path) const {
-  std::ofstream file(path);
-  file.precision(17);
-  file << "category_id,category,overlap,recall,precision,score\n";
+  std::ostringstream text;
+  text.precision(17);
+  text << "category_id,category,overlap,recall,precision,score\n";
   for (const train::CategoryFigures& c : figures_.categories) {
     const std::string start =
         std::to_string(c.category) + "," + quoted(names_.at(c.category)) + ",";
     for (std::size_t k = 0; k < c.precision.size(); ++k) {
       for (std::size_t r = 0; r < train::kRecalls; ++r) {
-        file << start << static_cast<double>(50 + 5 * k) / 100 << ','
+        text << start << static_cast<double>(50 + 5 * k) / 100 << ','
              << static_cast<double>(r) / 100 << ',' << c.precision[k][r] << ',' << c.score[k][r]
              << '\n';
       }
     }
   }
-  if (!file.flush()) {
-    throw contract::StorageError("Could not write " + path + ".");
-  }
+  write_text(text.str(), path);
 }
 
 json PanopticReport::json(bool per_class) const {

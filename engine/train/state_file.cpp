@@ -2,16 +2,19 @@
 
 #include "engine/contract/error.h"
 #include "models/weights/file_writer.h"
+#include "models/weights/safetensors_header.h"
+#include "models/weights/safetensors_parser.h"
 #include "models/weights/tensor_file.h"
 #include "models/weights/weight_error.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sstream>
+#include <stdexcept>
+#include <string_view>
 
 namespace batchscope::train {
 namespace {
@@ -21,54 +24,67 @@ using contract::StorageError;
 using nlohmann::json;
 
 constexpr const char* kFormat = "batchscope-state-1";
-constexpr const char* kNoChecksum = "0000000000000000";
+constexpr std::string_view kNoChecksum = "0000000000000000";
+constexpr std::string_view kChecksumKey = "\"checksum\":\"";
+constexpr std::uint64_t kLengthBytes = 8;
 
 /// A 64-bit mix of eight bytes at a time: fast enough to be no part of a checkpoint's cost, and any
-/// single changed byte changes it.
-std::string checksum(const char* data, std::size_t size) {
-  std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ size;
-  while (size > 0) {
+/// single changed byte changes it. Of `bytes` with zeros in the place of the checksum itself.
+std::string checksum(const std::string& bytes, std::size_t place) {
+  std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
+  const std::size_t end = place + kNoChecksum.size();
+  for (std::size_t at = 0; at < bytes.size(); at += 8) {
     std::uint64_t word = 0;
-    const std::size_t taken = std::min<std::size_t>(8, size);
-    std::memcpy(&word, data, taken);
+    const std::size_t taken = std::min<std::size_t>(8, bytes.size() - at);
+    std::memcpy(&word, bytes.data() + at, taken);
+    for (std::size_t i = std::max(at, place); i < std::min(at + taken, end); ++i) {
+      reinterpret_cast<char*>(&word)[i - at] = '0';
+    }
     hash = std::rotl(hash ^ word, 27) * 0xff51afd7ed558ccdULL + 0x52dce729ULL;
-    data += taken;
-    size -= taken;
   }
   std::ostringstream text;
   text << std::hex << hash;
   const std::string digits = text.str();
-  return std::string(16 - digits.size(), '0') + digits;
+  return std::string(kNoChecksum.size() - digits.size(), '0') + digits;
 }
 
 std::string with_length(const std::string& header) {
   const auto length = static_cast<std::uint64_t>(header.size());
-  std::string bytes(8, '\0');
-  std::memcpy(bytes.data(), &length, 8);
+  std::string bytes(kLengthBytes, '\0');
+  std::memcpy(bytes.data(), &length, kLengthBytes);
   return bytes + header;
 }
 
-torch::Tensor read_tensor(const std::string& name,
-                          const json& entry,
-                          const char* data,
-                          std::size_t data_size,
-                          const std::string& origin) {
-  const auto type = models::type_of_name(entry.at("dtype").get<std::string>());
-  const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
-  const auto begin = entry.at("data_offsets").at(0).get<std::size_t>();
-  const auto end = entry.at("data_offsets").at(1).get<std::size_t>();
-  if (!type || begin > end || end > data_size) {
-    throw DataError("Checkpoint " + origin + " is damaged: the entry of tensor " + name +
-                    " points outside the file.");
+/// Where the checksum's digits stand; npos: nowhere. The metadata come first: encode_state() sorts.
+std::size_t checksum_place(const std::string& bytes, const std::string& digits) {
+  const std::size_t key = bytes.find(std::string(kChecksumKey) + digits + "\"", kLengthBytes);
+  return key == std::string::npos || digits.size() != kNoChecksum.size()
+             ? std::string::npos
+             : key + kChecksumKey.size();
+}
+
+/// The file's index, with everything in it.
+models::WeightIndex index_of(const models::ByteSource& source) {
+  const std::string start = source.text(0, std::min(source.size(), kLengthBytes + 1));
+  if (start.size() <= kLengthBytes || start[kLengthBytes] != '{' ||
+      models::little_endian<std::uint64_t>(start.data()) > models::HeaderLimits{}.bytes) {
+    throw DataError(source.origin() + " is not a Batchscope checkpoint.");
   }
-  torch::Tensor tensor = torch::empty(shape, models::scalar_type(*type));
-  if (tensor.nbytes() != end - begin) {
-    throw DataError("Checkpoint " + origin + " is damaged: tensor " + name + " has " +
-                    std::to_string(end - begin) + " bytes, its shape needs " +
-                    std::to_string(tensor.nbytes()) + ".");
+  try {
+    return models::index_all_safetensors(source);
+  } catch (const models::WeightError& error) {
+    throw DataError("Checkpoint " + source.origin() + " " + error.why() + ".");
   }
-  std::memcpy(tensor.data_ptr(), data + begin, end - begin);
-  return tensor;
+}
+
+const std::string& note(const models::WeightIndex& index,
+                        const char* name,
+                        const std::string& origin) {
+  const auto found = index.metadata.find(name);
+  if (found == index.metadata.end()) {
+    throw DataError("Checkpoint " + origin + " is damaged: its header lacks \"" + name + "\".");
+  }
+  return found->second;
 }
 
 }  // namespace
@@ -94,78 +110,54 @@ std::vector<std::pair<std::string, torch::Tensor>> StateFile::part(
 std::string encode_state(const StateFile& state) {
   json header = json::object();
   header["__metadata__"] = {{"format", kFormat}, {"checksum", kNoChecksum}, {"state", state.words}};
-  std::string data;
   std::size_t total = 0;
   for (const auto& [name, tensor] : state.tensors) {
-    total += tensor.nbytes();
+    const std::size_t end = total + tensor.nbytes();
+    const bool is_new =
+        header
+            .emplace(name,
+                     json{{"dtype", models::type_name(models::tensor_type(tensor.scalar_type()))},
+                          {"shape", tensor.sizes().vec()},
+                          {"data_offsets", {total, end}}})
+            .second;
+    if (!is_new) {
+      throw std::logic_error("state file: tensor " + name + " stands twice");
+    }
+    total = end;
   }
-  data.reserve(total);
+  std::string bytes = with_length(header.dump());
+  const std::size_t place = checksum_place(bytes, std::string(kNoChecksum));
+  bytes.reserve(bytes.size() + total);
   for (const auto& [name, tensor] : state.tensors) {
     const torch::Tensor flat = tensor.detach().to(torch::kCPU).contiguous();
-    const std::size_t begin = data.size();
-    data.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
-    header[name] = {{"dtype", models::type_name(models::tensor_type(flat.scalar_type()))},
-                    {"shape", std::vector<std::int64_t>(flat.sizes().begin(), flat.sizes().end())},
-                    {"data_offsets", {begin, data.size()}}};
+    bytes.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
   }
-  std::string bytes = with_length(header.dump()) + data;
-  const std::size_t place = bytes.find(kNoChecksum, 8);
-  bytes.replace(place, 16, checksum(bytes.data(), bytes.size()));
+  bytes.replace(place, kNoChecksum.size(), checksum(bytes, place));
   return bytes;
 }
 
 StateFile decode_state(const std::string& bytes, const std::string& origin) {
-  std::uint64_t length = 0;
-  if (bytes.size() >= 8) {
-    std::memcpy(&length, bytes.data(), 8);
-  }
-  if (bytes.size() < 10 || length > (1ULL << 30) || bytes[8] != '{') {
-    throw DataError(origin + " is not a Batchscope checkpoint.");
-  }
-  if (8 + length > bytes.size()) {
-    throw DataError("Checkpoint " + origin + " is truncated: its header needs " +
-                    std::to_string(8 + length) + " bytes, the file has " +
-                    std::to_string(bytes.size()) + ".");
-  }
-  const json header = json::parse(
-      bytes.begin() + 8, bytes.begin() + 8 + static_cast<std::ptrdiff_t>(length), nullptr, false);
-  if (header.is_discarded() || !header.contains("__metadata__") ||
-      header["__metadata__"].value("format", "") != kFormat) {
+  const models::MemorySource source(origin, bytes);
+  const models::WeightIndex index = index_of(source);
+  const auto format = index.metadata.find("format");
+  if (format == index.metadata.end() || format->second != kFormat) {
     throw DataError(origin + " is not a Batchscope checkpoint, or its header is damaged.");
   }
-  const json& metadata = header["__metadata__"];
-  const char* data = bytes.data() + 8 + length;
-  const std::size_t data_size = bytes.size() - 8 - length;
-  std::size_t needed = 0;
-  try {
-    for (const auto& [name, entry] : header.items()) {
-      if (name != "__metadata__") {
-        needed = std::max(needed, entry.at("data_offsets").at(1).get<std::size_t>());
-      }
-    }
-    if (needed > data_size) {
-      throw DataError("Checkpoint " + origin + " is truncated: it should have " +
-                      std::to_string(8 + length + needed) + " bytes, the file has " +
-                      std::to_string(bytes.size()) + ".");
-    }
-    const std::string stored = metadata.at("checksum").get<std::string>();
-    std::string zeroed = bytes;
-    const std::size_t place = zeroed.find(stored, 8);
-    zeroed.replace(place, stored.size(), kNoChecksum);
-    if (stored != checksum(zeroed.data(), zeroed.size())) {
-      throw DataError("Checkpoint " + origin + " is damaged: its checksum does not match.");
-    }
-    StateFile state;
-    state.words = metadata.at("state").get<std::string>();
-    for (const auto& [name, entry] : header.items()) {
-      if (name != "__metadata__") {
-        state.tensors.emplace_back(name, read_tensor(name, entry, data, data_size, origin));
-      }
-    }
-    return state;
-  } catch (const json::exception&) {
-    throw DataError("Checkpoint " + origin + " is damaged: its header is not as it was written.");
+  const std::string& stored = note(index, "checksum", origin);
+  const std::size_t place = checksum_place(bytes, stored);
+  if (place == std::string::npos || stored != checksum(bytes, place)) {
+    throw DataError("Checkpoint " + origin + " is damaged: its checksum does not match.");
   }
+  StateFile state;
+  state.words = note(index, "state", origin);
+  for (const models::WeightEntry& entry : index.entries) {
+    const models::WeightStorage& storage = index.storages[entry.storage];
+    torch::Tensor tensor = torch::empty(entry.shape, models::scalar_type(entry.type));
+    source.read(storage.begin, tensor.data_ptr(), storage.bytes);
+    state.tensors.emplace_back(entry.name, std::move(tensor));
+  }
+  std::ranges::sort(state.tensors, {}, &std::pair<std::string, torch::Tensor>::first);
+  return state;
 }
 
 std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes) {
@@ -182,13 +174,12 @@ std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::s
 }
 
 std::string read_bytes(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) {
-    throw DataError("Could not open " + file.string() + ": " + std::strerror(errno) + ".");
+  try {
+    const models::FileSource source(file);
+    return source.text(0, source.size());
+  } catch (const models::WeightError& error) {
+    throw DataError(error.what());
   }
-  std::ostringstream text;
-  text << in.rdbuf();
-  return std::move(text).str();
 }
 
 }  // namespace batchscope::train

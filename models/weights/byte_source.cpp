@@ -31,7 +31,7 @@ std::string ByteSource::text(std::uint64_t offset, std::uint64_t count) const {
   return bytes;
 }
 
-FileSource::FileSource(const std::filesystem::path& path) : ByteSource(path.filename().string()) {
+FileSource::FileSource(const std::filesystem::path& path) : ByteSource(path.string()) {
   // Not blocking: a pipe without a writer is refused below instead of being waited for.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat info {};
@@ -40,11 +40,11 @@ FileSource::FileSource(const std::filesystem::path& path) : ByteSource(path.file
     if (fd_ >= 0) {
       ::close(fd_);
     }
-    throw WeightError("Could not open " + path.string() + ": " + reason + ".");
+    throw WeightError("Could not open '" + printable(origin()) + "': " + reason + ".");
   }
   if (!S_ISREG(info.st_mode)) {
     ::close(fd_);
-    throw WeightError("Could not open " + path.string() + ": it is not a file.");
+    throw WeightError("Could not open '" + printable(origin()) + "': it is not a file.");
   }
   size_ = static_cast<std::uint64_t>(info.st_size);
 }

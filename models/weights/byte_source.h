@@ -19,7 +19,7 @@ class ByteSource {
   /// Copies `count` bytes at `offset`. Throws WeightError if the source ends before, or fails.
   void read(std::uint64_t offset, void* to, std::uint64_t count) const;
   std::string text(std::uint64_t offset, std::uint64_t count) const;
-  /// What a message calls it.
+  /// What a message calls it: a file's path as it was given.
   const std::string& origin() const { return origin_; }
 
  private:

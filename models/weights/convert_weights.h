@@ -19,7 +19,7 @@ struct ConvertReport {
 /// Writes the state_dict of `in` to `out`, in the format that goes with its ending, tensor by
 /// tensor and in the same types; views become tensors of their own. Metadata of safetensors and
 /// versions of Python's modules (unless names change) go along. Throws WeightError for a file that
-/// cannot be read or an ending that is not known, DiskError.
+/// cannot be read, std::invalid_argument for an ending that is not known, DiskError.
 ConvertReport convert_weights(const TensorFile& in,
                               const std::filesystem::path& out,
                               const ConvertOptions& options);

@@ -14,7 +14,8 @@ namespace {
 constexpr std::uint64_t kBuffer = 1 << 20;
 
 DiskError disk_error(const std::string& verb, const std::filesystem::path& file) {
-  return DiskError("Could not " + verb + " " + file.string() + ": " + std::strerror(errno) + ".");
+  return DiskError("Could not " + verb + " '" + printable(file.string()) +
+                   "': " + std::strerror(errno) + ".");
 }
 
 }  // namespace
@@ -23,7 +24,7 @@ FileWriter::FileWriter(std::filesystem::path path, const Options& options)
     : path_(std::move(path)), beside_(path_.string() + ".part"), options_(options) {
   fd_ = ::open(beside_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
   if (fd_ < 0) {
-    throw disk_error("create", beside_);
+    throw disk_error("create", path_);
   }
 }
 
@@ -41,7 +42,7 @@ void FileWriter::write(const char* bytes, std::uint64_t count) {
       continue;
     }
     if (wrote <= 0) {
-      throw disk_error("write", beside_);
+      throw disk_error("write", path_);
     }
     bytes += wrote;
     count -= static_cast<std::uint64_t>(wrote);

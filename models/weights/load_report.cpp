@@ -40,11 +40,16 @@ std::string LoadReport::summary() const {
   return text.str();
 }
 
-std::string LoadReport::table() const {
+std::string LoadReport::table(Rows rows) const {
   struct Line {
     std::string state, name, more;
   };
   std::vector<Line> lines;
+  if (rows == Rows::kAll) {
+    for (const auto& name : matched) {
+      lines.push_back({"matched", name, "copied"});
+    }
+  }
   for (const auto& pair : reinitialised) {
     lines.push_back({"starts anew", pair.name, changed(pair)});
   }

@@ -68,14 +68,18 @@ class Loading {
   }
 
   LoadReport run() {
+    if (file_.index().entries.empty()) {
+      refuse_file(file_.origin(), "holds no tensors" + others());
+    }
     choose_names();
     for (std::size_t i = 0; i < names_.size(); ++i) {
       place(file_.index().entries[i], names_[i]);
     }
     if (report_.matched.empty()) {
-      throw WeightError("Tensor file " + file_.origin() + " fits nothing of the model: it has " +
-                        shown(names_.front()) + ", the model has " +
-                        shown(tensors_.begin()->first) + ".");
+      refuse_file(file_.origin(),
+                  "fits nothing of the model: it has " + shown(names_.front()) +
+                      ", the model has " +
+                      (tensors_.empty() ? "none" : shown(tensors_.begin()->first)));
     }
     find_missing();
     note_counters();
@@ -83,6 +87,17 @@ class Loading {
   }
 
  private:
+  /// What a checkpoint holds instead of a model.
+  std::string others() const {
+    constexpr std::size_t kMost = 3;
+    const std::vector<std::string>& all = file_.index().others;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(all.size(), kMost); ++i) {
+      text += (i == 0 ? " of a model, but " : ", ") + shown(all[i]);
+    }
+    return text;
+  }
+
   std::size_t fitting(const std::vector<std::string>& names) const {
     return static_cast<std::size_t>(std::ranges::count_if(
         names, [&](const std::string& name) { return tensors_.contains(name); }));

@@ -17,7 +17,7 @@ struct LoadReport {
     std::vector<std::int64_t> in_file, in_model;
   };
 
-  std::string file;                     // its name, and where in it the state_dict was
+  std::string file;                     // its path, and where in it the state_dict was
   std::vector<std::string> matched;     // copied
   std::vector<std::string> missing;     // in the model alone: they keep their initial values
   std::vector<std::string> unexpected;  // in the file alone
@@ -32,8 +32,10 @@ struct LoadReport {
   bool complete() const { return missing.empty() && wrong_shape.empty() && reinitialised.empty(); }
   /// All of it in one line: "348 of 356 tensors from …; 2 missing; …".
   std::string summary() const;
-  /// A table of what was not copied, one line per tensor; empty when there is nothing to say.
-  std::string table() const;
+  /// A table of what was not copied, and on request of what was, one line per tensor; empty when
+  /// there is nothing to say.
+  enum class Rows { kUnfit, kAll };
+  std::string table(Rows rows = Rows::kUnfit) const;
 };
 
 /// Copies the tensors of a file into the parameters and buffers of a model by name, converted to
@@ -41,7 +43,7 @@ struct LoadReport {
 /// else, where none fits, below "backbone.body." (a backbone's own file) or
 /// without the first part that all share (a trainer's module). What does not fit is left as it is
 /// and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have
-/// none). Throws WeightError if not one tensor fits.
+/// none). Throws WeightError if the file holds no tensors, or not one fits.
 LoadReport load_weights(torch::nn::Module& model, const TensorFile& file);
 
 }  // namespace batchscope::models

@@ -14,6 +14,8 @@ namespace batchscope::models {
 /// index_weights() of such a file. The tensors must cover the data without gaps or overlaps. A
 /// checkpoint of Batchscope counts as its model's tensors. Throws WeightError.
 WeightIndex index_safetensors(const ByteSource& source);
+/// The same with everything that a checkpoint holds.
+WeightIndex index_all_safetensors(const ByteSource& source);
 
 /// Name, type and shape of a tensor to be written.
 struct TensorSpec {

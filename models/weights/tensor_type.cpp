@@ -60,6 +60,15 @@ std::optional<TensorType> type_of_name(const std::string& name) {
   return find([&](const Row& r) { return name == r.name; });
 }
 
+std::string type_names() {
+  std::string names;
+  for (std::size_t i = 0; i < kRows.size(); ++i) {
+    names += i == 0 ? "" : i + 1 < kRows.size() ? ", " : " and ";
+    names += kRows[i].name;
+  }
+  return names;
+}
+
 std::optional<TensorType> type_of_python(const std::string& name) {
   return find([&](const Row& r) {
     return name == r.python || (r.storage != nullptr && name == r.storage);

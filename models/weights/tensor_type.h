@@ -33,6 +33,8 @@ std::uint64_t element_size(TensorType type);
 /// As safetensors names it: "F32", "BOOL", …; and back.
 const char* type_name(TensorType type);
 std::optional<TensorType> type_of_name(const std::string& name);
+/// All of them: "F64, F32, … and C64".
+std::string type_names();
 /// As Python's pickles name its storages ("FloatStorage") or itself ("float32"), without "torch.".
 std::optional<TensorType> type_of_python(const std::string& name);
 /// "FloatStorage", …; nullptr for a type whose tensors Python keeps in untyped storages.

@@ -5,6 +5,7 @@
 #include "models/weights/zip_writer.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace batchscope::models {
 namespace {
@@ -67,9 +68,9 @@ WeightFormat format_of(const std::filesystem::path& path) {
   if (ending == ".pth" || ending == ".pt") {
     return WeightFormat::kPth;
   }
-  throw WeightError("Cannot write " + path.string() +
-                    ": expected a name that ends in .safetensors" + " or .pth, found " +
-                    shown(ending) + ".");
+  throw std::invalid_argument("Cannot write '" + printable(path.string()) +
+                              "': expected a name that ends in .safetensors, .pth or .pt, found " +
+                              shown(ending) + ".");
 }
 
 std::unique_ptr<WeightEncoder> make_encoder(const std::filesystem::path& path,

@@ -28,8 +28,8 @@ class WeightEncoder {
   virtual void finish() = 0;
 };
 
-/// The format that goes with an ending: .safetensors or .pth (.pt too). Throws WeightError for
-/// another one.
+/// The format that goes with an ending: .safetensors or .pth (.pt too). Throws
+/// std::invalid_argument for another one.
 WeightFormat format_of(const std::filesystem::path& path);
 
 /// kSafetensors, or kPth (a zip file that Python's torch.load opens with its defaults). Throws

@@ -4,8 +4,11 @@
 
 namespace batchscope::models {
 
+WeightError::WeightError(const std::string& origin, const std::string& why)
+    : std::runtime_error("Tensor file '" + printable(origin) + "' " + why + "."), why_(why) {}
+
 void refuse_file(const std::string& origin, const std::string& why) {
-  throw WeightError("Tensor file " + origin + " " + why + ".");
+  throw WeightError(origin, why);
 }
 
 std::string printable(std::string text) {

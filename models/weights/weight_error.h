@@ -9,7 +9,14 @@ namespace batchscope::models {
 /// the file and what is wrong.
 class WeightError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit WeightError(const std::string& sentence) : std::runtime_error(sentence) {}
+  /// "Tensor file '`origin`' `why`."
+  WeightError(const std::string& origin, const std::string& why);
+  /// The sentence without its subject, for who calls the file something else; empty if it has none.
+  const std::string& why() const noexcept { return why_; }
+
+ private:
+  std::string why_;
 };
 
 /// A file could not be written. what() is one sentence with the system's reason.
@@ -18,7 +25,7 @@ class DiskError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws WeightError: "Tensor file `origin` `why`."
+/// Throws WeightError(origin, why).
 [[noreturn]] void refuse_file(const std::string& origin, const std::string& why);
 
 /// Text from a file without control characters: nothing in it moves a terminal's cursor.

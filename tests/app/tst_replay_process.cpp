@@ -42,7 +42,7 @@ class TestReplayProcess : public QObject {
         2,
         "(spec.toml, line 3, column 9)");
     row("no TOML", "[optim\n", true, 2, "not valid TOML");
-    row("not a tensor file", "", false, 3, "neither .pth nor .safetensors");
+    row("not a tensor file", "", false, 3, "is empty");
   }
   void refuses() {
     QFETCH(QString, spec);

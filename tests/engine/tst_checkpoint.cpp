@@ -31,15 +31,6 @@ fs::path only_checkpoint(const fs::path& folder, const std::string& step) {
   return {};
 }
 
-std::string refusal(const fs::path& file) {
-  try {
-    train::decode_state(train::read_bytes(file), file.filename().string());
-  } catch (const contract::DataError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 std::vector<torch::Tensor> optimizer_state(const train::Trainer& trainer) {
   std::vector<torch::Tensor> state;
   for (const auto& [name, tensor] : trainer.optimizer().save()) {
@@ -57,52 +48,6 @@ class TestCheckpoint : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
-  void containerKeepsEveryBit() {
-    train::StateFile file;
-    file.words = "{\"step\":3}";
-    file.tensors = {{"a", torch::randn({3, 4})},
-                    {"b", torch::tensor({std::nan(""), -0.0}, torch::kFloat64)},
-                    {"c", torch::tensor({std::int64_t{1} << 40}, torch::kInt64)},
-                    {"empty", torch::empty({0, 2})}};
-    const train::StateFile back = train::decode_state(train::encode_state(file), "memory");
-    QCOMPARE(back.words, file.words);
-    QCOMPARE(back.tensors.size(), file.tensors.size());
-    for (std::size_t i = 0; i < file.tensors.size(); ++i) {
-      QCOMPARE(back.tensors[i].first, file.tensors[i].first);
-      QVERIFY(equal_bits({back.tensors[i].second}, {file.tensors[i].second}));
-    }
-  }
-
-  void damageIsNamed() {
-    QTemporaryDir folder;
-    const fs::path file = folder.filePath(QStringLiteral("x.ckpt")).toStdString();
-    train::StateFile state;
-    state.words = "{}";
-    state.tensors = {{"weight", torch::randn({64})}};
-    const std::string bytes = train::encode_state(state);
-    const auto write = [&](const std::string& data) {
-      std::ofstream(file, std::ios::binary) << data;
-    };
-    write(bytes);
-    QCOMPARE(refusal(file), std::string());
-    write(bytes.substr(0, bytes.size() - 20));
-    QVERIFY(refusal(file).starts_with("Checkpoint x.ckpt is truncated: it should have " +
-                                      std::to_string(bytes.size()) + " bytes"));
-    write(bytes.substr(0, 40));
-    QVERIFY(refusal(file).starts_with("Checkpoint x.ckpt is truncated"));
-    write("");
-    QCOMPARE(refusal(file), std::string("x.ckpt is not a Batchscope checkpoint."));
-    write("these are not the bytes of a checkpoint at all");
-    QCOMPARE(refusal(file), std::string("x.ckpt is not a Batchscope checkpoint."));
-    for (const std::size_t at : {bytes.size() - 1, bytes.size() - 200, bytes.find("weight")}) {
-      std::string flipped = bytes;
-      flipped[at] = static_cast<char>(flipped[at] ^ 1);
-      write(flipped);
-      QVERIFY2(refusal(file).find("damaged") != std::string::npos, refusal(file).c_str());
-    }
-    QVERIFY_EXCEPTION_THROWN(train::read_bytes(file.parent_path() / "none"), contract::DataError);
-  }
-
   void stopAndResumeIsBitEqual_data() {
     QTest::addColumn<QString>("optimizer");
     for (const char* name : {"sgd", "adamw", "lars", "lamb", "pmd_lamb"}) {

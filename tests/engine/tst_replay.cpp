@@ -201,8 +201,8 @@ class TestReplay : public QObject {
     };
     const std::string grad =
         "\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}";
-    row("empty", "", "too short");
-    row("short", "abc", "too short");
+    row("empty", "", "is empty");
+    row("short", "abc", "it is text, not weights");
     row("header too long", std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10), "header would");
     row("header cut", file_of("{}", 0).substr(0, 9), "truncated");
     row("no JSON", file_of("hello", 0), "not a JSON object");
@@ -218,7 +218,7 @@ class TestReplay : public QObject {
         "gap");
     row("outside",
         with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[800000,800008]}", 16),
-        "ends at byte 800008");
+        "ends at byte 800146, the file has");
     row("offsets turned",
         with("\"grad/1/a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,8]}", 16),
         "data_offsets");

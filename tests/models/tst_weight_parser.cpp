@@ -109,8 +109,20 @@ class TestWeightParser : public QObject {
     const auto tensor = [&](const char* name, const PickleTensor& t, const char* sentence) {
       row(name, legacy_file(dict_of("w", pickle_tensor(t))), sentence);
     };
-    row("empty", "", "too short");
-    row("text", "this is no weight file", "neither .pth nor .safetensors");
+    row("empty", "", "'it' is empty.");
+    row("text", "this is no weight file\n", "\"this is no weight file\": it is text, not weights.");
+    row("a short text", "404\n", "begins with \"404\": it is text");
+    row("a web page", "\n<!DOCTYPE html><html>", "\"<!DOCTYPE html><html>\": it is a web page");
+    row("a small web page", "\xef\xbb\xbf<HTML><body>\n", "it is a web page, not weights");
+    row("a text that is cut in a character", std::string(255, 'x') + "ä", "it is text");
+    row("an answer of a store", "<?xml version=\"1.0\"?>\n<Error>", "it is an XML document");
+    row("a pointer",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+        "it is a Git LFS pointer");
+    row("gzip", "\x1f\x8b\x08" + std::string(20, '\1'), "is compressed by gzip");
+    row("HDF5", "\x89HDF\r\n\x1a\n" + std::string(8, '\0'), "is an HDF5 file");
+    row("a few bytes", "\1\2\3", "neither .pth nor .safetensors: it is too short");
+    row("other bytes", std::string(64, '\xf1'), "neither .pth nor .safetensors: its header would");
     row("another pickle", "\x80\x02K\x01.", "not one that torch.save wrote");
     row("no stop", "\x80\x02K\x01", "truncated");
     object("a call",
@@ -280,11 +292,14 @@ class TestWeightParser : public QObject {
     const models::FileSource corpus(BATCHSCOPE_SOURCE_DIR "/tests/fuzz/weight_index_corpus.zip");
     const models::ZipDirectory directory(corpus);
     QVERIFY(directory.records().size() > 100);
+    int zips = 0;
     for (const auto& [name, record] : directory.records()) {
-      const std::string said =
-          refusal(corpus.text(models::content_place(corpus, record), record.bytes));
+      const std::string bytes = corpus.text(models::content_place(corpus, record), record.bytes);
+      const std::string said = refusal(bytes);
       QVERIFY2(said.find('\n') == std::string::npos && said.size() < 1000, said.c_str());
+      zips += said.empty() && bytes.starts_with("PK") ? 1 : 0;
     }
+    QVERIFY(zips >= 11);  // what a fuzzer changes has to be well-formed first
   }
 
   /// The length of the header may look like the beginning of another format.
