@@ -38,25 +38,18 @@ std::unique_ptr<MetricsReport> coco(const MetricsArguments& a) {
   return report;
 }
 
-/// panoptic.json -> panoptic, as panopticapi has it.
-std::string folder_of(const std::string& given, const std::string& file) {
-  constexpr std::string_view kEnding = ".json";
-  return !given.empty()            ? given
-         : file.ends_with(kEnding) ? file.substr(0, file.size() - kEnding.size())
-                                   : file;
-}
-
 std::unique_ptr<MetricsReport> panoptic(const MetricsArguments& a) {
   train::PanopticFile truth = train::read_panoptic_file(a.truth);
   const train::PanopticFile found = train::read_panoptic_file(a.found);
   if (truth.categories.empty()) {
     throw contract::DataError("The panoptic file '" + a.truth + "' has no categories.");
   }
-  train::PanopticTotals totals = train::compare_panoptic(truth,
-                                                         folder_of(a.truth_images, a.truth),
-                                                         found,
-                                                         folder_of(a.found_images, a.found),
-                                                         a.threads);
+  train::PanopticTotals totals =
+      train::compare_panoptic(truth,
+                              train::panoptic_folder(a.truth_images, a.truth),
+                              found,
+                              train::panoptic_folder(a.found_images, a.found),
+                              a.threads);
   return std::make_unique<PanopticReport>(std::move(totals), std::move(truth.categories));
 }
 

@@ -104,7 +104,8 @@ void check_kind_keys(const DataSection& data) {
       {"data.classes", !data.classes.empty(), {"ade20k", "openimages"}},
       {"data.hierarchy", !data.hierarchy.empty(), {"openimages"}},
       {"data.val_image_labels", !data.val_image_labels.empty(), {"openimages"}},
-      {"data.ignored_label", data.ignored_label != 0, {"ade20k"}}};
+      {"data.ignored_label", data.ignored_label != 0, {"ade20k"}},
+      {"data.skip_empty", data.skip_empty, {"coco", "coco-panoptic", "voc", "openimages"}}};
   for (const KindKey& key : keys) {
     const auto& kinds = key.kinds;
     need(!key.given || std::find(kinds.begin(), kinds.end(), data.kind) != kinds.end(),

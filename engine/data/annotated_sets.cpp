@@ -14,7 +14,7 @@ namespace batchscope::train {
 namespace {
 
 using Data = contract::DataSection;
-using Made = std::shared_ptr<const Dataset>;
+using Made = std::shared_ptr<PictureSet>;
 
 void required(const std::string& value, const char* field, const std::string& kind) {
   if (value.empty()) {
@@ -27,6 +27,14 @@ const std::string& either(const std::string& first, const std::string& second) {
   return first.empty() ? second : first;
 }
 
+bool validates(const Data& data) {
+  return !data.val_annotations.empty() || !data.val_list.empty();
+}
+
+PictureChoice choice_of(const Data& data) {
+  return {data.max_pictures, data.skip_empty};
+}
+
 /// The files of the validation set in the places of the training set's.
 Data validation_files(const Data& data) {
   Data files = data;
@@ -35,14 +43,18 @@ Data validation_files(const Data& data) {
   files.segments = data.val_segments;
   files.list = data.val_list;
   files.max_pictures = 0;
+  files.skip_empty = false;
   return files;
 }
 
-/// Those of a set that nothing is measured on.
+/// Without the files of the figure, which are the validation set's; where there is none they are
+/// read here, so that what is wrong with them is said.
 Data training_files(const Data& data) {
   Data files = data;
-  files.hierarchy.clear();
-  files.val_image_labels.clear();
+  if (validates(data)) {
+    files.hierarchy.clear();
+    files.val_image_labels.clear();
+  }
   return files;
 }
 
@@ -50,6 +62,7 @@ Made make_coco(const Data& data, const ClassList& classes) {
   return std::make_shared<CocoDataset>(CocoOptions{.annotations = data.annotations,
                                                    .images = data.images,
                                                    .max_pictures = data.max_pictures,
+                                                   .skip_empty = data.skip_empty,
                                                    .masks = data.masks,
                                                    .classes = classes});
 }
@@ -61,7 +74,7 @@ VocOptions voc_options(const Data& data, const ClassList& classes) {
   return {data.annotations, data.images, data.list, classes};
 }
 Made make_voc(const Data& data, const ClassList& classes) {
-  return std::make_shared<PictureSet>(read_voc(voc_options(data, classes)), data.max_pictures);
+  return std::make_shared<PictureSet>(read_voc(voc_options(data, classes)), choice_of(data));
 }
 ClassList classes_of_voc(const Data& data) {
   return voc_classes(voc_options(data, {}));
@@ -77,15 +90,20 @@ OpenImagesOptions openimages_options(const Data& data, const ClassList& classes)
           data.val_image_labels};
 }
 Made make_openimages(const Data& data, const ClassList& classes) {
-  return std::make_shared<OpenImagesDataset>(openimages_options(data, classes), data.max_pictures);
+  return std::make_shared<OpenImagesDataset>(openimages_options(data, classes), choice_of(data));
 }
 ClassList classes_of_openimages(const Data& data) {
   return openimages_classes(openimages_options(data, {}));
 }
 
 Made make_panoptic(const Data& data, const ClassList& classes) {
-  return std::make_shared<PanopticDataset>(PanopticOptions{
-      data.annotations, data.images, data.segments, classes, data.masks, data.max_pictures});
+  return std::make_shared<PanopticDataset>(PanopticOptions{data.annotations,
+                                                           data.images,
+                                                           data.segments,
+                                                           classes,
+                                                           data.masks,
+                                                           data.max_pictures,
+                                                           data.skip_empty});
 }
 ClassList classes_of_panoptic(const Data& data) {
   return panoptic_classes(data.annotations);
@@ -156,19 +174,23 @@ std::shared_ptr<const Dataset> make_annotated_training_set(const Data& data) {
   const Kind& kind = checked_kind(data);
   required(data.annotations, "data.annotations", data.kind);
   required(data.images, "data.images", data.kind);
-  return kind.make(training_files(data), {});
+  const Made set = kind.make(training_files(data), {});
+  set->set_role("training set");
+  return set;
 }
 
 std::shared_ptr<const Dataset> make_annotated_validation_set(const Data& data,
                                                              const Dataset* training) {
   const Kind& kind = checked_kind(data);
-  if (data.val_annotations.empty() && data.val_list.empty()) {
+  if (!validates(data)) {
     return nullptr;
   }
   const Data files = validation_files(data);
   required(files.annotations, "data.val_annotations", data.kind);
   required(files.images, "data.val_images", data.kind);
-  return kind.make(files, validation_classes(data, kind, training));
+  const Made set = kind.make(files, validation_classes(data, kind, training));
+  set->set_role("validation set");
+  return set;
 }
 
 }  // namespace batchscope::train

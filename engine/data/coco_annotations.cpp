@@ -47,9 +47,11 @@ class Reader {
     std::optional<double> area;
     std::optional<std::array<double, 4>> box;
     Segmentation segmentation;
-    bool crowd = false;
+    bool crowd = false, id_zero = false;
     for (std::string_view key; reader_.key(key);) {
-      if (key == "image_id") {
+      if (key == "id" && reader_.next() == JsonReader::Type::kNumber) {
+        id_zero = reader_.any_number() == 0;
+      } else if (key == "image_id") {
         image = reader_.integer();
       } else if (key == "category_id") {
         category = reader_.integer();
@@ -68,7 +70,7 @@ class Reader {
     reader_.need(image, "image_id");
     reader_.need(category, "category_id");
     const auto& [x, y, w, h] = reader_.need(box, "bbox");
-    out_.objects.push_back({*image, *category, x, y, w, h, area.value_or(w * h), crowd});
+    out_.objects.push_back({*image, *category, x, y, w, h, area.value_or(w * h), crowd, id_zero});
     if (segmentations_) {
       out_.segmentations.push_back(std::move(segmentation));
     }

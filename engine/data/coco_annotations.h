@@ -19,6 +19,7 @@ struct CocoObject {
   double x = 0, y = 0, w = 0, h = 0;  // px
   double area = 0;                    // w·h where the file does not say
   bool crowd = false;
+  bool id_zero = false;
 };
 
 /// The parts of a COCO instance file that detection needs, each list in the order of the file.

@@ -63,6 +63,7 @@ void add_objects(CocoAnnotations& annotations,
                  SetContent& content) {
   const auto labels = labels_of_ids(content.classes);
   std::size_t no_picture = 0, no_category = 0;
+  bool zero = false;
   for (std::size_t i = 0; i < annotations.objects.size(); ++i) {
     const CocoObject& o = annotations.objects[i];
     const auto place = places.find(o.image_id);
@@ -73,11 +74,18 @@ void add_objects(CocoAnnotations& annotations,
       ++no_category;
     } else {
       SetPicture& picture = content.pictures[place->second];
-      picture.truth.push_back({o.x, o.y, o.w, o.h, o.area, label->second, o.crowd});
+      picture.truth.push_back({o.x, o.y, o.w, o.h, o.area, label->second, o.crowd, o.id_zero});
+      zero = zero || o.id_zero;
       if (!annotations.segmentations.empty()) {
         picture.segmentations.push_back(std::move(annotations.segmentations[i]));
       }
     }
+  }
+  if (zero) {
+    content.warnings.push_back(
+        content.source +
+        " has an annotation of id 0, whose match COCO's evaluator takes for none, "
+        "and so do the figures; number annotations from 1.");
   }
   warn(no_picture, " an image id that is not in the list of images.", content);
   warn(no_category, " a category id that is not in the list of categories.", content);
@@ -91,7 +99,7 @@ SetContent read_coco(const CocoOptions& options) {
   content.classes = classes_of(std::move(annotations.categories), options.classes, content.source);
   add_objects(annotations, add_pictures(annotations.pictures, content), content);
   content.hash = annotations.hash;
-  content.boxless = options.skip_empty ? Boxless::kNone : Boxless::kAll;
+  content.all_boxless = true;
   return content;
 }
 
@@ -102,7 +110,8 @@ ClassList coco_classes(const std::string& annotations) {
 }
 
 CocoDataset::CocoDataset(const CocoOptions& options)
-    : PictureSet(read_coco(options), options.max_pictures), masks_(options.masks) {
+    : PictureSet(read_coco(options), {options.max_pictures, options.skip_empty}),
+      masks_(options.masks) {
   require_masks(options.annotations);
 }
 
@@ -127,7 +136,7 @@ void CocoDataset::require_masks(const std::string& path) const {
   }
 }
 
-Sample CocoDataset::get(std::int64_t index) const {
+Sample CocoDataset::read_sample(std::int64_t index) const {
   std::vector<std::size_t> kept;
   Sample sample = load(index, kept);
   if (!masks_) {

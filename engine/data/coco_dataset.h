@@ -10,8 +10,8 @@ namespace batchscope::train {
 struct CocoOptions {
   std::string annotations;        // JSON file
   std::string images;             // folder of the pictures
-  std::int64_t max_pictures = 0;  // only the first N of the file; 0: all
-  bool skip_empty = false;        // leave out pictures without a box to train on
+  std::int64_t max_pictures = 0;  // as PictureChoice
+  bool skip_empty = false;        // likewise
   bool masks = false;             // every object but crowds has to have a segmentation
   ClassList classes;              // that decide the labels; empty: the file's own
 };
@@ -23,9 +23,11 @@ class CocoDataset final : public PictureSet {
   /// Throws contract::DataError as read_coco_annotations and PictureSet; also for no categories, an
   /// id used twice, a category that `classes` does not have, an object without its mask.
   explicit CocoDataset(const CocoOptions& options);
-  Sample get(std::int64_t index) const override;
   /// With options.masks. Decodes the picture only where the annotations do not say its size.
   std::optional<std::vector<Rle>> truth_masks(std::int64_t index) const override;
+
+ protected:
+  Sample read_sample(std::int64_t index) const override;
 
  private:
   void require_masks(const std::string& path) const;

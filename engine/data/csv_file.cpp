@@ -9,15 +9,17 @@
 namespace batchscope::train {
 namespace {
 
-/// The fields of a line; false: a quote is not closed.
-bool split(const std::string& line, std::vector<std::string>& fields) {
-  fields.assign(1, {});
-  bool quoted = false;
+// A quote that is never closed must not take the rest of the file for a field.
+constexpr std::size_t kMaxQuoted = std::size_t{1} << 20;
+
+/// Adds a line's text to the fields, the last of which is open; `quoted`: between quotes, before
+/// and after.
+void add_line(const std::string& line, std::vector<std::string>& fields, bool& quoted) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
     if (quoted && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
       fields.back() += line[i++];
-    } else if (c == '"') {
+    } else if (c == '"' && (quoted || fields.back().empty())) {
       quoted = !quoted;
     } else if (c == ',' && !quoted) {
       fields.emplace_back();
@@ -25,7 +27,6 @@ bool split(const std::string& line, std::vector<std::string>& fields) {
       fields.back() += c;
     }
   }
-  return !quoted;
 }
 
 }  // namespace
@@ -43,24 +44,35 @@ void CsvFile::fail(const std::string& sentence) const {
 }
 
 bool CsvFile::next() {
+  fields_.assign(1, {});
+  bool quoted = false;
   for (std::string line; std::getline(in_, line);) {
-    ++line_;
-    if (line_ == 1 && line.starts_with("\xef\xbb\xbf")) {
+    ++read_;
+    if (read_ == 1 && line.starts_with("\xef\xbb\xbf")) {
       line.erase(0, 3);  // a byte order mark
     }
-    if (!line.empty() && line.back() == '\r') {
-      line.pop_back();
+    const bool carriage = line.ends_with('\r');
+    line.resize(line.size() - (carriage ? 1 : 0));
+    if (!quoted) {
+      line_ = read_;
+      if (line.find_first_not_of(" \t") == std::string::npos) {
+        continue;
+      }
     }
-    if (line.find_first_not_of(" \t") == std::string::npos) {
-      continue;
+    add_line(line, fields_, quoted);
+    if (!quoted) {
+      return true;
     }
-    if (!split(line, fields_)) {
-      fail("a quote is not closed");
+    fields_.back() += carriage ? "\r\n" : "\n";
+    if (fields_.back().size() > kMaxQuoted) {
+      break;
     }
-    return true;
   }
   if (in_.bad()) {
     throw contract::DataError(what_ + " '" + path_ + "' cannot be read.");
+  }
+  if (quoted) {
+    fail("a quote is not closed");
   }
   return false;
 }

@@ -8,14 +8,15 @@
 
 namespace batchscope::train {
 
-/// A file of comma-separated values read row by row. Fields may be in double quotes (a doubled one
-/// inside is one); a row ends with its line; blank lines are skipped. Errors are
-/// contract::DataError naming the file, the line and the column. One thread.
+/// A file of comma-separated values read row by row, as RFC 4180 has them: fields may be in double
+/// quotes (a doubled one inside is one), where commas and line breaks are text. Blank lines are
+/// skipped; a quote within a field that began without one is text. Errors are contract::DataError
+/// naming the file, the row's first line and the column. One thread.
 class CsvFile {
  public:
   /// `what` begins the sentences: "The boxes file". Throws when the file cannot be opened.
   CsvFile(std::string path, std::string what);
-  /// The next row; false: there is none. Throws for a quote that is not closed.
+  /// The next row; false: there is none. Throws for a quote that is not closed within a mebibyte.
   bool next();
   const std::vector<std::string>& fields() const { return fields_; }
 
@@ -33,7 +34,7 @@ class CsvFile {
  private:
   std::string path_, what_;
   std::ifstream in_;
-  std::size_t line_ = 0;
+  std::size_t line_ = 0, read_ = 0;  // of the row's begin; lines read so far
   std::vector<std::string> header_, fields_;
 };
 

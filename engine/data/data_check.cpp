@@ -1,8 +1,7 @@
 #include "engine/data/data_check.h"
 
 #include "engine/contract/error.h"
-#include "engine/data/fnv.h"
-#include "engine/data/picture_header.h"
+#include "engine/data/data_look.h"
 #include "engine/data/picture_set.h"
 #include "engine/metrics/parallel.h"
 
@@ -18,66 +17,6 @@ namespace batchscope::train {
 namespace {
 
 constexpr std::int64_t kPreflightPictures = 5000;
-
-/// What one picture gave.
-struct Look {
-  std::string error, path, name;
-  std::int64_t width = 0, height = 0;
-  std::uint64_t content = 0;
-  std::vector<TruthBox> truth;
-  std::vector<std::int64_t> pixels;  // by label
-};
-
-std::vector<std::int64_t> count_pixels(const torch::Tensor& semantic, std::size_t classes) {
-  const auto counts =
-      torch::bincount(
-          semantic.to(torch::kInt64).flatten(), {}, static_cast<std::int64_t>(classes) + 1)
-          .contiguous();
-  return {counts.data_ptr<std::int64_t>(), counts.data_ptr<std::int64_t>() + counts.numel()};
-}
-
-void look_closely(const Dataset& dataset, std::int64_t index, Look& look) {
-  const Sample sample = dataset.get(index);
-  look.name = sample.name;
-  look.width = sample.image.size(2);
-  look.height = sample.image.size(1);
-  if (!look.path.empty()) {
-    look.content = hash_of_file(look.path, kFnvStart);
-  }
-  if (sample.semantic.defined()) {
-    look.pixels = count_pixels(sample.semantic, dataset.classes().size());
-  }
-}
-
-void look_at_header(const StoredPicture& stored, Look& look) {
-  const PictureHeader header = read_picture_header(stored.path);
-  look.width = header.width;
-  look.height = header.height;
-  if ((stored.width > 0 && stored.width != header.width) ||
-      (stored.height > 0 && stored.height != header.height)) {
-    throw contract::DataError("The picture '" + stored.path + "' has " +
-                              std::to_string(header.width) + "x" + std::to_string(header.height) +
-                              " pixels; the annotations expect " + std::to_string(stored.width) +
-                              "x" + std::to_string(stored.height) + ".");
-  }
-}
-
-Look look_at(const Dataset& dataset, std::int64_t index, bool decode) {
-  Look look;
-  const auto stored = dataset.stored(index);
-  look.path = look.name = stored ? stored->path : std::string();
-  try {
-    if (decode) {
-      look_closely(dataset, index, look);
-    } else if (stored) {
-      look_at_header(*stored, look);
-    }
-    look.truth = dataset.truth(index);
-  } catch (const contract::DataError& error) {
-    look.error = error.what();
-  }
-  return look;
-}
 
 std::optional<Spread> spread_of(std::vector<double> values) {
   if (values.empty()) {
@@ -149,6 +88,10 @@ class Summary {
                 "same_content",
                 "picture has the content of another",
                 "pictures have the content of others"};
+  Counter turned_{false,
+                  "orientation",
+                  "picture has an Exif orientation, which is not applied",
+                  "pictures have an Exif orientation, which is not applied"};
 };
 
 void Summary::add(const Look& look) {
@@ -170,6 +113,9 @@ void Summary::add(const Look& look) {
   if (look.width > 0) {
     widths_.push_back(static_cast<double>(look.width));
     heights_.push_back(static_cast<double>(look.height));
+  }
+  if (look.orientation != 1) {
+    turned_.add("'" + look.name + "' (" + std::to_string(look.orientation) + ").");
   }
   add_truth(look);
   add_pixels(look);
@@ -257,7 +203,7 @@ void Summary::find_unused_classes() {
 DataReport Summary::finish() {
   report_.pictures = dataset_.size();
   for (const Counter* counter :
-       {&unusable_, &bad_, &outside_, &tiny_, &repeated_, &twice_, &same_}) {
+       {&unusable_, &bad_, &outside_, &tiny_, &repeated_, &twice_, &same_, &turned_}) {
     counter->report(report_.findings);
   }
   if (report_.looked_at == report_.pictures) {
@@ -322,20 +268,18 @@ std::vector<std::string> preflight(const Dataset& training, const Dataset* valid
     if (set == nullptr || set->size() == 0 || !set->stored(0)) {
       continue;
     }
+    const std::string of = set == validation ? "Validation data: " : "Training data: ";
     DataCheckOptions options;
     options.decode = false;
     options.max_pictures = kPreflightPictures;
     options.threads = std::max(1U, std::thread::hardware_concurrency());
     reports.push_back(check_data(*set, options));
     if (!reports.back().ok()) {
-      throw contract::DataError(reports.back().findings.front().sentence);
+      throw contract::DataError(of + reports.back().findings.front().sentence);
     }
     for (const Finding& finding : reports.back().findings) {
-      if (finding.kind != "annotations") {
-        warnings.push_back((set == validation ? "Validation data: " : "Training data: ") +
-                           finding.sentence);
-      } else if (set == validation) {
-        warnings.push_back("Validation data: " + finding.sentence);
+      if (finding.kind != "annotations" || set == validation) {
+        warnings.push_back(of + finding.sentence);
       }
     }
   }

@@ -31,6 +31,7 @@ struct TruthBox {
   double area = 0;
   std::int64_t label = 0;  // 1…C
   bool crowd = false;
+  bool unmatched = false;  // annotation id 0 of COCO, whose match its evaluator takes for none
 };
 
 /// Where a picture is kept, and the size that its annotations give (0: they do not say).

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace batchscope::train {
@@ -9,7 +10,9 @@ namespace batchscope::train {
 /// sentences: "The list of pictures". Throws contract::DataError: no such file, no such line.
 std::vector<std::string> read_lines(const std::string& path, const char* what);
 
-/// The first word of each line of a list of pictures (VOC's ImageSets have a flag behind it).
+/// The lines of a list of pictures, blanks inside a name included. Where every line ends in a flag
+/// (-1, 0 or 1 behind blanks, as in VOC's ImageSets) the flags are left out: one that is missing
+/// somewhere is part of a name ("scan 1").
 std::vector<std::string> read_name_list(const std::string& path);
 
 /// Throws the contract::DataError of a list that names a picture whose file is not in the folder.
@@ -17,5 +20,12 @@ std::vector<std::string> read_name_list(const std::string& path);
                                       const std::string& name,
                                       const std::string& folder,
                                       const std::string& file);
+
+/// Names of what is in a folder; with `below` instead the files in it and in its subfolders, by
+/// their paths from there. `what` begins a sentence: "The picture folder". Throws
+/// contract::DataError.
+std::unordered_set<std::string> names_in_folder(const std::string& folder,
+                                                const char* what,
+                                                bool below = false);
 
 }  // namespace batchscope::train

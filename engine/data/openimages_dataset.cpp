@@ -4,6 +4,7 @@
 #include "engine/data/csv_file.h"
 #include "engine/data/fnv.h"
 #include "engine/data/name_list.h"
+#include "engine/metrics/openimages_boxes.h"
 #include "engine/metrics/openimages_files.h"
 
 #include <set>
@@ -13,8 +14,6 @@ namespace batchscope::train {
 namespace {
 
 using Names = std::unordered_map<std::string, std::string>;  // of labels
-
-constexpr const char* kBoxes = "The boxes file";
 
 /// Labels and their names, in the order of the file. Older files have no header.
 std::vector<std::pair<std::string, std::string>> read_names(const std::string& path) {
@@ -45,7 +44,7 @@ std::vector<std::pair<std::string, std::string>> read_names(const std::string& p
 class BoxReader {
  public:
   BoxReader(const OpenImagesOptions& options, const ClassList& classes)
-      : file_(options.annotations, kBoxes),
+      : file_(options.annotations, OpenImagesBoxFile::Of::kTruth),
         listed_(!options.list.empty()),
         labels_(labels_of_names(classes)) {
     if (!options.names.empty()) {
@@ -60,10 +59,8 @@ class BoxReader {
     }
   }
   std::vector<SetPicture> read() {
-    file_.read_header({"ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax"});
-    const bool groups = file_.has("IsGroupOf");
     while (file_.next()) {
-      const std::string& id = file_.text("ImageID");
+      const std::string& id = file_.image();
       auto place = places_.find(id);
       if (place == places_.end()) {
         if (listed_) {
@@ -71,9 +68,7 @@ class BoxReader {
         }
         place = add_picture(id);
       }
-      TruthBox box = box_of_row();
-      box.crowd = groups && file_.flag("IsGroupOf");
-      pictures_[place->second].truth.push_back(box);
+      pictures_[place->second].truth.push_back(truth_of_row());
     }
     return std::move(pictures_);
   }
@@ -104,26 +99,30 @@ class BoxReader {
     }
     return place;
   }
-  double share(const char* column) const {
-    const double value = file_.number(column);
+  void require_share(const char* column, double value) const {
     if (value < 0 || value > 1) {
       file_.fail(std::string(column) + ": expected a share of the side, 0 to 1, found " +
                  file_.text(column));
     }
-    return value;
   }
-  TruthBox box_of_row() const {
+  TruthBox truth_of_row() const {
+    const OpenImagesBox row = file_.box(0, label_of_row());
+    require_share("XMin", row.x1);
+    require_share("YMin", row.y1);
+    require_share("XMax", row.x2);
+    require_share("YMax", row.y2);
     TruthBox box;
-    box.label = label_of_row();
-    box.x = share("XMin");
-    box.y = share("YMin");
-    box.w = share("XMax") - box.x;
-    box.h = share("YMax") - box.y;
+    box.label = row.label;
+    box.x = row.x1;
+    box.y = row.y1;
+    box.w = row.x2 - row.x1;
+    box.h = row.y2 - row.y1;
     box.area = box.w * box.h;
+    box.crowd = row.group;
     return box;
   }
   std::int64_t label_of_row() const {
-    const std::string& label = file_.text("LabelName");
+    const std::string& label = file_.label();
     const auto name = names_.find(label);
     if (!names_.empty() && name == names_.end()) {
       file_.fail("the label '" + label + "' is not in the file of class names");
@@ -135,7 +134,7 @@ class BoxReader {
     return found->second;
   }
 
-  CsvFile file_;
+  OpenImagesBoxFile file_;
   bool listed_;
   std::unordered_map<std::string, std::int64_t> labels_;  // of names
   Names names_;
@@ -163,19 +162,18 @@ ClassList openimages_classes(const OpenImagesOptions& options) {
     return numbered_classes(std::move(names));
   }
   std::set<std::string> found;
-  CsvFile file(options.annotations, kBoxes);
-  file.read_header({"LabelName"});
+  OpenImagesBoxFile file(options.annotations, OpenImagesBoxFile::Of::kTruth);
   while (file.next()) {
-    found.insert(file.text("LabelName"));
+    found.insert(file.label());
   }
   return numbered_classes({found.begin(), found.end()});
 }
 
-OpenImagesDataset::OpenImagesDataset(const OpenImagesOptions& options, std::int64_t max_pictures)
-    : OpenImagesDataset(read(options), max_pictures) {}
+OpenImagesDataset::OpenImagesDataset(const OpenImagesOptions& options, const PictureChoice& choice)
+    : OpenImagesDataset(read(options), choice) {}
 
-OpenImagesDataset::OpenImagesDataset(Content content, std::int64_t max_pictures)
-    : PictureSet(std::move(content.set), max_pictures), rules_(std::move(content.rules)) {}
+OpenImagesDataset::OpenImagesDataset(Content content, const PictureChoice& choice)
+    : PictureSet(std::move(content.set), choice), rules_(std::move(content.rules)) {}
 
 OpenImagesDataset::Content OpenImagesDataset::read(const OpenImagesOptions& options) {
   Content content;

@@ -25,7 +25,7 @@ struct OpenImagesOptions {
 /// outside 0…1, a label that `names` or `classes` does not have.
 class OpenImagesDataset : public PictureSet {
  public:
-  explicit OpenImagesDataset(const OpenImagesOptions& options, std::int64_t max_pictures = 0);
+  explicit OpenImagesDataset(const OpenImagesOptions& options, const PictureChoice& choice = {});
   const OpenImagesRules* openimages() const override { return &rules_; }
 
  private:
@@ -34,7 +34,7 @@ class OpenImagesDataset : public PictureSet {
     OpenImagesRules rules;
   };
   static Content read(const OpenImagesOptions& options);
-  OpenImagesDataset(Content content, std::int64_t max_pictures);
+  OpenImagesDataset(Content content, const PictureChoice& choice);
   OpenImagesRules rules_;
 };
 

@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/fnv.h"
 #include "engine/data/label_tensor.h"
+#include "engine/data/name_list.h"
 #include "engine/metrics/parallel.h"
 
 #include <algorithm>
@@ -13,11 +14,6 @@ namespace batchscope::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string folder_of(const PanopticOptions& options) {
-  return options.segments.empty() ? fs::path(options.annotations).replace_extension().string()
-                                  : options.segments;
-}
 
 /// The map with each segment's id replaced by `value(segment)`; 0 stays.
 template <typename Value>
@@ -156,16 +152,32 @@ PanopticDataset::PanopticDataset(const PanopticOptions& options)
     : PanopticDataset(read_files(options), options) {}
 
 PanopticDataset::PanopticDataset(Files files, const PanopticOptions& options)
-    : PictureSet(content_of(files, options), options.max_pictures),
+    : PictureSet(content_of(files, options), {options.max_pictures, options.skip_empty}),
       folder_(std::move(files.folder)),
-      segments_(std::move(files.file.pictures)),
+      segments_(segments_of_set(std::move(files.file.pictures))),
       labels_(labels_of_ids(class_list(*this))),
       masks_(options.masks) {}
 
+/// Those of the set's pictures, which may be fewer, in the same order.
+std::vector<PanopticPicture> PanopticDataset::segments_of_set(
+    std::vector<PanopticPicture> pictures) const {
+  std::vector<PanopticPicture> kept;
+  for (PanopticPicture& picture : pictures) {
+    const auto next = static_cast<std::int64_t>(kept.size());
+    if (next < size() && picture.image == image_id(next)) {
+      kept.push_back(std::move(picture));
+    }
+  }
+  return kept;
+}
+
 PanopticDataset::Files PanopticDataset::read_files(const PanopticOptions& options) {
-  Files files{read_panoptic_annotations(options.annotations), folder_of(options)};
+  Files files{read_panoptic_annotations(options.annotations),
+              panoptic_folder(options.segments, options.annotations)};
   std::vector<PanopticPicture>& pictures = files.file.pictures;
-  if (options.max_pictures > 0 && pictures.size() > std::size_t(options.max_pictures)) {
+  // Which are empty is known when their PNGs, where needed, are read.
+  if (!options.skip_empty && options.max_pictures > 0 &&
+      pictures.size() > std::size_t(options.max_pictures)) {
     pictures.resize(static_cast<std::size_t>(options.max_pictures));
   }
   require_maps(files.file, files.folder);
@@ -232,7 +244,7 @@ LabelMap PanopticDataset::semantic_of(const LabelMap& map, std::int64_t index) c
                     });
 }
 
-Sample PanopticDataset::get(std::int64_t index) const {
+Sample PanopticDataset::read_sample(std::int64_t index) const {
   std::vector<std::size_t> kept;
   Sample sample = load(index, kept);
   const LabelMap map = read_map(index);
@@ -259,7 +271,7 @@ Sample PanopticDataset::get(std::int64_t index) const {
 
 std::optional<std::vector<Rle>> PanopticDataset::truth_masks(std::int64_t index) const {
   std::vector<Rle> masks;
-  const LabelMap map = read_map(index);
+  const LabelMap map = in_set([&] { return read_map(index); });
   for (const PanopticSegment& segment : segments_.at(static_cast<std::size_t>(index)).segments) {
     if (is_thing(segment)) {
       masks.push_back(rle_from_mask(mask_of(map, segment.id), map.height, map.width));
@@ -269,11 +281,12 @@ std::optional<std::vector<Rle>> PanopticDataset::truth_masks(std::int64_t index)
 }
 
 std::optional<LabelMap> PanopticDataset::semantic_truth(std::int64_t index) const {
-  return semantic_of(read_map(index), index);
+  return in_set([&] { return semantic_of(read_map(index), index); });
 }
 
 std::optional<PanopticTruth> PanopticDataset::panoptic_truth(std::int64_t index) const {
-  return PanopticTruth{read_map(index), segments_.at(static_cast<std::size_t>(index)).segments};
+  return PanopticTruth{in_set([&] { return read_map(index); }),
+                       segments_.at(static_cast<std::size_t>(index)).segments};
 }
 
 }  // namespace batchscope::train

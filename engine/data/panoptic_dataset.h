@@ -10,12 +10,13 @@
 namespace batchscope::train {
 
 struct PanopticOptions {
-  std::string annotations;  // JSON file
-  std::string images;       // folder of the pictures
-  std::string segments;     // folder of the PNGs; empty: the file's name without .json
-  ClassList classes;        // that decide the labels; empty: the file's own
-  bool masks = false;       // Sample::masks
-  std::int64_t max_pictures = 0;
+  std::string annotations;        // JSON file
+  std::string images;             // folder of the pictures
+  std::string segments;           // folder of the PNGs; empty: as panoptic_folder
+  ClassList classes;              // that decide the labels; empty: the file's own
+  bool masks = false;             // Sample::masks
+  std::int64_t max_pictures = 0;  // as PictureChoice
+  bool skip_empty = false;        // likewise; boxes are those of things
 };
 
 /// Pictures with COCO panoptic annotations, in the order of the file's annotations. Labels: the
@@ -28,12 +29,14 @@ class PanopticDataset final : public PictureSet {
   /// whose image is not listed, a segment of an unknown category, a PNG that is missing, categories
   /// that the training set does not have.
   explicit PanopticDataset(const PanopticOptions& options);
-  /// Throws contract::DataError also for a PNG that is damaged, of another size than the picture,
-  /// or has a segment that the file does not list.
-  Sample get(std::int64_t index) const override;
   std::optional<std::vector<Rle>> truth_masks(std::int64_t index) const override;
   std::optional<LabelMap> semantic_truth(std::int64_t index) const override;
   std::optional<PanopticTruth> panoptic_truth(std::int64_t index) const override;
+
+ protected:
+  /// Throws contract::DataError also for a PNG that is damaged, of another size than the picture,
+  /// or has a segment that the file does not list.
+  Sample read_sample(std::int64_t index) const override;
 
  private:
   struct Files {
@@ -43,6 +46,7 @@ class PanopticDataset final : public PictureSet {
   static Files read_files(const PanopticOptions& options);
   static SetContent content_of(Files& files, const PanopticOptions& options);
   PanopticDataset(Files files, const PanopticOptions& options);
+  std::vector<PanopticPicture> segments_of_set(std::vector<PanopticPicture> pictures) const;
   std::string map_path(std::int64_t index) const;
   LabelMap read_map(std::int64_t index) const;
   LabelMap semantic_of(const LabelMap& map, std::int64_t index) const;

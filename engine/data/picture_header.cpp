@@ -1,12 +1,14 @@
 #include "engine/data/picture_header.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/exif.h"
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
+#include <vector>
 
 namespace batchscope::train {
 namespace {
@@ -56,8 +58,18 @@ bool starts_frame(std::uint8_t marker) {
   return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
+/// Of the segment of `length` bytes at `at`.
+int orientation_at(const Bytes& file, std::int64_t at, std::int64_t length) {
+  std::vector<std::uint8_t> segment(static_cast<std::size_t>(length));
+  segment.resize(file.read(segment.data(), segment.size(), at));
+  return exif_orientation(segment);
+}
+
 /// Walks over the segments of a JPEG file to its frame header.
 PictureHeader jpeg_header(const Bytes& file, const std::string& path) {
+  constexpr std::uint8_t kApp1 = 0xe1;
+  PictureHeader header;
+  bool exif = false;  // seen: only the first counts
   std::int64_t at = 2;
   for (std::array<std::uint8_t, 9> b{}; file.read(b.data(), b.size(), at) == b.size();) {
     if (b[0] != 0xff) {
@@ -68,9 +80,16 @@ PictureHeader jpeg_header(const Bytes& file, const std::string& path) {
     } else if (b[1] == 0x01 || (b[1] >= 0xd0 && b[1] <= 0xd8)) {
       at += 2;
     } else if (starts_frame(b[1])) {
-      return {big_endian(&b[7], 2), big_endian(&b[5], 2)};
+      header.width = big_endian(&b[7], 2);
+      header.height = big_endian(&b[5], 2);
+      return header;
     } else {
-      at += 2 + big_endian(&b[2], 2);
+      const std::int64_t length = big_endian(&b[2], 2);
+      if (b[1] == kApp1 && length > 2 && !exif && std::memcmp(&b[4], "Exif", 5) == 0) {
+        exif = true;
+        header.orientation = orientation_at(file, at + 4, length - 2);
+      }
+      at += 2 + length;
     }
   }
   fail(path, "is a damaged JPEG file: it ends before its size is said");
@@ -93,7 +112,8 @@ PictureHeader read_picture_header(const std::string& path) {
     if (count < b.size() || std::memcmp(&b[12], "IHDR", 4) != 0) {
       fail(path, "is a damaged PNG file: it has no header");
     }
-    header = {big_endian(&b[16], 4), big_endian(&b[20], 4)};
+    header.width = big_endian(&b[16], 4);
+    header.height = big_endian(&b[20], 4);
   } else {
     fail(path, "is neither a JPEG nor a PNG file");
   }

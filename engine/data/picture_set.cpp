@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/fnv.h"
 #include "engine/data/image_file.h"
+#include "engine/data/name_list.h"
 #include "engine/data/picture_header.h"
 
 #include <algorithm>
@@ -13,7 +14,6 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
-#include <unordered_set>
 
 namespace batchscope::train {
 namespace {
@@ -64,21 +64,6 @@ std::string counted(std::size_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }
 
-std::unordered_set<std::string> names_in_folder(const std::string& folder, const char* what) {
-  // One listing of a folder is much cheaper than a question for each of 100,000 files.
-  std::error_code error;
-  std::unordered_set<std::string> names;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    names.insert(entry->path().filename().string());
-  }
-  if (error) {
-    throw contract::DataError(std::string(what) + " '" + folder +
-                              "' cannot be read: " + error.message() + ".");
-  }
-  return names;
-}
-
 std::string picture_of_stem(const std::string& stem,
                             const std::unordered_set<std::string>& present,
                             const std::string& otherwise) {
@@ -115,7 +100,7 @@ std::uint64_t hash_of_size(const std::string& folder, const std::string& name, s
   return fnv1a(entry.c_str(), entry.size() + 1, hash);
 }
 
-PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
+PictureSet::PictureSet(SetContent content, const PictureChoice& choice)
     : source_(std::move(content.source)),
       folder_(std::move(content.folder)),
       classes_(std::move(content.classes)),
@@ -128,11 +113,14 @@ PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
   if (classes_.empty()) {
     throw contract::DataError(source_ + " has no classes.");
   }
-  if (max_pictures > 0 && size() > max_pictures) {
-    pictures_.resize(static_cast<std::size_t>(max_pictures));
+  if (choice.skip_empty) {
+    skip_boxless();
+  }
+  if (choice.max_pictures > 0 && size() > choice.max_pictures) {
+    pictures_.resize(static_cast<std::size_t>(choice.max_pictures));
   }
   require_pictures();
-  count_boxes(content.boxless);
+  count_boxes(content.all_boxless);
   std::uint64_t hash = content.hash;
   for (const SetPicture& picture : pictures_) {
     // With its final zero: names run together must differ from a longer name.
@@ -141,40 +129,55 @@ PictureSet::PictureSet(SetContent content, std::int64_t max_pictures)
   checksum_ = hex(hash);
 }
 
-void PictureSet::count_boxes(Boxless boxless) {
+std::size_t PictureSet::trainable_boxes(const SetPicture& picture) const {
+  const double width = relative_ ? 1 : static_cast<double>(picture.width);
+  const double height = relative_ ? 1 : static_cast<double>(picture.height);
+  return static_cast<std::size_t>(
+      std::count_if(picture.truth.begin(), picture.truth.end(), [&](const TruthBox& box) {
+        return trainable(box, width, height).has_value();
+      }));
+}
+
+void PictureSet::skip_boxless() {
+  const std::size_t empty = std::erase_if(
+      pictures_, [this](const SetPicture& picture) { return trainable_boxes(picture) == 0; });
+  if (pictures_.empty()) {
+    throw contract::DataError(
+        source_ +
+        " has no picture with a box to train on, and data.skip_empty leaves the others out.");
+  }
+  if (empty > 0) {
+    warnings_.push_back(counted(empty, "picture", "pictures") +
+                        " without a box to train on left out of training.");
+  }
+}
+
+void PictureSet::count_boxes(bool all_boxless) {
   if (classes_.things == 0) {
     return;
   }
   std::size_t no_area = 0, empty = 0;
   std::string first;
-  std::vector<SetPicture> kept;
-  for (SetPicture& picture : pictures_) {
-    const double width = relative_ ? 1 : static_cast<double>(picture.width);
-    const double height = relative_ ? 1 : static_cast<double>(picture.height);
-    std::size_t usable = 0;
-    for (const TruthBox& box : picture.truth) {
-      const bool good = trainable(box, width, height).has_value();
-      usable += good ? 1 : 0;
-      if (!good && !box.crowd && no_area++ == 0) {
-        first = picture.name;
-      }
+  for (const SetPicture& picture : pictures_) {
+    const std::size_t usable = trainable_boxes(picture);
+    const auto crowds = static_cast<std::size_t>(std::count_if(
+        picture.truth.begin(), picture.truth.end(), [](const TruthBox& box) { return box.crowd; }));
+    const std::size_t without = picture.truth.size() - usable - crowds;
+    if (without > 0 && no_area == 0) {
+      first = picture.name;
     }
+    no_area += without;
     empty += usable == 0 ? 1 : 0;
-    if (usable > 0 || boxless != Boxless::kNone) {
-      kept.push_back(std::move(picture));
-    }
   }
-  if (empty == pictures_.size() && boxless != Boxless::kAll) {
+  if (empty == pictures_.size() && !all_boxless) {
     throw contract::DataError(source_ + " has no picture with a box to train on.");
   }
-  pictures_ = std::move(kept);
   if (no_area > 0) {
     warnings_.push_back(counted(no_area, "box", "boxes") +
                         " without area left out of training, the first in '" + first + "'.");
   }
   if (empty > 0) {
-    warnings_.push_back(counted(empty, "picture has", "pictures have") + " no box to train on" +
-                        (boxless == Boxless::kNone ? " and is left out." : "."));
+    warnings_.push_back(counted(empty, "picture has", "pictures have") + " no box to train on.");
   }
 }
 
@@ -199,6 +202,18 @@ void PictureSet::require_pictures() const {
 }
 
 Sample PictureSet::get(std::int64_t index) const {
+  return in_set([&] { return read_sample(index); });
+}
+
+std::string PictureSet::with_role(std::string sentence) const {
+  if (!role_.empty() && sentence.ends_with('.')) {
+    sentence.pop_back();
+    sentence += " (of the " + role_ + ").";
+  }
+  return sentence;
+}
+
+Sample PictureSet::read_sample(std::int64_t index) const {
   std::vector<std::size_t> kept;
   return load(index, kept);
 }

@@ -1,22 +1,15 @@
 #pragma once
 
+#include "engine/contract/error.h"
 #include "engine/data/class_list.h"
 #include "engine/data/dataset.h"
 #include "engine/metrics/coco_segmentation.h"
 
 #include <cstdint>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace batchscope::train {
-
-/// How many pictures of a set may be without a box to train on.
-enum class Boxless {
-  kSome,  // a set of them alone is refused
-  kAll,
-  kNone,  // they are left out
-};
 
 struct SetPicture {
   std::int64_t id = 0;
@@ -34,16 +27,18 @@ struct SetContent {
   std::vector<SetPicture> pictures;
   std::uint64_t hash = 0;  // of the annotations
   std::vector<std::string> warnings;
-  bool relative = false;  // boxes in shares of the picture's sides, areas likewise
-  Boxless boxless = Boxless::kSome;
+  bool relative = false;     // boxes in shares of the picture's sides, areas likewise
+  bool all_boxless = false;  // no picture need have a box to train on; else one has to
+};
+
+/// Which of the annotations' pictures a set has.
+struct PictureChoice {
+  std::int64_t max_pictures = 0;  // only the first N of those left; 0: all
+  bool skip_empty = false;        // leave those without a box to train on out
 };
 
 /// "1 box", "2 boxes".
 std::string counted(std::size_t count, const char* one, const char* many);
-
-/// Names of what is in a folder. `what` begins a sentence: "The picture folder". Throws
-/// contract::DataError.
-std::unordered_set<std::string> names_in_folder(const std::string& folder, const char* what);
 
 /// A picture's name: `stem` with .jpg, .jpeg or .png (or these in capitals), whichever is present;
 /// `otherwise` where none is.
@@ -62,12 +57,15 @@ std::uint64_t hash_of_size(const std::string& folder, const std::string& name, s
 /// boxes without area are left out of them and stay in truth(). Any thread.
 class PictureSet : public Dataset {
  public:
-  /// max_pictures: only the first N; 0: all. Throws contract::DataError: no pictures or classes,
-  /// pictures that are not in the folder.
-  explicit PictureSet(SetContent content, std::int64_t max_pictures = 0);
+  /// Throws contract::DataError: no pictures or classes, none left, pictures that are not in the
+  /// folder.
+  explicit PictureSet(SetContent content, const PictureChoice& choice = {});
+  /// What is said of the set where a file of it cannot be used: "training set". Before it is
+  /// shared.
+  void set_role(std::string role) { role_ = std::move(role); }
   std::int64_t size() const override { return static_cast<std::int64_t>(pictures_.size()); }
   /// Throws contract::DataError naming the file also when its size is not what the annotations say.
-  Sample get(std::int64_t index) const override;
+  Sample get(std::int64_t index) const final;
   std::vector<TruthBox> truth(std::int64_t index) const override;
   std::int64_t image_id(std::int64_t index) const override { return at(index).id; }
   std::optional<StoredPicture> stored(std::int64_t index) const override;
@@ -81,15 +79,29 @@ class PictureSet : public Dataset {
   const SetPicture& at(std::int64_t index) const {
     return pictures_.at(static_cast<std::size_t>(index));
   }
-  /// get(), and which of truth() its boxes are.
+  /// get() without the set's role in its errors.
+  virtual Sample read_sample(std::int64_t index) const;
+  /// What `read` gives; its contract::DataError says the set's role at its end.
+  template <typename Read>
+  auto in_set(const Read& read) const {
+    try {
+      return read();
+    } catch (const contract::DataError& error) {
+      throw contract::DataError(with_role(error.what()));
+    }
+  }
+  /// The picture and its boxes, and which of truth() these are.
   Sample load(std::int64_t index, std::vector<std::size_t>& kept) const;
   const std::string& source() const { return source_; }
 
  private:
-  void count_boxes(Boxless boxless);
+  std::string with_role(std::string sentence) const;
+  void skip_boxless();
+  void count_boxes(bool all_boxless);
   void require_pictures() const;
+  std::size_t trainable_boxes(const SetPicture& picture) const;
 
-  std::string source_, folder_, checksum_;
+  std::string source_, folder_, checksum_, role_;
   ClassList classes_;
   std::vector<SetPicture> pictures_;
   std::vector<std::string> warnings_;

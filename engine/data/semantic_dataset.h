@@ -14,12 +14,14 @@ struct SemanticSetOptions {
   std::string images;  // folder of the pictures
   std::string list;    // names without ending, one per line; empty: every PNG
   /// Names of the classes: a text file with one per line, of the values from 1 (from 0 where
-  /// another value is ignored), or JSON with COCO categories, whose ids are the values. Empty: all
-  /// values up to the greatest in the PNGs, called "class 1", …
+  /// another value is ignored); ADE20K's table of them (objectInfo150.txt), with the values in the
+  /// column Idx (less 1 where another value is ignored); or JSON with COCO categories, whose ids
+  /// are the values. Empty: all values up to the greatest in the PNGs of the list, whatever
+  /// max_pictures is, called "class 1", …
   std::string names;
-  std::uint32_t ignored = 0;  // pixels of this value are not labelled
-  ClassList classes;          // the training set's; empty: by `names`
-  std::int64_t max_pictures = 0;
+  std::uint32_t ignored = 0;      // pixels of this value are not labelled
+  ClassList classes;              // the training set's; empty: by `names`
+  std::int64_t max_pictures = 0;  // as PictureChoice
 };
 
 /// A folder of pictures and one of label PNGs of the same names (ADE20K's convention, COCO's
@@ -30,22 +32,22 @@ class SemanticDataset final : public PictureSet {
   /// Throws contract::DataError as PictureSet; also for a folder without PNGs, a name of the list
   /// that has none, no or more than 32,767 classes.
   explicit SemanticDataset(const SemanticSetOptions& options);
-  /// Throws contract::DataError also for a PNG that is damaged, of another size than the picture,
-  /// or has a value that is no class.
-  Sample get(std::int64_t index) const override;
   std::optional<LabelMap> semantic_truth(std::int64_t index) const override;
 
- private:
-  struct Files {
-    std::string folder;
-    std::vector<std::string> names;
-  };
-  static Files find(const SemanticSetOptions& options);
-  static SetContent content_of(const Files& files, const SemanticSetOptions& options);
-  SemanticDataset(Files files, const SemanticSetOptions& options);
-  std::string map_path(std::int64_t index) const;
+ protected:
+  /// Throws contract::DataError also for a PNG that is damaged, of another size than the picture,
+  /// or has a value that is no class.
+  Sample read_sample(std::int64_t index) const override;
 
-  Files files_;
+ private:
+  static SetContent content_of(const std::vector<std::string>& maps,
+                               const SemanticSetOptions& options);
+  SemanticDataset(std::vector<std::string> maps, const SemanticSetOptions& options);
+  std::string map_path(std::int64_t index) const;
+  LabelMap read_labels(std::int64_t index) const;
+
+  std::string folder_;
+  std::vector<std::string> maps_;  // names; those of the set's pictures come first
   std::unordered_map<std::uint32_t, std::uint32_t> labels_;  // of pixel values
 };
 

@@ -194,7 +194,8 @@ void Reader::value(std::string_view name, std::string_view text) {
 double Reader::number(std::string_view name, std::string_view text) const {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || std::abs(value) > 1e9) {
+  // from_chars reads "nan", which is not above 1e9 either.
+  if (error != std::errc() || end != text.data() + text.size() || !(std::abs(value) <= 1e9)) {
     fail("<" + std::string(name) + ">: expected a number of pixels, found '" +
          std::string(text.substr(0, 40)) + "'");
   }

@@ -29,7 +29,8 @@ CocoInput read_coco_truth(const std::string& path, bool masks);
 /// with a bbox, all need one, areas are w · h, and who has no segmentation has his box as mask;
 /// else all need a segmentation, areas are those of the masks, and boxes, where there are none,
 /// too. Throws contract::DataError as read_coco_truth, also for a picture that the truth does not
-/// have. Detections of unknown categories are left out, with a warning.
+/// have. Warnings: detections of unknown categories, which are left out; areas of boxes under
+/// masks.
 void read_coco_results(const std::string& path, const std::string& truth_path, CocoInput& input);
 
 }  // namespace batchscope::train

@@ -29,6 +29,12 @@ class ResultsReader {
       input_.warnings.push_back(std::to_string(unknown_) + " detections of categories that '" +
                                 truth_path_ + "' does not have are left out");
     }
+    if (input_.set.masks && boxed_ && !input_.set.detections.empty()) {
+      input_.warnings.push_back("the first entry of '" + reader_.path() +
+                                "' has a bbox, so COCO's evaluator takes w * h for the areas of "
+                                "the detections, and so do "
+                                "these figures; leave bbox out for the areas of the masks");
+    }
   }
 
  private:

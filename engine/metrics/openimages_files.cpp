@@ -1,6 +1,6 @@
 #include "engine/metrics/openimages_files.h"
 
-#include "engine/data/csv_file.h"
+#include "engine/metrics/openimages_boxes.h"
 
 #include <algorithm>
 #include <memory>
@@ -26,8 +26,8 @@ class Reader {
                           out_.set.verified.emplace(number(image), label(name));
                         });
     }
-    read_boxes(files_.truth, true);
-    read_boxes(files_.detections, false);
+    read_boxes(files_.truth, OpenImagesBoxFile::Of::kTruth);
+    read_boxes(files_.detections, OpenImagesBoxFile::Of::kDetections);
     return std::move(out_);
   }
 
@@ -44,34 +44,20 @@ class Reader {
     return images_.emplace(id, static_cast<std::int64_t>(images_.size())).first->second;
   }
 
-  void read_boxes(const std::string& path, bool truth) {
-    CsvFile file(path, truth ? "The boxes file" : "The results file");
-    std::vector<std::string> columns = {"ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax"};
-    if (!truth) {
-      columns.emplace_back("Score");
-    }
-    file.read_header(columns);
-    const bool groups = truth && file.has("IsGroupOf");
+  void read_boxes(const std::string& path, OpenImagesBoxFile::Of of) {
+    OpenImagesBoxFile file(path, of);
+    const bool truth = of == OpenImagesBoxFile::Of::kTruth;
     while (file.next()) {
-      const std::string& id = file.text("ImageID");
+      const std::string& id = file.image();
       if (!truth && !images_.contains(id)) {
         file.fail("the truth has no picture '" + id + "'");
       }
-      OpenImagesBox box{.image = number(id),
-                        .label = 0,
-                        .x1 = file.number("XMin"),
-                        .y1 = file.number("YMin"),
-                        .x2 = file.number("XMax"),
-                        .y2 = file.number("YMax"),
-                        .group = groups && file.flag("IsGroupOf"),
-                        .score = truth ? 0 : file.number("Score")};
-      add(box, file.text("LabelName"), truth);
+      add(file.box(number(id), label(file.label())), file.label(), truth);
     }
   }
 
   void add(OpenImagesBox box, const std::string& name, bool truth) {
     auto& boxes = truth ? out_.set.truth : out_.set.detections;
-    box.label = label(name);
     boxes.push_back(box);
     if (hierarchy_ && (truth || files_.expand_detections)) {
       for (const std::string& other : hierarchy_->above(name)) {

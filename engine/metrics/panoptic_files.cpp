@@ -210,6 +210,13 @@ std::string in_folder(const std::string& folder, const std::string& name) {
 
 }  // namespace
 
+std::string panoptic_folder(const std::string& given, const std::string& file) {
+  constexpr std::string_view kEnding = ".json";
+  return !given.empty()            ? given
+         : file.ends_with(kEnding) ? file.substr(0, file.size() - kEnding.size())
+                                   : file;
+}
+
 PanopticFile read_panoptic_file(const std::string& path) {
   return FileReader(path, "The panoptic file").read();
 }

@@ -27,6 +27,10 @@ struct PanopticFile {
   std::vector<PanopticImage> images;         // only of read_panoptic_annotations
 };
 
+/// The folder of a panoptic file's PNGs: `given`, or where that is empty the file's name without
+/// ".json" at its end, as panopticapi has it.
+std::string panoptic_folder(const std::string& given, const std::string& file);
+
 /// Reads "annotations" (image_id, file_name, segments_info: id, category_id, area, iscrowd) and
 /// "categories" (id, name, isthing). Throws contract::DataError naming the file, the entry, the
 /// field and the place; also for a picture, a category, or an id within a picture that comes twice.

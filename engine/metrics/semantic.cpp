@@ -1,11 +1,11 @@
 #include "engine/metrics/semantic.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/name_list.h"
 #include "engine/metrics/parallel.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 
 namespace batchscope::train {
 namespace {
@@ -26,18 +26,11 @@ bool is_png(const fs::path& path) {
 
 /// Names of the PNGs below the folder, sorted.
 std::vector<std::string> pictures_in(const std::string& folder) {
-  std::error_code error;
   std::vector<std::string> names;
-  for (auto at = fs::recursive_directory_iterator(folder, error);
-       !error && at != fs::recursive_directory_iterator();
-       at.increment(error)) {
-    if (is_png(at->path()) && at->is_regular_file(error)) {
-      names.push_back(at->path().lexically_relative(folder).string());
+  for (const std::string& name : names_in_folder(folder, "The folder", /*below=*/true)) {
+    if (is_png(name)) {
+      names.push_back(name);
     }
-  }
-  if (error) {
-    throw contract::DataError("The folder '" + folder + "' cannot be read: " + error.message() +
-                              ".");
   }
   if (names.empty()) {
     throw contract::DataError("The folder '" + folder + "' has no PNG pictures.");

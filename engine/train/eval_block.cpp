@@ -154,8 +154,15 @@ CocoSet boxes_of(const Dataset& dataset, std::int64_t pictures) {
   for (std::int64_t i = 0; i < pictures; ++i) {
     set.images.push_back(dataset.image_id(i));
     for (const TruthBox& t : dataset.truth(i)) {
-      set.truth.push_back(
-          {set.images.back(), dataset.category_id(t.label), t.x, t.y, t.w, t.h, t.area, t.crowd});
+      set.truth.push_back({set.images.back(),
+                           dataset.category_id(t.label),
+                           t.x,
+                           t.y,
+                           t.w,
+                           t.h,
+                           t.area,
+                           t.crowd,
+                           t.unmatched});
     }
   }
   for (std::int64_t label = 1; label <= dataset.things(); ++label) {

@@ -1,11 +1,14 @@
 #include "engine/train/evaluator.h"
 
+#include "engine/contract/error.h"
 #include "engine/data/loader.h"
 #include "engine/train/eval_block.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <future>
 
 namespace batchscope::train {
 namespace {
@@ -72,18 +75,58 @@ std::map<std::string, double> share(const std::map<std::string, double>& metrics
   return shared;
 }
 
-}  // namespace
+using Figures = std::map<std::string, double>;
 
-models::InputTransform input_transform(const models::Detector& model,
-                                       std::int64_t min_size,
-                                       std::int64_t max_size) {
-  models::InputTransform transform = model.input_transform();
-  if (min_size > 0) {
-    transform.min_size = min_size;
-    transform.max_size = max_size;
+/// What rank 0 has computed, and nothing on the others; its error on all of them.
+Figures settle(std::future<Figures>& computed, Group& group) {
+  Figures figures;
+  std::exception_ptr failure;
+  std::string sentence;
+  if (computed.valid()) {
+    try {
+      figures = computed.get();
+    } catch (const std::exception& error) {
+      failure = std::current_exception();
+      sentence = error.what();
+    }
   }
-  return transform;
+  sentence = group.broadcast_bytes(sentence, 0);
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+  if (!sentence.empty()) {
+    throw contract::DataError(sentence);
+  }
+  return figures;
 }
+
+/// score_blocks() on rank 0. The truth of thousands of pictures may take it longer than the group's
+/// timeout: it says meanwhile that it is there.
+Figures score_together(const Dataset& dataset,
+                       std::int64_t pictures,
+                       std::vector<EvalBlock>& blocks,
+                       Group& group,
+                       const std::function<void()>& beat) {
+  constexpr std::chrono::milliseconds kKeepAlive{1000};
+  std::future<Figures> computed;
+  if (group.rank() == 0) {
+    computed = std::async(std::launch::async,
+                          [&] { return score_blocks(dataset, pictures, std::move(blocks)); });
+  }
+  const auto goes_on = [&] {
+    const bool ready =
+        computed.valid() && computed.wait_for(kKeepAlive) == std::future_status::ready;
+    return group.broadcast_bytes(ready ? "" : "wait", 0) == "wait";
+  };
+  while (goes_on()) {
+    if (beat) {
+      beat();
+    }
+  }
+  return settle(computed, group);
+}
+
+}  // namespace
 
 EvalResult evaluate(models::Detector& model,
                     const Dataset& dataset,
@@ -116,10 +159,7 @@ EvalResult evaluate(models::Detector& model,
     }
   }
   model.train();
-  if (group.rank() == 0) {
-    result.metrics = score_blocks(dataset, result.pictures, std::move(blocks));
-  }
-  result.metrics = share(result.metrics, group);
+  result.metrics = share(score_together(dataset, result.pictures, blocks, group, beat), group);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

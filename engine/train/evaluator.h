@@ -38,11 +38,6 @@ EvalResult evaluate(models::Detector& model,
                     const EvalOptions& options,
                     const std::function<void()>& beat = nullptr);
 
-/// The input transform of a training: the model's own, with the spec's sizes over it.
-models::InputTransform input_transform(const models::Detector& model,
-                                       std::int64_t min_size,
-                                       std::int64_t max_size);
-
 /// Fixed pictures whose predictions are shown along a run. One thread.
 class Probes {
  public:

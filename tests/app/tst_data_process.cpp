@@ -122,6 +122,37 @@ class TestDataProcess : public QObject {
              qPrintable(result.out));
   }
 
+  // The files of the figure are looked at although there is no validation set to measure.
+  void files_of_open_images_figure_are_checked() {
+    const DataFolder folder;
+    fill(folder);
+    folder.write("boxes.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\na,square,0,.5,0,1\n");
+    const auto checked = [&folder](const char* tree, const char* labels) {
+      return run_engine(
+          words("data check") + QStringList{path(folder, "boxes.csv")} +
+          words("--kind openimages --images") +
+          QStringList{path(folder, "images"),
+                      QStringLiteral("--set"),
+                      QStringLiteral("data.hierarchy=") + path(folder, tree),
+                      QStringLiteral("--set"),
+                      QStringLiteral("data.val_image_labels=") + path(folder, labels)});
+    };
+    folder.write("tree.json", R"({"LabelName": "root", "Subcategory": [{"LabelName": "circle"}]})");
+    folder.write("labels.csv", "ImageID,LabelName,Confidence\nb,square,1\n");
+    Result result = checked("none.json", "labels.csv");
+    QCOMPARE(result.code, 3);
+    QVERIFY2(result.err.contains(QStringLiteral("none.json'")), qPrintable(result.err));
+    result = checked("tree.json", "none.csv");
+    QCOMPARE(result.code, 3);
+    QVERIFY2(result.err.contains(QStringLiteral("none.csv' cannot be opened")),
+             qPrintable(result.err));
+    result = checked("tree.json", "labels.csv");
+    QCOMPARE(result.code, 0);
+    QVERIFY2(result.out.contains(QStringLiteral("tree.json' lacks 1 of 1 classes")) &&
+                 result.out.contains(QStringLiteral("labels.csv' has no label of the set's")),
+             qPrintable(result.out));
+  }
+
   // One hit of a class below another, which is missed.
   void open_images_figures() {
     const DataFolder folder;
@@ -250,6 +281,27 @@ class TestDataProcess : public QObject {
       QVERIFY(recorded);
       QCOMPARE(training.rows(), 2);
     }
+    // Its header is whole: what is wrong comes to light in the middle of the training.
+    QFile picture(path(folder, "images/b.png"));
+    QVERIFY(picture.open(QIODevice::ReadWrite));
+    const QByteArray whole = picture.readAll();
+    QVERIFY(picture.resize(picture.size() / 2));
+    {
+      QDir::setCurrent(path(folder, ""));
+      Training broken(settings);
+      const int code = broken.wait();
+      QDir::setCurrent(before);
+      const QString err = QString::fromUtf8(broken.process.readAllStandardError());
+      QVERIFY2(code == 3, qPrintable(err));
+      const auto errors = broken.events("error");
+      QCOMPARE(errors.size(), std::size_t{1});
+      QVERIFY2(contains(errors[0].text, "images/b.png' is a damaged PNG file: ") &&
+                   errors[0].text.ends_with(" (of the training set)."),
+               errors[0].text.c_str());
+      QVERIFY2(err.contains(QString::fromStdString(errors[0].text)), qPrintable(err));
+    }
+    QVERIFY(picture.seek(0) && picture.write(whole) == whole.size());
+    picture.close();
     folder.write("images/d.png", "");
     QDir::setCurrent(path(folder, ""));
     Training refused(settings);

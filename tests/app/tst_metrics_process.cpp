@@ -138,7 +138,7 @@ class TestMetricsProcess : public QObject {
     QVERIFY(known.err.contains(QLatin1String("neither a category nor ignored")));
   }
 
-  void bad_usage_and_bad_data() {
+  void bad_usage_and_damaged_files() {
     const auto code = [this](const char* type, const char* options) {
       return metrics(type, words(options)).code;
     };

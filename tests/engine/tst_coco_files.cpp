@@ -131,6 +131,38 @@ class TestCocoFiles : public QObject {
     QVERIFY(other.set.detections.empty());
   }
 
+  /// As in pycocotools the first entry decides what an area is.
+  void areas_of_boxes_under_masks_are_said() {
+    const auto boxed = Files(kTruth, kResults).read(true);
+    QCOMPARE(boxed.warnings.size(), std::size_t{1});
+    QVERIFY2(boxed.warnings[0].find("has a bbox") != std::string::npos, boxed.warnings[0].c_str());
+    QCOMPARE(boxed.set.detections[0].area, -1.0);  // w · h
+    const auto masks = Files(kTruth, replaced(kResults, "\"bbox\": [1, 1, 2, 3],", "")).read(true);
+    QVERIFY(masks.warnings.empty());
+    QCOMPARE(masks.set.detections[0].area, 6.0);
+  }
+
+  /// pycocotools overwrites an annotation's "ignore" by its iscrowd. Two objects, of which the
+  /// first is found: precision is 1 up to recall 1/2, at 51 of 101 points. Were it ignored, its
+  /// detection would be too, and nothing found of the other one.
+  void ignore_is_iscrowd() {
+    const std::string truth = R"({"images": [{"id": 1}], "categories": [{"id": 3}],
+ "annotations": [
+  {"id": 5, "image_id": 1, "category_id": 3, "bbox": [1, 1, 20, 30], "area": 600, "ignore": 1},
+  {"id": 6, "image_id": 1, "category_id": 3, "bbox": [50, 50, 20, 30], "area": 600,
+   "iscrowd": 0, "ignore": 1}]})";
+    const std::string found =
+        R"([{"image_id": 1, "category_id": 3, "score": 0.5, "bbox": [1, 1, 20, 30]}])";
+    const auto figures = coco_metrics(Files(truth, found).read(false).set).metrics;
+    QVERIFY(near(figures.at("AP"), 51.0 / 101));
+    QVERIFY(near(figures.at("AR100"), 0.5));
+    // A crowd that says it is not ignored is: the other object is all there is, and found.
+    const std::string crowd = replaced(replaced(truth, "\"iscrowd\": 0", "\"iscrowd\": 1"),
+                                       "\"iscrowd\": 1, \"ignore\": 1",
+                                       "\"iscrowd\": 1, \"ignore\": 0");
+    QVERIFY(near(coco_metrics(Files(crowd, found).read(false).set).metrics.at("AP"), 1.0));
+  }
+
   void errors_in_the_truth_data() {
     const DamageRows row;
     row("a list",

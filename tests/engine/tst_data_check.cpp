@@ -39,6 +39,23 @@ void fill(const DataFolder& folder) {
   annotate(folder, "c", "");
 }
 
+std::string content_of(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// A JPEG of 21x14 px whose Exif data give this orientation.
+std::string turned_jpeg(char orientation) {
+  std::string jpeg = content_of(BATCHSCOPE_FIXTURES "/engine/pictures/rgb.jpg");
+  std::string exif(
+      "\xff\xe1\x00\x22"
+      "Exif\0\0II*\0\x08\0\0\0\x01\0"
+      "\x12\x01\x03\0\x01\0\0\0?\0\0\0\0\0\0\0",
+      36);
+  exif[exif.find('?')] = orientation;
+  return jpeg.insert(2, exif);
+}
+
 contract::RunSpec spec_of(const DataFolder& folder) {
   contract::RunSpec spec;
   spec.data.kind = "voc";
@@ -130,6 +147,79 @@ class TestDataCheck : public QObject {
     QVERIFY(contains(quick.findings.front().sentence, "c.png' is an empty file"));
   }
 
+  void a_damaged_picture_says_whose_it_is() {
+    const DataFolder folder;
+    fill(folder);
+    const std::string png = content_of(folder.path("images/b.png"));
+    const std::string jpeg = content_of(BATCHSCOPE_FIXTURES "/engine/pictures/rgb.jpg");
+    folder.write("images/b.png", png.substr(0, png.size() - 30));
+    folder.write("images/c.jpg", jpeg.substr(0, jpeg.size() / 2));
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.val_annotations = spec.data.annotations;
+    const auto training = train::make_training_set(spec);
+    const auto validation = train::make_validation_set(spec, training);
+    for (const bool trains : {true, false}) {
+      const train::Dataset& set = trains ? *training : *validation;
+      const std::string whose = trains ? " (of the training set)." : " (of the validation set).";
+      const std::string second = sentence_of<DataError>([&] { set.get(1); });
+      const std::string third = sentence_of<DataError>([&] { set.get(2); });
+      QVERIFY2(contains(second, "images/b.png' is a damaged PNG file: "), second.c_str());
+      QVERIFY2(contains(third, "images/c.jpg' is a damaged JPEG file: "), third.c_str());
+      for (const std::string& said : {second, third}) {
+        QVERIFY2(
+            said.starts_with("The picture '") && said.ends_with(whose) && !contains(said, "\n"),
+            said.c_str());
+      }
+    }
+  }
+
+  void a_damaged_label_picture_says_whose_it_is() {
+    const DataFolder folder;
+    folder.png("maps/a.png", 2, 2, {0, 1, 1, 3});
+    folder.picture("images/a.png", 2, 2);
+    contract::RunSpec spec;
+    spec.data.kind = "ade20k";
+    spec.model.name = "tiny_semantic_fpn";
+    spec.data.annotations = folder.path("maps");
+    spec.data.images = folder.path("images");
+    folder.write("names.txt", "a\nb\nc\n");
+    spec.data.classes = folder.path("names.txt");
+    const std::string png = content_of(folder.path("maps/a.png"));
+    const auto set = train::make_training_set(spec);
+    folder.write("maps/a.png", png.substr(0, png.size() - 20));
+    for (const std::string& said :
+         {sentence_of<DataError>([&] { set->get(0); }),
+          sentence_of<DataError>([&] { set->semantic_truth(0); }),
+          sentence_of<DataError>([&] { train::make_training_set(spec); })}) {
+      QVERIFY2(contains(said, "The label picture '") &&
+                   contains(said, "maps/a.png' is a damaged PNG file: ") &&
+                   said.ends_with(" (of the training set)."),
+               said.c_str());
+    }
+  }
+
+  void orientations_are_counted() {
+    const DataFolder folder;
+    for (const auto& [stem, orientation] : {std::pair{"a", 1}, {"b", 6}, {"c", 3}}) {
+      folder.write(std::string("images/") + stem + ".jpg",
+                   turned_jpeg(static_cast<char>(orientation)));
+      folder.write(std::string("xml/") + stem + ".xml",
+                   "<annotation>" + box("dog", 1, 1, 10, 10) + "</annotation>");
+    }
+    for (const bool decode : {true, false}) {
+      const DataReport report = report_of(folder, decode);
+      QVERIFY(report.ok());
+      const train::Finding* found = find(report, "orientation");
+      QVERIFY(found != nullptr);
+      QCOMPARE(found->count, 2);
+      QVERIFY2(found->sentence.starts_with(
+                   "2 pictures have an Exif orientation, which is not applied, the first: '") &&
+                   found->sentence.ends_with("b.jpg' (6)."),
+               found->sentence.c_str());
+      QCOMPARE(report.widths->greatest, 21.0);  // as stored
+    }
+  }
+
   void sizes_are_compared() {
     const DataFolder folder;
     fill(folder);
@@ -204,8 +294,10 @@ class TestDataCheck : public QObject {
       return contains(w, "Training data: 1 box without area");  // the set itself says that
     }));
     folder.write("images/b.png", "no picture at all, but text of some length");
-    QVERIFY(contains(sentence_of<DataError>([&] { train::preflight(*training, nullptr); }),
-                     "1 picture cannot be used: The picture '"));
+    const std::string said =
+        sentence_of<DataError>([&] { train::preflight(*training, validation.get()); });
+    QVERIFY2(said.starts_with("Training data: 1 picture cannot be used: The picture '"),
+             said.c_str());
     QVERIFY(train::preflight(*train::make_training_set({}), nullptr).empty());  // drawn
   }
 };

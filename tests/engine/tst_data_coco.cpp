@@ -2,6 +2,8 @@
 #include "engine/data/coco_annotations.h"
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
+#include "engine/metrics/coco_files.h"
+#include "engine/train/eval_block.h"
 #include "tests/support/coco_file.h"
 #include "tests/support/corners.h"
 
@@ -71,6 +73,33 @@ class TestDataCoco : public QObject {
     QVERIFY(!set.truth(2)[1].crowd);
   }
 
+  /// COCO's evaluator takes a match with annotation 0 for none: a training's figures are those of
+  /// `metrics`, and both say so.
+  void annotation_0_is_never_matched() {
+    std::vector<double> precision;
+    for (const char* id : {"1", "0"}) {
+      const JsonFile file(replaced(
+          kSmallCoco, R"("id": 1, "image_id")", std::string("\"id\": ") + id + R"(, "image_id")"));
+      const CocoDataset set({.annotations = file.path(), .images = kPictures});
+      const bool zero = *id == '0';
+      QCOMPARE(set.truth(0)[0].unmatched, zero);
+      QVERIFY(!set.truth(0)[1].unmatched);
+      const auto says = [](const std::string& w) { return w.find("of id 0") != std::string::npos; };
+      QCOMPARE(std::ranges::any_of(set.warnings(), says), zero);
+      train::EvalBlock block;
+      block.boxes = true;
+      for (const train::TruthBox& t : set.truth(0)) {
+        block.objects.push_back({set.image_id(0), set.category_id(t.label), t.x, t.y, t.w, t.h, 1});
+      }
+      train::CocoInput input = train::read_coco_truth(file.path(), false);
+      input.set.detections = block.objects;
+      const auto figures = train::score_blocks(set, set.size(), {block});
+      QVERIFY(figures == train::coco_metrics(input.set).metrics);
+      precision.push_back(figures.at("AP50"));
+    }
+    QVERIFY(precision[1] < precision[0]);
+  }
+
   void warnings_say_what_was_left_out() {
     const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
@@ -96,6 +125,50 @@ class TestDataCoco : public QObject {
     QCOMPARE(filled.size(), 2);
     QCOMPARE(filled.image_id(1), 20);
     QVERIFY(two.checksum() != filled.checksum());
+  }
+
+  void a_spec_leaves_empty_pictures_out_of_training_alone() {
+    const JsonFile file(kSmallCoco);
+    contract::RunSpec spec = spec_of(file.path(), file.path());
+    spec.data.val_images = kPictures;
+    spec.data.skip_empty = true;
+    contract::validate(spec);
+    const auto training = train::make_training_set(spec);
+    QCOMPARE(training->size(), 2);
+    const auto warnings = training->warnings();
+    QVERIFY(std::count(warnings.begin(),
+                       warnings.end(),
+                       "1 picture without a box to train on left out of training.") == 1);
+    spec.data.max_pictures = 2;  // of those that are left
+    QCOMPARE(train::make_training_set(spec)->image_id(1), 20);
+    QCOMPARE(train::make_validation_set(spec, training)->size(), 3);
+    QCOMPARE(train::make_validation_set(spec)->size(), 3);
+    const JsonFile crowds(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "iscrowd": 1}],
+      "categories": [{"id": 1, "name": "a"}]})");
+    spec.data.annotations = crowds.path();
+    QCOMPARE(sentence_of<contract::DataError>([&] { train::make_training_set(spec); }),
+             "The annotation file '" + crowds.path() +
+                 "' has no picture with a box to train on, and data.skip_empty leaves the others "
+                 "out.");
+    spec.data.skip_empty = false;
+    QCOMPARE(train::make_training_set(spec)->size(), 1);
+    contract::RunSpec drawn;
+    drawn.data.skip_empty = true;
+    QVERIFY(contains(sentence_of<contract::SpecError>([&] { contract::validate(drawn); }),
+                     "data.skip_empty does not go with data.kind"));
+  }
+
+  // As torchvision and pycocotools do; docs/data.md says so.
+  void file_names_lead_where_they_say() {
+    const JsonFile file(R"({"images": [{"id": 1, "file_name": ")" + kPictures + R"(/rgb.jpg"},
+        {"id": 2, "file_name": "../pictures/rgb.png"}],
+      "annotations": [], "categories": [{"id": 1, "name": "a"}]})");
+    const CocoDataset set({.annotations = file.path(), .images = kPictures});
+    QCOMPARE(set.get(0).image.size(2), 21);
+    QCOMPARE(set.get(1).image.size(2), 21);
+    QVERIFY(contains(error_of(replaced(kSmallCoco, "grey.jpg", "../grey.jpg")),
+                     "the first is '../grey.jpg'"));
   }
 
   // FNV-1a of the bytes "{…}" followed by each file name and its zero, done in Python.

@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/data/csv_file.h"
 #include "engine/data/make_dataset.h"
 #include "engine/metrics/openimages_files.h"
 #include "tests/support/corners.h"
@@ -157,6 +158,74 @@ class TestDataOpenImages : public QObject {
         sentence_of<DataError>([&] { train::make_training_set(spec_of(folder)); });
     QVERIFY2(contains(error, damage.said), error.c_str());
     QVERIFY2(contains(error, "boxes.csv'"), error.c_str());
+  }
+
+  void quoted_fields_may_have_line_breaks() {
+    const DataFolder folder;
+    folder.write("a.csv", "A,B\n1,\"x\r\ny, \"\"z\"\"\"\r\n\n2,5\" disk\n3\n");
+    train::CsvFile file(folder.path("a.csv"), "The file");
+    file.read_header({"A", "B"});
+    QVERIFY(file.next());
+    QCOMPARE(file.text("A"), std::string("1"));
+    QCOMPARE(file.text("B"), std::string("x\r\ny, \"z\""));
+    QVERIFY(file.next());
+    QCOMPARE(file.text("B"), std::string("5\" disk"));
+    QVERIFY(file.next());
+    QVERIFY(contains(sentence_of<DataError>([&] { file.text("A"); }),
+                     "line 6: expected 2 fields, found 1"));
+    QVERIFY(!file.next());
+    std::string endless = "A\nb\n\"";
+    for (int i = 0; i < 30000; ++i) {
+      endless += "a line of a field that does not end, in a file that does\n";
+    }
+    folder.write("endless.csv", endless + "\"\n");  // closed after more than a mebibyte
+    train::CsvFile long_file(folder.path("endless.csv"), "The file");
+    long_file.read_header({"A"});
+    QVERIFY(long_file.next());
+    QVERIFY(contains(sentence_of<DataError>([&] { long_file.next(); }),
+                     "line 3: a quote is not closed"));
+    fill(folder);
+    folder.write("names.csv", "/m/dog,\"Dog\nor hound\"\n/m/cat,Cat\n");
+    QCOMPARE(train::make_training_set(spec_of(folder))->classes().front(),
+             std::string("Dog\nor hound"));
+  }
+
+  void pictures_without_objects_can_be_left_out() {
+    const DataFolder folder;
+    fill(folder);
+    folder.picture("images/0e0.png", 3, 3);
+    folder.write("train.txt", "0e0\n0ff\n");
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.list = folder.path("train.txt");
+    spec.data.skip_empty = true;
+    contract::validate(spec);
+    const auto set = train::make_training_set(spec);
+    QCOMPARE(set->size(), 1);
+    QCOMPARE(set->get(0).name, std::string("0ff.png"));
+  }
+
+  // They are the validation set's; where there is none, nobody else would look at them.
+  void files_of_the_figure_are_read_without_a_validation_set() {
+    const DataFolder folder;
+    fill(folder);
+    contract::RunSpec spec = spec_of(folder);
+    const auto said = [&spec] {
+      return sentence_of<DataError>([&] { train::make_training_set(spec); });
+    };
+    spec.data.hierarchy = folder.path("tree.json");
+    QVERIFY2(contains(said(), "tree.json'"), said().c_str());
+    folder.write("tree.json", kTree);
+    QVERIFY(said().empty());
+    const auto warnings = train::make_training_set(spec)->warnings();
+    QVERIFY(std::any_of(warnings.begin(), warnings.end(), [](const std::string& w) {
+      return contains(w, "tree.json' lacks 2 of 2 classes");
+    }));
+    spec.data.val_image_labels = folder.path("labels.csv");
+    QVERIFY2(contains(said(), "labels.csv' cannot be opened"), said().c_str());
+    spec.data.val_annotations = spec.data.annotations;
+    QVERIFY(said().empty());
+    QVERIFY(contains(sentence_of<DataError>([&] { train::make_validation_set(spec); }),
+                     "labels.csv' cannot be opened"));
   }
 
   void missing_and_empty_files() {

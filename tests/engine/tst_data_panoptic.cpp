@@ -181,6 +181,53 @@ class TestDataPanoptic : public QObject {
     QVERIFY2(contains(error, damage.said), error.c_str());
   }
 
+  // What is left out must not shift the maps against the pictures.
+  void pictures_without_things_can_be_left_out() {
+    const DataFolder folder;
+    fill(folder);
+    folder.png("pan/b.png", 2, 1, {9, 9}, true);
+    folder.png("pan/c.png", 2, 1, {0, 3}, true);
+    folder.picture("images/b.png", 2, 1);
+    folder.picture("images/c.png", 2, 1);
+    folder.write(
+        "pan.json",
+        replaced(replaced(kJson,
+                          R"({"id": 9, "file_name": "gone.png"})",
+                          R"({"id": 6, "file_name": "b.png"}, {"id": 7, "file_name": "c.png"})"),
+                 R"({"id": 7, "category_id": 18}]}])",
+                 R"({"id": 7, "category_id": 18}]},
+       {"image_id": 6, "file_name": "b.png", "segments_info": [{"id": 9, "category_id": 12}]},
+       {"image_id": 7, "file_name": "c.png", "segments_info": [{"id": 3, "category_id": 18}]}])"));
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.val_annotations = spec.data.annotations;
+    spec.data.skip_empty = true;
+    contract::validate(spec);
+    for (const std::int64_t most : {0, 2}) {
+      spec.data.max_pictures = most;
+      const auto set = train::make_training_set(spec);
+      QCOMPARE(set->size(), 2);
+      QCOMPARE(set->image_id(1), 7);
+      const train::Sample sample = set->get(1);
+      QVERIFY(torch::equal(sample.boxes, corners({1, 0, 2, 1})));
+      QVERIFY(torch::equal(sample.semantic, int16({0, 1}, 2)));
+      QCOMPARE(set->panoptic_truth(1)->segments[0].id, 3U);
+      QCOMPARE(train::make_validation_set(spec, set)->size(), 3);
+    }
+  }
+
+  void the_folder_of_the_maps_is_the_files_name() {
+    QCOMPARE(train::panoptic_folder("", "a/pan.v2.json"), std::string("a/pan.v2"));
+    QCOMPARE(train::panoptic_folder("", "a/pan.v2"), std::string("a/pan.v2"));
+    QCOMPARE(train::panoptic_folder("maps", "a/pan.json"), std::string("maps"));
+    const DataFolder folder;
+    fill(folder);
+    folder.write("pan.v2", kJson);
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.annotations = folder.path("pan.v2");
+    QVERIFY(contains(sentence_of<DataError>([&] { train::make_training_set(spec); }),
+                     "The folder of panoptic PNGs '" + folder.path("pan.v2") + "'"));
+  }
+
   void map_of_another_size_is_an_error() {
     const DataFolder folder;
     fill(folder, replaced(kJson, ", \"width\": 4, \"height\": 3", ""));
@@ -253,6 +300,70 @@ class TestDataPanoptic : public QObject {
     QCOMPARE(json->category_id(4), 200);
     QVERIFY((json->semantic_truth(1)->labels == std::vector<std::uint32_t>{3, 3, 3, 0, 1, 3}));
     QVERIFY(json->checksum() != named->checksum());
+  }
+
+  void found_classes_do_not_depend_on_max_pictures() {
+    const DataFolder folder;
+    fill_semantic(folder);  // b alone has the value 3
+    contract::RunSpec spec = semantic_spec(folder);
+    const std::string all = train::make_training_set(spec)->checksum();
+    spec.data.max_pictures = 1;
+    spec.data.val_annotations = spec.data.annotations;
+    const auto training = train::make_training_set(spec);
+    QCOMPARE(training->size(), 1);
+    QCOMPARE(training->classes().size(), std::size_t{3});
+    QVERIFY(training->checksum() != all);
+    for (const auto& given : {training, std::shared_ptr<const train::Dataset>()}) {
+      const auto validation = train::make_validation_set(spec, given);
+      QVERIFY(validation->classes() == training->classes());
+      QCOMPARE(validation->size(), 2);
+      QVERIFY(torch::equal(validation->get(1).semantic, int16({3, 3, 3, 0, 1, 3}, 3)));
+    }
+  }
+
+  // The header and rows as ADE20K's files have them (a blank behind 22, at line ends).
+  void ade20ks_table_names_the_classes() {
+    const DataFolder folder;
+    const auto read = [&folder](const std::string& table, std::uint32_t ignored = 0) {
+      folder.write("table.txt", table);
+      train::SemanticSetOptions options;
+      options.names = folder.path("table.txt");
+      options.ignored = ignored;
+      return train::semantic_classes(options);
+    };
+    using Names = std::vector<std::string>;
+    using Ids = std::vector<std::int64_t>;
+    const std::string table =
+        "Idx\tRatio\tTrain\tVal\tStuff\tName\n1\t0.1576\t11664\t1172\t1\twall\n"
+        "2 \t0.1072\t6046\t612\t1\tbuilding, edifice\r\n3\t0.0198\t4688\t460\t0\tbed \n";
+    QVERIFY((read(table).names == Names{"wall", "building", "bed"}));
+    QVERIFY((read(table).ids == Ids{1, 2, 3}));
+    QVERIFY((read(table, 255).ids == Ids{0, 1, 2}));
+    QVERIFY((read("Idx\tRatio\tTrain\tVal\tName\n7\t0.1\t6\t2\tred wall\n").names ==
+             Names{"red wall"}));
+    QVERIFY((read("Idx,Ratio,Name\n1,0.1,wall\n2,0.1,pool;table\n").names ==
+             Names{"wall", "pool;table"}));
+    QVERIFY((read("index\nIdx\tName\n").names == Names{"index", "Idx\tName"}));  // a plain list
+    for (const auto& [from, to] : {std::pair{"3\t0.0198", "2\t0.0198"},
+                                   {"3\t0.0198", "three\t0.0198"},
+                                   {"3\t0.0198", "99999\t0.0198"},
+                                   {"\t460\t0\tbed ", "\t460\tbed"},
+                                   {"building, edifice", ", edifice"}}) {
+      const std::string damaged = replaced(table, from, to);
+      const std::string said = sentence_of<DataError>([&] { read(damaged); });
+      QVERIFY2(contains(said, "table.txt' has the row '") && contains(said, "expected 6 columns"),
+               said.c_str());
+    }
+    fill_semantic(folder);
+    folder.write("table.txt", table);
+    contract::RunSpec spec = semantic_spec(folder);
+    spec.data.classes = folder.path("table.txt");
+    const auto set = train::make_training_set(spec);
+    QCOMPARE(set->category_id(3), 3);
+    QVERIFY(torch::equal(set->get(1).semantic, int16({3, 3, 3, 0, 1, 3}, 3)));
+    folder.write("table.txt", "Idx\tName\n");
+    QVERIFY(contains(sentence_of<DataError>([&] { train::make_training_set(spec); }),
+                     "has no classes"));
   }
 
   void errors_of_label_folders() {

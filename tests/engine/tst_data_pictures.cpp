@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/data/exif.h"
 #include "engine/data/image_file.h"
 #include "tests/support/data_folder.h"
 
@@ -26,6 +27,30 @@ json read_json(const std::string& name) {
 std::vector<std::uint8_t> bytes_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// An APP1 segment with one directory: a width, then the orientation.
+std::vector<std::uint8_t> exif_segment(bool little, std::uint8_t orientation, bool as_long) {
+  std::vector<std::uint8_t> bytes = {'E', 'x', 'i', 'f', 0, 0};
+  const auto put = [&](std::uint32_t value, int count) {
+    for (int i = 0; i < count; ++i) {
+      bytes.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : count - 1 - i)));
+    }
+  };
+  bytes.insert(bytes.end(), 2, little ? 'I' : 'M');
+  put(42, 2);
+  put(8, 4);
+  put(2, 2);
+  put(0x0100, 2);
+  put(4, 2);
+  put(1, 4);
+  put(640, 4);
+  put(0x0112, 2);
+  put(as_long ? 4 : 3, 2);
+  put(1, 4);
+  put(orientation, as_long ? 4 : 2);
+  put(0, as_long ? 4 : 6);
+  return bytes;
 }
 
 /// The sentence of the DataError, or empty when the picture was decoded.
@@ -98,6 +123,46 @@ class TestDataPictures : public QObject {
       }
     }
     QVERIFY(errors > 100 && decoded > 100);
+  }
+
+  void the_exif_orientation_is_read() {
+    for (const bool little : {true, false}) {
+      for (const bool as_long : {true, false}) {
+        for (const std::uint8_t orientation : {1, 3, 6, 8}) {
+          QCOMPARE(train::exif_orientation(exif_segment(little, orientation, as_long)),
+                   int{orientation});
+        }
+        QCOMPARE(train::exif_orientation(exif_segment(little, 0, as_long)), 1);
+        QCOMPARE(train::exif_orientation(exif_segment(little, 9, as_long)), 1);
+      }
+    }
+    QCOMPARE(train::exif_orientation({}), 1);
+    const std::string xmp = "http://ns.adobe.com/xap/1.0/";
+    QCOMPARE(train::exif_orientation(std::vector<std::uint8_t>(xmp.begin(), xmp.end())), 1);
+  }
+
+  // Whatever the bytes are, the answer is an orientation, found within them (for the sanitizers).
+  void damaged_exif_data_are_no_orientation() {
+    const std::vector<std::uint8_t> whole = exif_segment(true, 6, false);
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+      const std::vector<std::uint8_t> cut(whole.begin(),
+                                          whole.begin() + static_cast<std::ptrdiff_t>(length));
+      // The value lies at bytes 36 and 37.
+      QCOMPARE(train::exif_orientation(cut), length < 38 ? 1 : 6);
+    }
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      for (int value = 0; value < 256; ++value) {
+        auto bytes = whole;
+        bytes[i] = static_cast<std::uint8_t>(value);
+        const int orientation = train::exif_orientation(bytes);
+        QVERIFY(orientation >= 1 && orientation <= 8);
+      }
+    }
+    auto bytes = whole;
+    for (const std::size_t at : {10, 11, 12, 13}) {
+      bytes[at] = 0xff;  // a directory far behind the end
+    }
+    QCOMPARE(train::exif_orientation(bytes), 1);
   }
 
   void other_files_are_named() {

@@ -35,7 +35,7 @@ class TestDataSynthetic : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
-  void default_spec_is_the_lab_data() {
+  void the_default_spec_is_that_of_the_lab() {
     const contract::RunSpec spec;
     const auto training = train::make_training_set(spec);
     const auto validation = train::make_validation_set(spec);

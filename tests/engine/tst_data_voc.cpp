@@ -2,6 +2,7 @@
 #include "engine/data/annotated_sets.h"
 #include "engine/data/coco_dataset.h"
 #include "engine/data/make_dataset.h"
+#include "engine/data/name_list.h"
 #include "engine/data/picture_header.h"
 #include "engine/data/voc_annotation.h"
 #include "engine/data/voc_dataset.h"
@@ -139,6 +140,47 @@ class TestDataVoc : public QObject {
                  "' has the class 'dog', which the training annotations do not have.");
   }
 
+  void names_in_lists_may_have_blanks() {
+    const DataFolder folder;
+    const auto names = [&folder](const char* text) {
+      folder.write("list.txt", text);
+      return train::read_name_list(folder.path("list.txt"));
+    };
+    using Names = std::vector<std::string>;
+    QVERIFY((names("a b  1\r\n c\t-1\nd 1 0\n") == Names{"a b", "c", "d 1"}));
+    // Not every line has a flag: these are names.
+    QVERIFY((names("scan 0\nscan 1\nscan 2") == Names{"scan 0", "scan 1", "scan 2"}));
+    QVERIFY((names("a  1\nb -2\n") == Names{"a  1", "b -2"}));
+    QVERIFY((names("1\n0\n-1\n") == Names{"1", "0", "-1"}));
+    QVERIFY((names("\xef\xbb\xbf"
+                   "a\n") == Names{"a"}));
+    folder.picture("JPEGImages/my dog.png", 40, 30);
+    folder.write("Annotations/my dog.xml",
+                 annotation("my dog.png", object("dog", corner_tags(1, 1, 9, 9))));
+    folder.write("list.txt", "my dog\n");
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.list = folder.path("list.txt");
+    QCOMPARE(train::make_training_set(spec)->get(0).name, std::string("my dog.png"));
+  }
+
+  void pictures_without_objects_can_be_left_out() {
+    const DataFolder folder;
+    fill(folder);
+    folder.picture("JPEGImages/c.png", 40, 30);
+    folder.write(
+        "Annotations/c.xml",
+        annotation("c.png", object("cow", corner_tags(1, 1, 9, 9), "<difficult>1</difficult>")));
+    contract::RunSpec spec = spec_of(folder);
+    spec.data.val_annotations = spec.data.annotations;
+    QCOMPARE(train::make_training_set(spec)->size(), 3);
+    spec.data.skip_empty = true;
+    contract::validate(spec);
+    const auto training = train::make_training_set(spec);
+    QCOMPARE(training->size(), 2);
+    QCOMPARE(training->classes().size(), std::size_t{3});  // the labels do not depend on it
+    QCOMPARE(train::make_validation_set(spec, training)->size(), 3);
+  }
+
   void checksum_covers_annotations_and_list() {
     const DataFolder folder;
     fill(folder);
@@ -172,6 +214,12 @@ class TestDataVoc : public QObject {
         "<xmin>3</xmin>",
         "<xmin>three</xmin>",
         "<xmin>: expected a number of pixels, found 'three'");
+    row("no number", "<xmin>3</xmin>", "<xmin>nan</xmin>", "<xmin>: expected a number of pixels");
+    row("endless", "<ymax>20</ymax>", "<ymax>inf</ymax>", "<ymax>: expected a number of pixels");
+    row("no size",
+        "<width>40</width>",
+        "<width>nan</width>",
+        "<width>: expected a number of pixels, found 'nan'");
     row("size is text", "<width>40</width>", "<width>wide</width>", "<width>: expected a number");
     row("endless entity", "<!-- a remark -->", "<!DOCTYPE a [<!ENTITY b \"&b;\">]>", "a.xml");
   }
