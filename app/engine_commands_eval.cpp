@@ -1,15 +1,14 @@
 #include "app/engine_commands.h"
-#include "app/run_settings.h"
+#include "app/json_output.h"
+#include "app/relabelled_detector.h"
 #include "app/weights_model.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
-#include "engine/train/trainer.h"
-
-#include <nlohmann/json.hpp>
+#include "engine/train/evaluator.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <unistd.h>
 
@@ -23,20 +22,29 @@ struct EvalArguments {
   std::int64_t batch = 0;
 };
 
-void report(const train::EvalResult& result, const EvalArguments& arguments) {
-  nlohmann::json object = result.metrics;
-  object["pictures"] = result.pictures;
-  object["seconds"] = result.seconds;
-  if (!arguments.out.empty()) {
-    std::ofstream file(arguments.out);
-    file << object.dump(2) << "\n";
-    if (!file.flush()) {
-      throw contract::StorageError("Could not write " + arguments.out + ".");
-    }
+/// Before the evaluation, which may take an hour: a file that cannot be written.
+void require_writable(const std::string& file) {
+  std::error_code ignored;
+  // Opening a pipe would wait for its reader.
+  const bool present = std::filesystem::exists(file, ignored);
+  if (present ? ::access(file.c_str(), W_OK) != 0 || std::filesystem::is_directory(file, ignored)
+              : !std::ofstream(file)) {
+    throw contract::StorageError("The file '" + file + "' of --json cannot be written.");
   }
-  if (arguments.json && arguments.out.empty()) {
-    std::cout << object.dump(2) << "\n";
-    return;
+  if (!present) {
+    std::filesystem::remove(file, ignored);
+  }
+}
+
+void report(const train::EvalResult& result, const EvalArguments& arguments) {
+  if (arguments.json) {
+    nlohmann::json object = result.metrics;
+    object["pictures"] = result.pictures;
+    object["seconds"] = result.seconds;
+    write_json(object, arguments.out);
+    if (arguments.out.empty()) {
+      return;
+    }
   }
   for (const auto& [name, value] : result.metrics) {
     std::printf("%-15s %.4f\n", name.c_str(), value);
@@ -51,54 +59,59 @@ struct Subject {
   std::shared_ptr<models::Detector> model;
 };
 
-std::shared_ptr<const train::Dataset> pictures(contract::RunSpec& spec,
-                                               const EvalArguments& arguments) {
-  if (!arguments.annotations.empty()) {
-    spec.data.kind = "coco";
-    spec.data.val_annotations = std::filesystem::absolute(arguments.annotations).string();
-    spec.data.val_images = std::filesystem::absolute(arguments.images).string();
+/// COCO instances in the place of whatever the spec's data are.
+void use_coco(contract::DataSection& data, const EvalArguments& arguments) {
+  data.kind = "coco";
+  data.masks = false;  // unless the model asks for them
+  for (std::string* path : {&data.annotations,
+                            &data.images,
+                            &data.segments,
+                            &data.list,
+                            &data.val_segments,
+                            &data.val_list,
+                            &data.classes,
+                            &data.hierarchy,
+                            &data.val_image_labels}) {
+    path->clear();
   }
-  auto dataset = train::make_validation_set(spec);
+  data.val_annotations = std::filesystem::absolute(arguments.annotations).string();
+  data.val_images = std::filesystem::absolute(arguments.images).string();
+}
+
+Subject subject_of(const EvalArguments& arguments) {
+  WeightsModel made = arguments.checkpoint.empty()
+                          ? model_of_weights(arguments.model, arguments.weights, arguments.sets)
+                          : model_of_checkpoint(arguments.checkpoint, arguments.sets);
+  const bool own_data = arguments.annotations.empty();
+  if (!own_data) {
+    use_coco(made.spec.data, arguments);
+    if (!is_set(arguments.sets, "eval.max_pictures")) {
+      made.spec.eval.max_pictures = 0;  // that limit was of the run's own set
+    }
+  }
+  auto dataset = train::make_validation_set(made.spec);
   if (dataset == nullptr) {
     throw contract::SpecError("--data",
                               "There is no validation set: name one with --data and --images.");
   }
-  return dataset;
-}
-
-Subject of_checkpoint(const EvalArguments& arguments) {
-  const std::filesystem::path file = arguments.checkpoint;
-  const train::StateFile stored =
-      train::decode_state(train::read_bytes(file), file.filename().string());
-  auto [state, info] = train::from_words(stored.words, file.filename().string());
-  Subject subject{state.spec, nullptr, nullptr};
-  if (!arguments.annotations.empty()) {
-    subject.spec.eval.max_pictures = 0;  // that limit was of the run's own set
+  const ClassMatch match =
+      match_classes(made.classes,
+                    train::class_list(*dataset),
+                    own_data ? "the validation set" : "'" + arguments.annotations + "'");
+  if (!match.note.empty()) {
+    std::fprintf(stderr, "%s\n", match.note.c_str());
   }
-  apply_sets(subject.spec, arguments.sets);
-  subject.dataset = pictures(subject.spec, arguments);
-  if (subject.dataset->classes().size() != info.classes.size()) {
-    throw contract::DataError(
-        "The checkpoint was trained on " + std::to_string(info.classes.size()) + " classes, " +
-        arguments.annotations + " has " + std::to_string(subject.dataset->classes().size()) + ".");
+  if (!match.same()) {
+    made.model = std::make_shared<RelabelledDetector>(made.model, match.labels);
   }
-  subject.model = build_model(subject.spec, class_counts(*subject.dataset));
-  train::load_model(*subject.model, stored, file.filename().string());
-  return subject;
-}
-
-Subject of_weights(const EvalArguments& arguments) {
-  Subject subject;
-  subject.spec = spec_of_weights(arguments.model, arguments.weights, arguments.sets);
-  subject.dataset = pictures(subject.spec, arguments);
-  subject.model = build_model(subject.spec, class_counts(*subject.dataset));
-  load_all_weights(*subject.model, subject.spec, arguments.weights);
-  return subject;
+  return {std::move(made.spec), std::move(dataset), std::move(made.model)};
 }
 
 void evaluate(const EvalArguments& arguments) {
-  const Subject subject =
-      arguments.checkpoint.empty() ? of_weights(arguments) : of_checkpoint(arguments);
+  if (!arguments.out.empty()) {
+    require_writable(arguments.out);
+  }
+  const Subject subject = subject_of(arguments);
   const contract::RunSpec& spec = subject.spec;
   const auto& dataset = subject.dataset;
   const auto& model = subject.model;
@@ -113,7 +126,7 @@ void evaluate(const EvalArguments& arguments) {
       *group,
       {.max_pictures = spec.eval.max_pictures,
        .batch = arguments.batch,
-       .transform = train::input_transform(*model, spec.data.min_size, spec.data.max_size),
+       .transform = model->input_transform(),
        .device = device},
       [&] {
         if (terminal) {
@@ -151,7 +164,9 @@ void add_eval_command(CLI::App& app) {
       ->take_all()
       ->expected(1);
   CLI::Option* data = command->add_option(
-      "--data", arguments->annotations, "COCO annotations; none: the run's own");
+      "--data",
+      arguments->annotations,
+      "COCO instances, of the classes of the run or of the file; none: the run's own set");
   CLI::Option* images = command->add_option("--images", arguments->images, "Folder of pictures");
   data->needs(images);
   images->needs(data);

@@ -1,16 +1,16 @@
 #include "app/engine_commands.h"
+#include "app/json_output.h"
 #include "app/prediction_files.h"
-#include "app/weights_model.h"
+#include "app/prediction_inputs.h"
+#include "app/predictor.h"
 #include "engine/contract/error.h"
 #include "engine/data/image_file.h"
-#include "engine/data/loader.h"
-#include "engine/metrics/panoptic_files.h"
-#include "engine/train/draw_objects.h"
-#include "engine/train/evaluator.h"
+#include "models/factory.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unistd.h>
@@ -21,204 +21,259 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PredictArguments {
-  std::string model, weights, images, out, draw, maps, categories, device = "cpu";
+  std::string model, weights, images, out, draw, maps, categories, image_ids, device = "cpu";
   std::vector<std::string> sets;
   double score_threshold = 0, draw_threshold = 0.5;
+  bool json = false;
 };
 
-/// Names of the JPEG and PNG files of a folder, sorted.
-std::vector<std::string> pictures_in(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    std::string ending = entry->path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) {
-      return static_cast<char>(std::tolower(c));
-    });
-    if (ending == ".jpg" || ending == ".jpeg" || ending == ".png") {
-      names.push_back(entry->path().filename().string());
-    }
+/// The places that are read and written, as require_separate() takes them.
+std::vector<NamedPlace> places_of(const PredictArguments& a) {
+  std::vector<NamedPlace> places = {{"--images", a.images, false},
+                                    {"--weights", a.weights, false},
+                                    {"--categories", a.categories, false},
+                                    {"--image-ids", a.image_ids, false},
+                                    {"--draw", a.draw, true},
+                                    {"--maps", a.maps, true},
+                                    {"--out", a.out, true}};
+  if (!a.maps.empty() && models::target_needs(a.model).boxes) {
+    places.push_back({"the JSON of --maps", MapFiles::json_of(a.maps), true});
   }
-  if (error) {
-    throw contract::DataError("The picture folder '" + folder +
-                              "' cannot be read: " + error.message() + ".");
-  }
-  if (names.empty()) {
-    throw contract::DataError("The picture folder '" + folder + "' has no JPEG or PNG pictures.");
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return places;
 }
 
-/// Ids and names of the labels 1…C: those of --categories by rising id, else the labels themselves.
-std::vector<train::PanopticCategory> categories_of(const PredictArguments& arguments,
-                                                   const ClassCounts& classes) {
-  const std::int64_t count = classes.things + classes.stuff;
-  std::vector<train::PanopticCategory> categories;
-  if (arguments.categories.empty()) {
-    for (std::int64_t label = 1; label <= count; ++label) {
-      categories.push_back({label, "class " + std::to_string(label), label <= classes.things});
+std::vector<InputPicture> pictures_of(const PredictArguments& a) {
+  require_separate(places_of(a));
+  std::vector<InputPicture> pictures = pictures_in(a.images);
+  if (!a.image_ids.empty()) {
+    const std::string note = take_image_ids(pictures, a.image_ids);
+    if (!note.empty()) {
+      std::fprintf(stderr, "%s\n", note.c_str());
     }
-    return categories;
   }
-  categories = train::read_categories(arguments.categories);
-  if (static_cast<std::int64_t>(categories.size()) != count) {
-    throw contract::DataError("The file '" + arguments.categories + "' has " +
-                              std::to_string(categories.size()) + " categories; the weights have " +
-                              std::to_string(count) + " classes.");
+  if (!a.draw.empty() || !a.maps.empty()) {
+    require_own_pngs(pictures, a.images);
   }
-  // As the data sets number them: things by rising id, then stuff.
-  std::sort(categories.begin(), categories.end(), [](const auto& a, const auto& b) {
-    return std::pair(!a.thing, a.id) < std::pair(!b.thing, b.id);
-  });
-  return categories;
+  return pictures;
 }
 
-/// What is done with every picture.
-class Predictor {
+/// Without --categories the labels are the ids.
+ClassMatch match_of(const PredictArguments& arguments, const WeightsModel& subject) {
+  const ModelClasses& model = subject.classes;
+  if (!arguments.categories.empty()) {
+    return match_classes(
+        model,
+        read_class_file(arguments.categories, model, subject.spec.data.ignored_label),
+        "'" + arguments.categories + "'");
+  }
+  std::vector<std::string> names = model.names;
+  const auto count = static_cast<std::size_t>(model.counts.things + model.counts.stuff);
+  while (names.size() < count) {
+    names.push_back("class " + std::to_string(names.size() + 1));
+  }
+  ClassMatch match{train::numbered_classes(std::move(names)), {}, {}};
+  match.classes.things = model.counts.things;
+  match.labels = match.classes.ids;
+  return match;
+}
+
+/// What is written, and what could not be.
+class Outputs {
  public:
-  Predictor(const PredictArguments& arguments, WeightsModel subject)
-      : arguments_(arguments),
-        subject_(std::move(subject)),
-        device_(device_of(arguments.device, 0)),
-        categories_(categories_of(arguments, subject_.classes)),
-        transform_(train::input_transform(
-            *subject_.model, subject_.spec.data.min_size, subject_.spec.data.max_size)) {
-    subject_.model->to(device_);
-    subject_.model->eval();
-    for (const auto& category : categories_) {
-      names_[category.id] = category.name;
+  Outputs(const PredictArguments& arguments, const ModelClasses& model, const ClassMatch& match)
+      : arguments_(arguments) {
+    if (!arguments.maps.empty()) {
+      maps_.emplace(arguments.maps, model, match.classes);
+    }
+    if (!arguments.draw.empty()) {
+      make_folder(arguments.draw);
+    }
+    results_.emplace(arguments.out);
+  }
+
+  void add(const InputPicture& picture, const Predictor& predictor) {
+    ++pictures_;
+    torch::Tensor image;
+    train::FoundObjects found;
+    if (!succeeds(picture, [&] {
+          image = train::read_picture((fs::path(arguments_.images) / picture.name).string());
+          found = predictor.predict(image, picture.id, arguments_.score_threshold);
+        })) {
+      broken_.push_back(picture.name);
+      return;
+    }
+    objects_ += found.objects.size();
+    results_->add(picture.name, found);
+    if (maps_) {
+      maps_->add(picture.name, picture.id, found);
+    }
+    if (!arguments_.draw.empty() && !succeeds(picture, [&] {
+          predictor.draw(image,
+                         found,
+                         arguments_.draw_threshold,
+                         (fs::path(arguments_.draw) / png_of(picture.name)).string());
+        })) {
+      ++undrawn_;
     }
   }
 
-  train::FoundObjects predict(const torch::Tensor& image, std::int64_t id) const {
-    const train::PreparedPicture prepared = train::prepare_picture(image, transform_);
-    const torch::Tensor batch =
-        train::pad_batch({prepared.image}, transform_.size_divisor).to(device_);
-    const models::Detection detection =
-        subject_.model->detect(batch, {{prepared.image.size(1), prepared.image.size(2)}}).at(0);
-    train::FoundObjects found =
-        train::found_objects(detection,
-                             {id, image.size(1), image.size(2), prepared.scale_x, prepared.scale_y},
-                             [this](std::int64_t label) {
-                               return categories_.at(static_cast<std::size_t>(label - 1)).id;
-                             });
-    const auto below =
-        std::find_if(found.objects.begin(), found.objects.end(), [this](const auto& d) {
-          return d.score < arguments_.score_threshold;
-        });  // they come best first
-    const auto kept = static_cast<std::size_t>(below - found.objects.begin());
-    found.objects.resize(kept);
-    found.masks.resize(std::min(found.masks.size(), kept));
-    return found;
+  void finish() {
+    results_->finish();
+    if (maps_) {
+      maps_->finish();
+    }
   }
-
-  void draw(const torch::Tensor& image,
-            const train::FoundObjects& found,
-            const std::string& name) const {
-    train::draw_objects(
-        image,
-        found,
-        {.score_threshold = std::max(arguments_.draw_threshold, arguments_.score_threshold),
-         .name_of = [this](std::int64_t id) { return names_.at(id); }},
-        (fs::path(arguments_.draw) / (fs::path(name).stem().string() + ".png")).string());
+  nlohmann::json summary() const;
+  std::string text() const {
+    return std::to_string(objects_) + " objects in " + std::to_string(pictures_ - broken_.size()) +
+           " pictures: " + arguments_.out;
   }
-  const std::vector<train::PanopticCategory>& categories() const { return categories_; }
+  /// Throws contract::DataError for pictures that were broken.
+  void require_all() const;
 
  private:
+  /// What goes wrong with a picture is a line on stderr and false: the others go on.
+  static bool succeeds(const InputPicture& picture, const std::function<void()>& work);
+
   const PredictArguments& arguments_;
-  WeightsModel subject_;
-  torch::Device device_;
-  std::vector<train::PanopticCategory> categories_;
-  std::map<std::int64_t, std::string> names_;
-  models::InputTransform transform_;
+  std::optional<ResultsFile> results_;
+  std::optional<MapFiles> maps_;
+  std::size_t pictures_ = 0, objects_ = 0, undrawn_ = 0;
+  std::vector<std::string> broken_;
 };
 
-void make_folder(const std::string& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw contract::StorageError("The folder '" + folder + "' cannot be made: " + error.message() +
-                                 ".");
+bool Outputs::succeeds(const InputPicture& picture, const std::function<void()>& work) {
+  std::string sentence;
+  try {
+    work();
+    return true;
+  } catch (const contract::StorageError&) {
+    throw;
+  } catch (const contract::Error& error) {
+    sentence = error.what();
+  } catch (const std::exception& error) {
+    sentence = "The picture '" + picture.name + "': " + error.what();
+    sentence.resize(std::min(sentence.size(), sentence.find('\n')));  // torch adds a back trace
+  }
+  std::fprintf(stderr, "%s\n", sentence.c_str());
+  return false;
+}
+
+nlohmann::json Outputs::summary() const {
+  nlohmann::json files = {{"results", arguments_.out}};
+  if (!arguments_.draw.empty()) {
+    files["drawn"] = arguments_.draw;
+  }
+  if (maps_) {
+    files["maps"] = arguments_.maps;
+    if (!maps_->json().empty()) {
+      files["panoptic"] = maps_->json();
+    }
+  }
+  return {{"pictures", pictures_},
+          {"detections", objects_},
+          {"broken", broken_.size()},
+          {"broken_pictures", broken_},
+          {"not_drawn", undrawn_},
+          {"files", std::move(files)}};
+}
+
+void Outputs::require_all() const {
+  const auto of_all = [this](std::size_t count, const char* what) {
+    return std::to_string(count) + " of " + std::to_string(pictures_) + " pictures could not be " +
+           what;
+  };
+  if (!broken_.empty()) {
+    throw contract::DataError(of_all(broken_.size(), "used") + "; what is in the other " +
+                              std::to_string(pictures_ - broken_.size()) + " is in '" +
+                              arguments_.out + "'.");
+  }
+  if (undrawn_ > 0) {
+    throw contract::DataError(of_all(undrawn_, "drawn") + "; what is in them is in '" +
+                              arguments_.out + "'.");
   }
 }
 
 void predict(const PredictArguments& arguments) {
-  const std::vector<std::string> names = pictures_in(arguments.images);
-  Predictor predictor(arguments,
-                      model_of_weights(arguments.model, arguments.weights, arguments.sets));
-  if (!arguments.draw.empty()) {
-    make_folder(arguments.draw);
+  const std::vector<InputPicture> pictures = pictures_of(arguments);
+  const WeightsModel subject = model_of_weights(arguments.model, arguments.weights, arguments.sets);
+  const ClassMatch match = match_of(arguments, subject);
+  if (!match.note.empty()) {
+    std::fprintf(stderr, "%s\n", match.note.c_str());
   }
-  ResultsFile results(arguments.out);
-  std::optional<MapFiles> maps;
-  if (!arguments.maps.empty()) {
-    make_folder(arguments.maps);
-    maps.emplace(arguments.maps, predictor.categories());
-  }
+  const Predictor predictor(subject, match, device_of(arguments.device, 0));
+  Outputs outputs(arguments, subject.classes, match);
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  std::size_t objects = 0;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto id = static_cast<std::int64_t>(i) + 1;
-    const torch::Tensor image =
-        train::read_picture((fs::path(arguments.images) / names[i]).string());
-    const train::FoundObjects found = predictor.predict(image, id);
-    objects += found.objects.size();
-    results.add(names[i], found);
-    if (maps) {
-      maps->add(names[i], id, found);
-    }
-    if (!arguments.draw.empty()) {
-      predictor.draw(image, found, names[i]);
-    }
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
     if (terminal) {
-      std::fprintf(stderr, "\r%zu of %zu pictures", i + 1, names.size());
+      std::fprintf(stderr, "\r\033[K%zu of %zu pictures\r", i + 1, pictures.size());
     }
+    outputs.add(pictures[i], predictor);
   }
   if (terminal) {
     std::fprintf(stderr, "\r\033[K");
   }
-  results.finish();
-  if (maps) {
-    maps->finish();
+  outputs.finish();
+  if (arguments.json) {
+    write_json(outputs.summary(), {});
+  } else {
+    std::printf("%s\n", outputs.text().c_str());
   }
-  std::printf("%zu objects in %zu pictures: %s\n", objects, names.size(), arguments.out.c_str());
+  outputs.require_all();
+}
+
+void add_inputs(CLI::App& command, PredictArguments& a) {
+  command.add_option("--model", a.model, "Name as model.name")->required();
+  command
+      .add_option("--weights",
+                  a.weights,
+                  ".pth or .safetensors, which say how many classes there are, or a run's "
+                  "checkpoint, which has its spec and names, too")
+      ->required();
+  command.add_option("--images", a.images, "Folder of JPEG and PNG pictures")->required();
+  command.add_option("--categories",
+                     a.categories,
+                     "COCO file whose categories are the classes, or a text file with a name per "
+                     "line; none: ids 1 to C");
+  command.add_option("--image-ids",
+                     a.image_ids,
+                     "COCO file that has the ids of pictures by file name; others are left out. "
+                     "None: file names are counted from 1, sorted");
+  command
+      .add_option(
+          "--set", a.sets, "key=value over the model's or the checkpoint's spec (model.norm, …)")
+      ->take_all()
+      ->expected(1);
+  command.add_option("--device", a.device, "cpu or cuda");
+}
+
+void add_outputs(CLI::App& command, PredictArguments& a) {
+  command.add_option("--out", a.out, "COCO results file to write")->required();
+  command.add_option("--score-threshold", a.score_threshold, "Leave out what scores below it");
+  command.add_option("--draw",
+                     a.draw,
+                     "Folder that gets the pictures with what is in them, as PNGs: a.jpg and a.png "
+                     "in one folder are refused");
+  command.add_option("--draw-threshold", a.draw_threshold, "Draw objects from this score on")
+      ->capture_default_str();
+  command.add_option(
+      "--maps",
+      a.maps,
+      "Folder that gets a PNG of category ids per picture, of models that label pixels (panoptic "
+      "ones: of segments, with FOLDER.json beside it); a.jpg and a.png are refused as with --draw");
+  command.add_flag("--json", a.json, "What was done, as one object to stdout");
 }
 
 }  // namespace
 
 void add_predict_command(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("predict", "Detect in the pictures of a folder, with a weight file");
+  CLI::App* command = app.add_subcommand(
+      "predict",
+      "Detect in the pictures of a folder, with a weight file. A picture that cannot be used is "
+      "told on stderr and leaves the others' results alone; the exit code is then 3");
   const auto arguments = std::make_shared<PredictArguments>();
-  command->add_option("--model", arguments->model, "Name as model.name")->required();
-  command
-      ->add_option("--weights",
-                   arguments->weights,
-                   ".pth, .safetensors or a run's checkpoint; says how many classes there are")
-      ->required();
-  command->add_option("--images", arguments->images, "Folder of JPEG and PNG pictures")->required();
-  command->add_option("--out", arguments->out, "COCO results file to write")->required();
-  command->add_option(
-      "--score-threshold", arguments->score_threshold, "Leave out what scores below it");
-  command->add_option("--categories",
-                      arguments->categories,
-                      "COCO file whose categories name the classes; none: ids 1 to C");
-  command->add_option(
-      "--draw", arguments->draw, "Folder that gets the pictures with what is in them");
-  command
-      ->add_option("--draw-threshold", arguments->draw_threshold, "Draw objects from this score on")
-      ->capture_default_str();
-  command->add_option(
-      "--maps",
-      arguments->maps,
-      "Folder that gets a PNG of labels per picture, of models that label pixels (panoptic ones "
-      "with FOLDER.json beside it)");
-  command->add_option("--set", arguments->sets, "key=value of the model's spec (model.norm, …)")
-      ->take_all()
-      ->expected(1);
-  command->add_option("--device", arguments->device, "cpu or cuda");
+  add_inputs(*command, *arguments);
+  add_outputs(*command, *arguments);
   command->callback([arguments] { predict(*arguments); });
 }
 

@@ -1,5 +1,6 @@
 #include "app/prediction_files.h"
 
+#include "app/prediction_inputs.h"
 #include "engine/contract/error.h"
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,11 @@ namespace {
 
 nlohmann::json coded(const train::Rle& mask) {
   return {{"size", {mask.height, mask.width}}, {"counts", train::rle_to_text(mask)}};
+}
+
+/// On one line; bytes of names that are no UTF-8 are replaced.
+std::string text_of(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -45,8 +51,7 @@ void ResultsFile::add(const std::string& file_name, const train::FoundObjects& f
     if (!found.masks.empty()) {
       entry["segmentation"] = coded(found.masks[k]);
     }
-    file_ << (first_ ? "\n" : ",\n")
-          << entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    file_ << (first_ ? "\n" : ",\n") << text_of(entry);
     first_ = false;
   }
   if (!file_) {
@@ -66,53 +71,78 @@ void ResultsFile::finish() {
   }
 }
 
-MapFiles::MapFiles(std::string folder, std::vector<train::PanopticCategory> categories)
-    : folder_(std::move(folder)), categories_(std::move(categories)) {
-  while (folder_.size() > 1 && folder_.back() == '/') {
-    folder_.pop_back();
+MapFiles::MapFiles(const std::string& folder, const ModelClasses& model, train::ClassList classes)
+    : folder_(folder), panoptic_(model.boxes), classes_(std::move(classes)) {
+  if (!model.pixels) {
+    throw contract::DataError(
+        "--maps: this model labels no pixels; semantic and panoptic ones do.");
   }
+  for (const std::int64_t id : classes_.ids) {
+    if (!panoptic_ && (id < 0 || id > UINT16_MAX)) {
+      throw contract::DataError("--maps: the category id " + std::to_string(id) +
+                                " does not fit into a PNG of labels; expected 0 to 65535.");
+    }
+  }
+  make_folder(folder_);
+}
+
+std::string MapFiles::json_of(std::string folder) {
+  while (folder.size() > 1 && folder.back() == '/') {
+    folder.pop_back();
+  }
+  return folder + ".json";
 }
 
 void MapFiles::add(const std::string& file_name,
                    std::int64_t image_id,
                    const train::FoundObjects& found) {
-  const std::string name = std::filesystem::path(file_name).stem().string() + ".png";
+  const std::string name = png_of(file_name);
   const std::string path = (std::filesystem::path(folder_) / name).string();
-  if (found.segments) {
-    train::write_label_map(path, found.segments->map, train::LabelCoding::kPanoptic);
-    nlohmann::json segments = nlohmann::json::array();
-    for (const train::PanopticSegment& s : found.segments->segments) {
-      segments.push_back({{"id", s.id}, {"category_id", s.category}});
+  if (!panoptic_) {
+    train::LabelMap values = found.semantic.value();
+    for (std::uint32_t& pixel : values.labels) {
+      pixel = static_cast<std::uint32_t>(classes_.ids.at(pixel - 1));
     }
-    annotations_.push_back(
-        nlohmann::json{{"image_id", image_id}, {"file_name", name}, {"segments_info", segments}}
-            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else if (found.semantic) {
-    train::write_label_map(path, *found.semantic, train::LabelCoding::kSemantic);
-  } else {
-    throw contract::DataError(
-        "--maps: this model labels no pixels; semantic and panoptic ones do.");
+    train::write_label_map(path, values, train::LabelCoding::kSemantic);
+    return;
   }
+  train::write_label_map(path, found.segments.value().map, train::LabelCoding::kPanoptic);
+  nlohmann::json segments = nlohmann::json::array();
+  for (const train::PanopticSegment& s : found.segments->segments) {
+    segments.push_back({{"id", s.id}, {"category_id", s.category}});
+  }
+  annotations_.push_back(text_of(
+      {{"image_id", image_id}, {"file_name", name}, {"segments_info", std::move(segments)}}));
 }
 
 void MapFiles::finish() {
-  if (annotations_.empty()) {
+  if (!panoptic_) {
     return;
   }
-  const std::string path = folder_ + ".json";
+  const std::string path = json();
   std::ofstream file(path);
   file << "{\"annotations\": [";
   for (std::size_t i = 0; i < annotations_.size(); ++i) {
     file << (i == 0 ? "\n" : ",\n") << annotations_[i];
   }
   nlohmann::json categories = nlohmann::json::array();
-  for (const train::PanopticCategory& c : categories_) {
-    categories.push_back({{"id", c.id}, {"name", c.name}, {"isthing", c.thing ? 1 : 0}});
+  for (std::size_t i = 0; i < classes_.ids.size(); ++i) {
+    categories.push_back({{"id", classes_.ids[i]},
+                          {"name", classes_.names[i]},
+                          {"isthing", static_cast<std::int64_t>(i) < classes_.things ? 1 : 0}});
   }
-  file << "\n],\n\"categories\": "
-       << categories.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "}\n";
+  file << "\n],\n\"categories\": " << text_of(categories) << "}\n";
   if (!file.flush()) {
     unwritable(path);
+  }
+}
+
+void make_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw contract::StorageError("The folder '" + folder + "' cannot be made: " + error.message() +
+                                 ".");
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/metrics/panoptic.h"
+#include "app/class_match.h"
 #include "engine/train/found_objects.h"
 
 #include <fstream>
@@ -28,18 +28,28 @@ class ResultsFile {
 };
 
 /// PNGs of labels, one for each picture: of segments, in COCO's panoptic coding with FOLDER.json
-/// beside the folder; else of classes (1…C).
+/// beside the folder; else of the classes' ids.
 class MapFiles {
  public:
-  MapFiles(std::string folder, std::vector<train::PanopticCategory> categories);
-  /// Throws contract::DataError when the model labels no pixels, contract::StorageError.
+  /// Makes the folder. Throws contract::DataError when the model labels no pixels, or an id does
+  /// not fit into a PNG of labels (0…65535); contract::StorageError.
+  MapFiles(const std::string& folder, const ModelClasses& model, train::ClassList classes);
+  /// Throws contract::StorageError.
   void add(const std::string& file_name, std::int64_t image_id, const train::FoundObjects& found);
   void finish();
+  /// FOLDER.json; empty where there is none.
+  std::string json() const { return panoptic_ ? json_of(folder_) : std::string(); }
+  /// The file beside such a folder.
+  static std::string json_of(std::string folder);
 
  private:
   std::string folder_;
-  std::vector<train::PanopticCategory> categories_;
+  bool panoptic_;
+  train::ClassList classes_;
   std::vector<std::string> annotations_;  // JSON
 };
+
+/// Throws contract::StorageError.
+void make_folder(const std::string& folder);
 
 }  // namespace batchscope::app

@@ -2,20 +2,30 @@
 
 #include "app/run_settings.h"
 #include "engine/contract/error.h"
+#include "engine/train/state_file.h"
+#include "engine/train/trainer.h"
+#include "models/factory.h"
 #include "models/weights/weight_error.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 
 namespace batchscope::app {
 namespace {
 
-bool has_running_means(const std::string& file) {
+/// What a look at the names in a file tells.
+struct FileKind {
+  bool checkpoint = false, running_means = false;
+};
+FileKind kind_of(const std::string& file) {
   try {
     const models::TensorFile tensors(file);
-    return std::any_of(tensors.entries().begin(), tensors.entries().end(), [](const auto& entry) {
-      return entry.first.ends_with("running_mean");
-    });
+    const auto format = tensors.metadata().find("format");
+    return {format != tensors.metadata().end() && format->second.starts_with("batchscope-state-"),
+            std::any_of(tensors.entries().begin(), tensors.entries().end(), [](const auto& entry) {
+              return entry.first.ends_with("running_mean");
+            })};
   } catch (const models::WeightError& error) {
     throw contract::DataError(error.what());
   }
@@ -66,17 +76,33 @@ ClassCounts count_classes(const contract::RunSpec& spec, const std::string& file
   return counts;
 }
 
-}  // namespace
+ModelClasses classes_of(const contract::RunSpec& spec,
+                        const std::string& what,
+                        const std::string& file) {
+  const models::TargetNeeds needs = models::target_needs(spec.model.name);
+  return {what + " '" + file + "'", count_classes(spec, file), {}, needs.boxes, needs.semantic};
+}
 
+/// The names that a checkpoint has, of its data's classes, for those that its detector finds.
+void name_classes(ModelClasses& classes, std::vector<std::string> names) {
+  const auto count = static_cast<std::size_t>(classes.counts.things + classes.counts.stuff);
+  if (names.size() < count || (classes.pixels && names.size() > count)) {
+    throw contract::DataError("The " + classes.origin + " names " + std::to_string(names.size()) +
+                              " classes; its predictors have " + std::to_string(count) + ".");
+  }
+  names.resize(count);  // stuff that a detector of boxes had passed over
+  classes.names = std::move(names);
+}
+
+/// The spec of `name` with `sets` over it.
 contract::RunSpec spec_of_weights(const std::string& name,
                                   const std::string& file,
-                                  const std::vector<std::string>& sets) {
+                                  const std::vector<std::string>& sets,
+                                  bool running_means) {
   contract::RunSpec spec;
   spec.model.name = name;
   spec.model.weights = file;
-  const bool norm_given = std::any_of(
-      sets.begin(), sets.end(), [](const std::string& s) { return s.starts_with("model.norm="); });
-  if (!norm_given && has_running_means(file)) {
+  if (running_means && !is_set(sets, "model.norm")) {
     spec.model.norm = "frozen";
   }
   apply_sets(spec, sets);
@@ -94,14 +120,50 @@ void load_all_weights(models::Detector& model,
   }
 }
 
+/// asked_name: what the checkpoint has to be of; empty: any model.
+WeightsModel open_checkpoint(const std::string& file,
+                             const std::string& asked_name,
+                             const std::vector<std::string>& sets) {
+  const std::string origin = std::filesystem::path(file).filename().string();
+  const train::StateFile stored = train::decode_state(train::read_bytes(file), origin);
+  auto [state, info] = train::from_words(stored.words, origin);
+  if (!asked_name.empty() && state.spec.model.name != asked_name) {
+    throw contract::DataError("The checkpoint '" + file + "' is of model " + state.spec.model.name +
+                              "; expected " + asked_name + ".");
+  }
+  WeightsModel result{std::move(state.spec), {}, nullptr};
+  apply_sets(result.spec, sets);
+  result.classes = classes_of(result.spec, "checkpoint", file);
+  name_classes(result.classes, std::move(info.classes));
+  result.model = build_model(result.spec, result.classes.counts);
+  train::load_model(*result.model, stored, origin);
+  return result;
+}
+
+}  // namespace
+
+bool is_set(const std::vector<std::string>& sets, const std::string& key) {
+  return std::any_of(sets.begin(), sets.end(), [&key](const std::string& text) {
+    return text.starts_with(key + "=");
+  });
+}
+
 WeightsModel model_of_weights(const std::string& name,
                               const std::string& file,
                               const std::vector<std::string>& sets) {
-  WeightsModel result{spec_of_weights(name, file, sets), {}, nullptr};
-  result.classes = count_classes(result.spec, file);
-  result.model = build_model(result.spec, result.classes);
+  const FileKind kind = kind_of(file);
+  if (kind.checkpoint) {
+    return open_checkpoint(file, name, sets);
+  }
+  WeightsModel result{spec_of_weights(name, file, sets, kind.running_means), {}, nullptr};
+  result.classes = classes_of(result.spec, "weight file", file);
+  result.model = build_model(result.spec, result.classes.counts);
   load_all_weights(*result.model, result.spec, file);
   return result;
+}
+
+WeightsModel model_of_checkpoint(const std::string& file, const std::vector<std::string>& sets) {
+  return open_checkpoint(file, {}, sets);
 }
 
 }  // namespace batchscope::app

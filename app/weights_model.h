@@ -1,35 +1,33 @@
 #pragma once
 
-#include "app/build_model.h"
+#include "app/class_match.h"
 
 #include <string>
 #include <vector>
 
 namespace batchscope::app {
 
-/// A detector with nothing but a weight file to go by.
+/// A detector with nothing but a file to go by.
 struct WeightsModel {
   contract::RunSpec spec;
-  ClassCounts classes;
+  ModelClasses classes;
   std::shared_ptr<models::Detector> model;
 };
 
-/// The spec of `name` with `sets` over it ("model.norm=bn"). Unless they name a norm, it is frozen
-/// for files with running means.
-contract::RunSpec spec_of_weights(const std::string& name,
-                                  const std::string& file,
-                                  const std::vector<std::string>& sets);
+/// Whether one of the "key=value" texts gives this key.
+bool is_set(const std::vector<std::string>& sets, const std::string& key);
 
-/// Throws contract::DataError, after a table on stderr, unless every tensor of the model came from
-/// the file.
-void load_all_weights(models::Detector& model,
-                      const contract::RunSpec& spec,
-                      const std::string& file);
-
-/// As many classes as the file's predictors have outputs for. Throws contract::DataError: the
-/// predictors do not agree, or not all of the model is in the file.
+/// The detector `name` with `sets` over its spec ("model.norm=bn"), and as many classes as the
+/// file's predictors have outputs for. Unless the sets name a norm, it is frozen for files with
+/// running means. A run's checkpoint is opened by model_of_checkpoint(). Throws
+/// contract::DataError: the predictors do not agree, not all of the model is in the file (after a
+/// table on stderr), a checkpoint of another model.
 WeightsModel model_of_weights(const std::string& name,
                               const std::string& file,
                               const std::vector<std::string>& sets);
+
+/// The detector of a run as its spec has it, with `sets` over it. Throws contract::DataError: no
+/// checkpoint, damaged, or one that the sets do not fit.
+WeightsModel model_of_checkpoint(const std::string& file, const std::vector<std::string>& sets);
 
 }  // namespace batchscope::app

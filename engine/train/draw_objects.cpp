@@ -31,11 +31,19 @@ Colour colour_of(std::int64_t category) {
 /// Pixels of a Cairo surface: 0xFFRRGGBB.
 class Canvas {
  public:
-  explicit Canvas(const torch::Tensor& image)
+  /// file: names the picture in the sentence of a contract::DataError.
+  Canvas(const torch::Tensor& image, const std::string& file)
       : surface_(cairo_image_surface_create(CAIRO_FORMAT_RGB24,
                                             static_cast<int>(image.size(2)),
                                             static_cast<int>(image.size(1))),
                  &cairo_surface_destroy) {
+    const cairo_status_t status = cairo_surface_status(surface());
+    if (status != CAIRO_STATUS_SUCCESS) {
+      throw contract::DataError("The picture '" + file + "' of " + std::to_string(image.size(2)) +
+                                "x" + std::to_string(image.size(1)) +
+                                " pixels cannot be drawn: " + cairo_status_to_string(status) +
+                                "; expected sides of at most 32767 pixels.");
+    }
     const torch::Tensor rows = image.permute({1, 2, 0}).contiguous();
     const auto* from = rows.const_data_ptr<std::uint8_t>();
     for (std::int64_t y = 0; y < image.size(1); ++y) {
@@ -137,7 +145,7 @@ void draw_objects(const torch::Tensor& image,
                   const FoundObjects& found,
                   const DrawOptions& options,
                   const std::string& file) {
-  Canvas canvas(image);
+  Canvas canvas(image, file);
   paint_maps(canvas, found);
   const auto shown = [&](std::size_t k) {
     return found.objects[k].score >= options.score_threshold;

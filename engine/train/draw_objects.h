@@ -17,7 +17,8 @@ struct DrawOptions {
 
 /// The picture with what was found in it: labels of pixels and masks as transparent colours, boxes
 /// with name and score; a PNG file. image: [3, H, W] uint8, found: in its pixels. A category has
-/// one colour in all pictures. Throws contract::StorageError naming a file that cannot be written.
+/// one colour in all pictures. Throws contract::DataError for a side above 32767 px,
+/// contract::StorageError; both name the file.
 void draw_objects(const torch::Tensor& image,
                   const FoundObjects& found,
                   const DrawOptions& options,

@@ -6,7 +6,6 @@
 namespace batchscope::train {
 namespace {
 
-constexpr double kMaskThreshold = 0.5;
 /// Masks pasted at once: 16 of a picture of 640 x 480 are 20 MB.
 constexpr std::int64_t kPixelsAtOnce = std::int64_t{5} << 20;
 
@@ -33,11 +32,10 @@ std::vector<EvalDetection> boxes_of(const models::Detection& detection,
 }
 
 std::vector<Rle> masks_of(const models::Detection& detection, const PictureFrame& picture) {
-  const torch::Tensor scale =
-      torch::tensor({picture.scale_x, picture.scale_y, picture.scale_x, picture.scale_y},
-                    torch::kFloat64)
-          .to(torch::kFloat32);
-  const torch::Tensor boxes = detection.boxes.to(torch::kCPU, torch::kFloat32).div(scale);
+  // As torchvision multiplies: what lay on the border does so again, and pasting cuts to whole px.
+  const double x = 1 / picture.scale_x, y = 1 / picture.scale_y;
+  const torch::Tensor ratios = torch::tensor({x, y, x, y}, torch::kFloat64).to(torch::kFloat32);
+  const torch::Tensor boxes = detection.boxes.to(torch::kCPU, torch::kFloat32).mul(ratios);
   const torch::Tensor bins = detection.mask_probabilities.to(torch::kCPU, torch::kFloat32);
   const auto height = static_cast<std::uint32_t>(picture.height);
   const auto width = static_cast<std::uint32_t>(picture.width);
@@ -47,13 +45,8 @@ std::vector<Rle> masks_of(const models::Detection& detection, const PictureFrame
   std::vector<Rle> masks;
   for (std::int64_t first = 0; first < boxes.size(0); first += part) {
     const std::int64_t count = std::min(part, boxes.size(0) - first);
-    const torch::Tensor inside = models::paste_masks(bins.narrow(0, first, count),
-                                                     boxes.narrow(0, first, count),
-                                                     picture.height,
-                                                     picture.width)
-                                     .gt(kMaskThreshold)
-                                     .to(torch::kUInt8)
-                                     .contiguous();
+    const torch::Tensor inside = models::paste_masks(
+        bins.narrow(0, first, count), boxes.narrow(0, first, count), picture.height, picture.width);
     const auto* mask = inside.const_data_ptr<std::uint8_t>();
     for (std::int64_t k = 0; k < count; ++k, mask += pixels) {
       masks.push_back(rle_from_mask({mask, static_cast<std::size_t>(pixels)}, height, width));

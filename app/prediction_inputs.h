@@ -1,0 +1,47 @@
+#pragma once
+
+#include "app/class_match.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace batchscope::app {
+
+/// A picture to detect in.
+struct InputPicture {
+  std::string name;  // file in the folder
+  std::int64_t id = 0;
+};
+
+/// The JPEG and PNG files of a folder by name, numbered from 1. Throws contract::DataError: the
+/// folder cannot be read, or has none.
+std::vector<InputPicture> pictures_in(const std::string& folder);
+
+/// Gives every picture the id of the COCO file's image with its file name; pictures without one
+/// leave the list. Returns a sentence on those and on images without a picture, mostly empty.
+/// Throws contract::DataError: unreadable, one name with two ids, no picture in common.
+std::string take_image_ids(std::vector<InputPicture>& pictures, const std::string& coco_file);
+
+/// A file or folder that a command reads or writes; an empty path is none.
+struct NamedPlace {
+  std::string option, path;
+  bool written = false;
+};
+/// Throws contract::SpecError unless what is written goes to places of its own, and over no picture
+/// of a folder that is read, however the paths are spelled.
+void require_separate(const std::vector<NamedPlace>& places);
+
+/// Name of the PNG that is made of a picture.
+std::string png_of(const std::string& picture);
+/// Throws contract::DataError naming two pictures of which one PNG would be made.
+void require_own_pngs(const std::vector<InputPicture>& pictures, const std::string& folder);
+
+/// The classes that a file names: the categories of JSON (things by rising id, then stuff), or the
+/// lines of a text file as data.classes takes them, of which as many are things as the model has.
+/// Throws contract::DataError.
+train::ClassList read_class_file(const std::string& path,
+                                 const ModelClasses& model,
+                                 std::int64_t ignored_label);
+
+}  // namespace batchscope::app
