@@ -8,7 +8,7 @@
 #include "engine/data/loader.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/arithmetic.h"
-#include "models/detector.h"
+#include "models/factory.h"
 #include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
 

@@ -1,9 +1,9 @@
 #include "app/build_model.h"
 
+#include "app/weights_eps.h"
 #include "engine/contract/error.h"
+#include "models/factory.h"
 #include "models/weights/weight_error.h"
-
-#include <filesystem>
 
 namespace batchscope::app {
 
@@ -14,38 +14,71 @@ ClassCounts class_counts(const train::Dataset& dataset) {
 
 namespace {
 
-/// torchvision sets eps to 0 after it has loaded its first COCO weights (COCO_V1), with which they
-/// were trained; nothing in the file says so but its name:
-/// fasterrcnn_resnet50_fpn_coco-258fb6c6.pth.
-double norm_eps_of(const std::string& weights) {
-  const bool coco_v1 = std::filesystem::path(weights).filename().string().find(
-                           "_resnet50_fpn_coco-") != std::string::npos;
-  return coco_v1 ? 0 : models::ModelOptions{}.norm_eps;
+models::RpnChanges changes(const contract::RpnSection& s) {
+  return {.pre_nms_top_n_train = s.pre_nms_top_n_train,
+          .pre_nms_top_n_test = s.pre_nms_top_n_test,
+          .post_nms_top_n_train = s.post_nms_top_n_train,
+          .post_nms_top_n_test = s.post_nms_top_n_test,
+          .nms_threshold = s.nms_threshold,
+          .score_threshold = s.score_threshold,
+          .fg_iou_threshold = s.fg_iou_threshold,
+          .bg_iou_threshold = s.bg_iou_threshold,
+          .batch_size_per_image = s.batch_size_per_image,
+          .positive_fraction = s.positive_fraction};
+}
+
+models::BoxChanges changes(const contract::BoxSection& s) {
+  return {.fg_iou_threshold = s.fg_iou_threshold,
+          .bg_iou_threshold = s.bg_iou_threshold,
+          .batch_size_per_image = s.batch_size_per_image,
+          .positive_fraction = s.positive_fraction,
+          .reg_weights = s.reg_weights,
+          .pool_size = s.pool_size,
+          .sampling_ratio = s.sampling_ratio};
+}
+
+models::ModelOptions model_options(const contract::RunSpec& spec, ClassCounts classes) {
+  const contract::ModelSection& m = spec.model;
+  return {.name = m.name,
+          .backbone = m.backbone,
+          .norm = m.norm,
+          .norm_eps = weights_eps(m).value_or(models::ModelOptions{}.norm_eps),
+          .num_classes = classes.things,
+          .stuff_classes = classes.stuff,
+          .trainable_layers = m.trainable_layers.value_or(-1),
+          .pretrained = !m.weights.empty(),
+          .min_size = spec.data.min_size,
+          .max_size = spec.data.max_size,
+          .image_mean = m.image_mean,
+          .image_std = m.image_std,
+          .score_threshold = m.score_threshold,
+          .nms_threshold = m.nms_threshold,
+          .max_detections = m.max_detections,
+          .min_stuff_area = m.min_stuff_area,
+          .anchors = {m.anchors.sizes, m.anchors.scales, m.anchors.aspect_ratios},
+          .rpn = changes(m.rpn),
+          .box = changes(m.box),
+          .mask_pool_size = m.mask.pool_size,
+          .retinanet = {m.retinanet.fg_iou_threshold,
+                        m.retinanet.bg_iou_threshold,
+                        m.retinanet.topk_candidates},
+          .seed = static_cast<std::uint64_t>(spec.run.seed)};
+}
+
+/// "model.rpn.nms_threshold: …" is about that key, other sentences about the model's name.
+std::string field_of(const std::string& sentence) {
+  const auto end = sentence.find(':');
+  return sentence.starts_with("model.") && end != std::string::npos ? sentence.substr(0, end)
+                                                                    : "model.name";
 }
 
 }  // namespace
 
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes) {
-  models::ModelOptions options;
-  options.name = spec.model.name;
-  options.backbone = spec.model.backbone;
-  options.norm = spec.model.norm;
-  options.norm_eps = norm_eps_of(spec.model.weights);
-  options.num_classes = classes.things;
-  options.stuff_classes = classes.stuff;
-  options.trainable_layers = spec.model.trainable_layers.value_or(-1);
-  options.score_threshold = spec.model.score_threshold;
-  options.nms_threshold = spec.model.nms_threshold;
-  options.max_detections = spec.model.max_detections;
-  options.min_stuff_area = spec.model.min_stuff_area;
-  options.pretrained = !spec.model.weights.empty();
-  options.min_size = spec.data.min_size;
-  options.max_size = spec.data.max_size;
-  options.seed = static_cast<std::uint64_t>(spec.run.seed);
   try {
-    return models::make_detector(options);
+    return models::make_detector(model_options(spec, classes));
   } catch (const std::invalid_argument& error) {
-    throw contract::SpecError("model.name", error.what());
+    throw contract::SpecError(field_of(error.what()), error.what());
   }
 }
 

@@ -17,9 +17,8 @@ struct ClassCounts {
 };
 ClassCounts class_counts(const train::Dataset& dataset);
 
-/// The detector of a spec, with the initial weights of its seed. Its norms have torchvision's eps:
-/// 1e-5, or 0 where model.weights has the name of one of its first COCO files (*_fpn_coco-*).
-/// Throws contract::SpecError for a name or option that it does not have.
+/// The detector of a spec, with the initial weights of its seed. Throws contract::SpecError, which
+/// names the key, for a name or option that it does not have.
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes);
 
 /// Copies what fits of a weight file or checkpoint into the detector and says what. Throws

@@ -130,10 +130,10 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   if (note && !note->rerun) {
     of_model.run.seed = note->seed;  // the parent's weights, also where they were never saved
   }
-  if (!arguments.from.empty() || (note && !note->state.empty())) {
-    of_model.model.weights.clear();  // the state that it goes on from has them
-  }
-  StartModel start = start_model(of_model, class_counts(*setup.training_set));
+  const ClassCounts classes = class_counts(*setup.training_set);
+  const bool has_state = !arguments.from.empty() || (note && !note->state.empty());
+  const StartModel start = has_state ? StartModel{build_model(of_model, classes), std::nullopt}
+                                     : start_model(of_model, classes);
   setup.model = start.model;
   if (start.loaded && leads) {
     setup.loaded = start.loaded;

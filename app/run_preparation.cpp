@@ -2,6 +2,7 @@
 
 #include "app/run_fork.h"
 #include "app/run_settings.h"
+#include "app/weights_eps.h"
 #include "engine/contract/error.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
@@ -113,6 +114,7 @@ PreparedRun prepare_new_run(const TrainArguments& arguments) {
     spec.batch.ranks = arguments.ranks;
   }
   contract::validate(spec);
+  spec.model.norm_eps = weights_eps(spec.model);  // stored: later the weights may be elsewhere
   if (spec.run.name.empty()) {
     spec.run.name = default_name(spec);
   }

@@ -15,6 +15,10 @@ void check_target(const std::string& model, const Target& target, const TargetRu
                     target.labels.max().item<std::int64_t>() > rules.num_classes)) {
     throw std::invalid_argument(model + ": expected labels 1…" + std::to_string(rules.num_classes));
   }
+  if (count > 0 &&
+      !(target.boxes.narrow(1, 2, 2) > target.boxes.narrow(1, 0, 2)).all().item<bool>()) {
+    throw std::invalid_argument(model + ": expected boxes with x2 > x1 and y2 > y1");
+  }
   if (rules.masks &&
       (!target.masks.defined() || target.masks.dim() != 3 || target.masks.size(0) != count)) {
     throw std::invalid_argument(model + ": a target needs masks [N, H, W], one for each box");

@@ -1,6 +1,7 @@
 #include "models/builders.h"
 
 #include "models/batch_checks.h"
+#include "models/builder_changes.h"
 
 #include <cmath>
 #include <stdexcept>
@@ -26,12 +27,23 @@ NormOptions head_norm(const ModelOptions& o) {
   return {.kind = parse_norm(o.norm) == Norm::kGroup ? Norm::kGroup : Norm::kBatch};
 }
 
-InputTransform input(const ModelOptions& o, std::int64_t min_size, std::int64_t max_size) {
-  return {.mean = {0.485, 0.456, 0.406},
-          .std = {0.229, 0.224, 0.225},
+InputTransform input(const ModelOptions& o,
+                     std::int64_t min_size,
+                     std::int64_t max_size,
+                     bool antialias = false) {
+  const auto given = [](const std::vector<double>& own, std::vector<double> builders) {
+    return own.empty() ? std::move(builders) : own;
+  };
+  return {.mean = given(o.image_mean, {0.485, 0.456, 0.406}),
+          .std = given(o.image_std, {0.229, 0.224, 0.225}),
           .min_size = o.min_size > 0 ? o.min_size : min_size,
-          .max_size = o.max_size > 0 ? o.max_size : max_size,
-          .size_divisor = 32};
+          .max_size = o.max_size > 0 || o.min_size > 0 ? o.max_size : max_size,
+          .size_divisor = 32,
+          .antialias = antialias};
+}
+
+InputTransform tiny_input(const ModelOptions& o) {
+  return input(o, 240, 320, /*antialias=*/true);
 }
 
 FpnBackboneOptions named_backbone(const ModelOptions& o) {
@@ -56,35 +68,13 @@ FpnBackboneOptions tiny_backbone(const ModelOptions& o) {
   return backbone;
 }
 
-/// One size per level, three shapes.
-AnchorOptions region_anchors(std::int64_t finest) {
-  AnchorOptions anchors;
-  for (int level = 0; level < 5; ++level) {
-    anchors.sizes.push_back({finest << level});
-  }
-  anchors.aspect_ratios.assign(5, {0.5, 1.0, 2.0});
-  return anchors;
+AnchorOptions region_anchors(const ModelOptions& o, std::int64_t finest) {
+  return pyramid_anchors(o.anchors, finest, {1.0});
 }
 
-/// Three sizes per level, a third of an octave apart and cut to whole pixels, three shapes.
-AnchorOptions dense_anchors(std::int64_t finest) {
-  AnchorOptions anchors;
-  for (int level = 0; level < 5; ++level) {
-    const auto size = static_cast<double>(finest << level);
-    anchors.sizes.push_back({finest << level,
-                             static_cast<std::int64_t>(size * std::pow(2.0, 1.0 / 3)),
-                             static_cast<std::int64_t>(size * std::pow(2.0, 2.0 / 3))});
-  }
-  anchors.aspect_ratios.assign(5, {0.5, 1.0, 2.0});
-  return anchors;
-}
-
-/// Options: RoiHeadsOptions or RetinaNetOptions.
-template <typename Options>
-void set_limits(Options& heads, const ModelOptions& o) {
-  heads.score_threshold = o.score_threshold.value_or(heads.score_threshold);
-  heads.nms_threshold = o.nms_threshold.value_or(heads.nms_threshold);
-  heads.max_detections = o.max_detections.value_or(heads.max_detections);
+/// A third of an octave apart.
+AnchorOptions dense_anchors(const ModelOptions& o, std::int64_t finest) {
+  return pyramid_anchors(o.anchors, finest, {1.0, std::pow(2.0, 1.0 / 3), std::pow(2.0, 2.0 / 3)});
 }
 
 SemanticFpnOptions semantic_fpn(const ModelOptions& options) {
@@ -119,9 +109,8 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
   FasterRcnnOptions o;
   o.name = options.name;
   o.backbone = named_backbone(options);
-  o.rpn.anchors = region_anchors(32);
+  o.rpn.anchors = region_anchors(options, 32);
   o.roi_heads.num_classes = options.num_classes + 1;
-  set_limits(o.roi_heads, options);
   if (masks) {
     o.roi_heads.mask_head.emplace();
   }
@@ -136,6 +125,7 @@ FasterRcnnOptions faster_rcnn_options(const ModelOptions& options,
   }
   o.input = input(options, kSide, kLongSide);
   o.seed = options.seed;
+  change(o, options);
   return o;
 }
 
@@ -147,15 +137,15 @@ RetinaNetOptions retinanet_options(const ModelOptions& options, HeadVersion vers
   o.backbone = named_backbone(options);
   o.backbone.first_map = 1;  // the finest level would have too many anchors
   o.backbone.fpn.top = v2 ? TopLevels::kP6P7FromMap : TopLevels::kP6P7FromLevel;
-  o.anchors = dense_anchors(32);
+  o.anchors = dense_anchors(options, 32);
   o.head.num_classes = options.num_classes + 1;
-  set_limits(o, options);
   if (v2) {
     o.head.norm = NormOptions{.kind = Norm::kGroup};
     o.box_loss = BoxLoss::kGiou;
   }
   o.input = input(options, kSide, kLongSide);
   o.seed = options.seed;
+  change(o, options);
   return o;
 }
 
@@ -164,23 +154,24 @@ FasterRcnnOptions tiny_faster_rcnn_options(const ModelOptions& options) {
   FasterRcnnOptions o;
   o.name = options.name;
   o.backbone = tiny_backbone(options);
-  o.rpn.anchors = region_anchors(16);
+  o.rpn.anchors = region_anchors(options, 16);
   o.rpn.sampler.per_picture = 128;
   o.rpn.training = {300, 200};
   o.rpn.inference = {300, 150};
   o.roi_heads.num_classes = options.num_classes + 1;
-  set_limits(o.roi_heads, options);
   o.roi_heads.box_head.hidden = 128;
   o.roi_heads.pool.canonical_scale = 112;
   o.roi_heads.sampler.per_picture = 64;
-  o.input = input(options, 240, 320);
+  o.input = tiny_input(options);
   o.seed = options.seed;
+  change(o, options);
   return o;
 }
 
 FasterRcnnOptions tiny_mask_rcnn_options(const ModelOptions& options) {
   FasterRcnnOptions o = tiny_faster_rcnn_options(options);
   o.roi_heads.mask_head = MaskHeadOptions{.channels = 64, .convolutions = 2};
+  change(o, options);
   return o;
 }
 
@@ -191,12 +182,12 @@ RetinaNetOptions tiny_retinanet_options(const ModelOptions& options) {
   o.backbone = tiny_backbone(options);
   o.backbone.first_map = 1;
   o.backbone.fpn.top = TopLevels::kP6P7FromLevel;
-  o.anchors = dense_anchors(24);
+  o.anchors = dense_anchors(options, 24);
   o.head.channels = o.backbone.fpn.channels;
   o.head.num_classes = options.num_classes + 1;
-  set_limits(o, options);
-  o.input = input(options, 240, 320);
+  o.input = tiny_input(options);
   o.seed = options.seed;
+  change(o, options);
   return o;
 }
 
@@ -214,7 +205,7 @@ SemanticFpnOptions tiny_semantic_fpn_options(const ModelOptions& options) {
   SemanticFpnOptions o = semantic_fpn(options);
   o.backbone = tiny_backbone(options);
   o.head.channels = o.backbone.fpn.channels;
-  o.input = input(options, 240, 320);
+  o.input = tiny_input(options);
   return o;
 }
 

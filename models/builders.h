@@ -1,5 +1,6 @@
 #pragma once
 
+#include "models/factory.h"
 #include "models/faster_rcnn.h"
 #include "models/panoptic_fpn.h"
 #include "models/retinanet.h"

@@ -2,8 +2,7 @@
 
 #include <torch/torch.h>
 
-#include <memory>
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,9 +24,8 @@ struct Detection {
   torch::Tensor boxes;   // [N, 4] float32
   torch::Tensor labels;  // [N] int64, 1…C
   torch::Tensor scores;  // [N] float32, 0…1, descending
-  // Of models with masks, else undefined:
-  torch::Tensor masks;               // [N, H, W] uint8: 1 where the probability is > 0.5
-  torch::Tensor mask_probabilities;  // [N, M, M] float32 in the box; paste_masks() places them
+  // Of models with masks, else undefined: [N, M, M] float32 in the box; paste_masks() places them
+  torch::Tensor mask_probabilities;
   // Of models that label every pixel, else undefined; in the classes of Target::semantic:
   torch::Tensor semantic;  // [H, W] int16, 1…T + S
   // Of panoptic models, else undefined:
@@ -52,6 +50,9 @@ struct InputTransform {
   std::vector<double> mean, std;
   std::int64_t min_size = 0, max_size = 0;
   std::int64_t size_divisor = 1;
+  /// Bilinear resizing that averages where it shrinks; false: as torchvision's detectors do it,
+  /// which its weights were trained with.
+  bool antialias = true;
 };
 
 /// A detector for training and inference. One thread at a time.
@@ -76,36 +77,5 @@ class Detector : public torch::nn::Module {
   /// Names of the losses, in the order of losses().
   virtual std::vector<std::string> loss_names() const = 0;
 };
-
-struct ModelOptions {
-  std::string name = "lab_faster_rcnn";
-  std::string backbone;                     // resnet18, 34, 50, 101, swin_t; empty: the builder's
-  std::string norm = "gn";                  // of a ResNet: gn, frozen, bn, syncbn
-  double norm_eps = 1e-5;                   // 0 for torchvision's COCO_V1 weights with frozen norms
-  std::int64_t num_classes = 3;             // things, without background
-  std::int64_t stuff_classes = 0;           // classes that have pixels and no boxes
-  std::int64_t trainable_layers = -1;       // -1: the builder's default
-  bool pretrained = false;                  // weights follow: the default is 3 layers, not all 5
-  std::int64_t min_size = 0, max_size = 0;  // overrides of the builder's; 0: its own
-  // What is kept when detecting; none: the builder's own. Of detectors of boxes:
-  std::optional<double> score_threshold, nms_threshold;
-  std::optional<std::int64_t> max_detections;
-  // Of panoptic models: smallest region of stuff, px of the resized picture.
-  std::optional<std::int64_t> min_stuff_area;
-  std::uint64_t seed = 0;  // of the initial weights
-};
-
-/// Builds a detector with freshly initialised weights (a function of the seed alone). Throws
-/// std::invalid_argument for an unknown name (listing the known ones) or an option that the model
-/// does not have.
-std::shared_ptr<Detector> make_detector(const ModelOptions& options);
-std::vector<std::string> detector_names();
-
-/// What the targets of a model have to hold.
-struct TargetNeeds {
-  bool boxes = true, masks = false, semantic = false;
-};
-/// Of a name of detector_names(); boxes alone for another name.
-TargetNeeds target_needs(const std::string& name);
 
 }  // namespace batchscope::models

@@ -1,5 +1,7 @@
+#include "models/factory.h"
+
+#include "models/builder_changes.h"
 #include "models/builders.h"
-#include "models/detector.h"
 #include "models/lab_faster_rcnn.h"
 
 #include <stdexcept>
@@ -12,6 +14,7 @@ using Built = std::shared_ptr<Detector>;
 
 struct Entry {
   const char* name;
+  ModelKind kind;
   Built (*build)(Options);
   TargetNeeds needs = {};
 };
@@ -30,47 +33,45 @@ Built one_stage(Options options) {
   return std::make_shared<RetinaNet>(retinanet_options(options, version));
 }
 
+using enum ModelKind;
 constexpr auto kV1 = HeadVersion::kV1, kV2 = HeadVersion::kV2;
 
 constexpr Entry kModels[] = {
-    {"lab_faster_rcnn", [](Options o) -> Built { return std::make_shared<LabFasterRcnn>(o); }},
+    {"lab_faster_rcnn",
+     kLab,
+     [](Options o) -> Built { return std::make_shared<LabFasterRcnn>(o); }},
     {"tiny_faster_rcnn",
+     kTwoStages,
      [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_faster_rcnn_options(o)); }},
     {"tiny_mask_rcnn",
+     kTwoStages,
      [](Options o) -> Built { return std::make_shared<FasterRcnn>(tiny_mask_rcnn_options(o)); },
      kMasks},
     {"tiny_retinanet",
+     kOneStage,
      [](Options o) -> Built { return std::make_shared<RetinaNet>(tiny_retinanet_options(o)); }},
     {"tiny_semantic_fpn",
+     kSemantic,
      [](Options o) -> Built { return std::make_shared<SemanticFpn>(tiny_semantic_fpn_options(o)); },
      kPixels},
     {"tiny_panoptic_fpn",
+     kTwoStages,
      [](Options o) -> Built { return std::make_shared<PanopticFpn>(tiny_panoptic_fpn_options(o)); },
      kAll},
-    {"fasterrcnn_resnet50_fpn", two_stage<kV1, false>},
-    {"fasterrcnn_resnet50_fpn_v2", two_stage<kV2, false>},
-    {"maskrcnn_resnet50_fpn", two_stage<kV1, true>, kMasks},
-    {"maskrcnn_resnet50_fpn_v2", two_stage<kV2, true>, kMasks},
-    {"retinanet_resnet50_fpn", one_stage<kV1>},
-    {"retinanet_resnet50_fpn_v2", one_stage<kV2>},
+    {"fasterrcnn_resnet50_fpn", kTwoStages, two_stage<kV1, false>},
+    {"fasterrcnn_resnet50_fpn_v2", kTwoStages, two_stage<kV2, false>},
+    {"maskrcnn_resnet50_fpn", kTwoStages, two_stage<kV1, true>, kMasks},
+    {"maskrcnn_resnet50_fpn_v2", kTwoStages, two_stage<kV2, true>, kMasks},
+    {"retinanet_resnet50_fpn", kOneStage, one_stage<kV1>},
+    {"retinanet_resnet50_fpn_v2", kOneStage, one_stage<kV2>},
     {"semantic_fpn_resnet50",
+     kSemantic,
      [](Options o) -> Built { return std::make_shared<SemanticFpn>(semantic_fpn_options(o)); },
      kPixels},
     {"panoptic_fpn_resnet50",
+     kTwoStages,
      [](Options o) -> Built { return std::make_shared<PanopticFpn>(panoptic_fpn_options(o)); },
      kAll}};
-
-/// Limits that a model of these targets has no use for.
-void check_limits(const ModelOptions& o, const TargetNeeds& needs) {
-  if (!needs.boxes && (o.score_threshold || o.nms_threshold || o.max_detections)) {
-    throw std::invalid_argument(
-        o.name +
-        ": it finds no boxes; leave model.score_threshold, nms_threshold and max_detections out");
-  }
-  if (o.min_stuff_area && !(needs.boxes && needs.semantic)) {
-    throw std::invalid_argument(o.name + ": model.min_stuff_area is of panoptic models alone");
-  }
-}
 
 }  // namespace
 
@@ -78,7 +79,7 @@ std::shared_ptr<Detector> make_detector(const ModelOptions& options) {
   std::string known;
   for (const Entry& entry : kModels) {
     if (options.name == entry.name) {
-      check_limits(options, entry.needs);
+      check_changes(options, entry.kind, entry.needs);
       return entry.build(options);
     }
     known += std::string(known.empty() ? "" : ", ") + entry.name;

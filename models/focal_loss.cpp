@@ -137,8 +137,9 @@ torch::Tensor focal_loss_sum(const torch::Tensor& logits,
               logits.sizes(),
               " and ",
               labels.sizes());
-  return logits.is_cpu() ? FocalFunction::apply(logits, labels, options)
-                         : composed(logits, labels, options);
+  const bool fused = options.path == FocalPath::kFused ||
+                     (options.path == FocalPath::kOfDevice && logits.is_cpu());
+  return fused ? FocalFunction::apply(logits, labels, options) : composed(logits, labels, options);
 }
 
 }  // namespace batchscope::models

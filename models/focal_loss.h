@@ -4,9 +4,13 @@
 
 namespace batchscope::models {
 
+/// What computes the loss: one pass over memory (the CPU), or torch's operators (any device).
+enum class FocalPath { kOfDevice, kFused, kComposed };
+
 struct FocalOptions {
   double alpha = 0.25;  // weight of the positives; 1 - alpha that of the negatives
   double gamma = 2;     // power of 1 - p
+  FocalPath path = FocalPath::kOfDevice;
 };
 
 /// Sum of the sigmoid focal loss over rows and classes. logits: [A, K] float32 or float64; labels:

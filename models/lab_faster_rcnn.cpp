@@ -44,10 +44,6 @@ void check_options(const ModelOptions& o) {
     refuse("all its layers are trained; leave model.trainable_layers at -1, found " +
            std::to_string(o.trainable_layers));
   }
-  if (o.score_threshold || o.nms_threshold || o.max_detections) {
-    refuse(
-        "its limits are fixed; leave model.score_threshold, nms_threshold and max_detections out");
-  }
   if (o.num_classes < 1) {
     refuse("expected at least one class, found " + std::to_string(o.num_classes));
   }
@@ -232,11 +228,13 @@ std::vector<ModuleGroup> LabFasterRcnn::module_groups() const {
 }
 
 InputTransform LabFasterRcnn::input_transform() const {
-  return {.mean = {.45, .45, .45},
-          .std = {.25, .25, .25},
-          .min_size = options_.min_size,
-          .max_size = options_.max_size,
-          .size_divisor = kDivisor};
+  return {
+      .mean =
+          options_.image_mean.empty() ? std::vector<double>{.45, .45, .45} : options_.image_mean,
+      .std = options_.image_std.empty() ? std::vector<double>{.25, .25, .25} : options_.image_std,
+      .min_size = options_.min_size,
+      .max_size = options_.max_size,
+      .size_divisor = kDivisor};
 }
 
 std::vector<std::string> LabFasterRcnn::loss_names() const {

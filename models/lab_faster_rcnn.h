@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/detector.h"
+#include "models/factory.h"
 #include "models/layers.h"
 
 #include <array>

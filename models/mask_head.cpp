@@ -10,6 +10,7 @@ namespace batchscope::models {
 namespace {
 
 constexpr std::int64_t kPixelsAtOnce = 1 << 22;  // of true masks held as numbers
+constexpr double kMaskThreshold = 0.5;
 
 /// The rows of `boxes` widened about their centres, as whole pixels. Source: expand_boxes.
 torch::Tensor grow(const torch::Tensor& boxes, double factor) {
@@ -100,7 +101,8 @@ torch::Tensor paste_masks(const torch::Tensor& probabilities,
   const torch::Tensor whole =
       grow(boxes, static_cast<double>(bins + 2) / static_cast<double>(bins)).contiguous();
   const auto* corner = whole.const_data_ptr<std::int64_t>();
-  torch::Tensor out = torch::zeros({count, height, width}, probabilities.options());
+  torch::Tensor out =
+      torch::zeros({count, height, width}, probabilities.options().dtype(torch::kUInt8));
   for (std::int64_t k = 0; k < count; ++k, corner += 4) {
     const std::int64_t w = std::max<std::int64_t>(corner[2] - corner[0] + 1, 1);
     const std::int64_t h = std::max<std::int64_t>(corner[3] - corner[1] + 1, 1);
@@ -114,7 +116,8 @@ torch::Tensor paste_masks(const torch::Tensor& probabilities,
     const torch::Tensor mask =
         at::upsample_bilinear2d(padded[k].view({1, 1, bins + 2, bins + 2}), {h, w}, false)[0][0];
     out[k].slice(0, y0, y1).slice(1, x0, x1).copy_(
-        mask.slice(0, y0 - corner[1], y1 - corner[1]).slice(1, x0 - corner[0], x1 - corner[0]));
+        mask.slice(0, y0 - corner[1], y1 - corner[1]).slice(1, x0 - corner[0], x1 - corner[0]) >
+        kMaskThreshold);
   }
   return out;
 }

@@ -54,7 +54,7 @@ torch::Tensor project_masks(const torch::Tensor& masks,
                             std::int64_t size);
 
 /// Masks of regions as masks of a picture. probabilities: [K, M, M]; boxes: [K, 4] in its pixels.
-/// Returns [K, height, width] of the same dtype, 0 outside the box. Source: torchvision's
+/// Returns [K, height, width] uint8: 1 where the probability is > 0.5. Source: torchvision's
 /// paste_masks_in_image (boxes grown by one bin and cut to whole pixels, bilinear).
 torch::Tensor paste_masks(const torch::Tensor& probabilities,
                           const torch::Tensor& boxes,

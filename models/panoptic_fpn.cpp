@@ -2,6 +2,7 @@
 
 #include "models/batch_checks.h"
 #include "models/init.h"
+#include "models/mask_head.h"
 #include "models/module_groups.h"
 
 namespace batchscope::models {
@@ -64,7 +65,14 @@ void PanopticFpn::add_segments(Detection& found,
   const torch::Tensor classes = best_classes(logits, size).to(torch::kCPU);
   const torch::Tensor stuff =
       (best_classes(logits.slice(0, 1), size) + (things + 1)).to(torch::kCPU);
-  const auto segments = merge_panoptic(found, stuff.masked_fill(classes == 0, 0), options_.merge);
+  const std::int64_t joining =
+      (found.scores >= options_.merge.min_score).sum().item<std::int64_t>();
+  const torch::Tensor masks = paste_masks(found.mask_probabilities.narrow(0, 0, joining),
+                                          found.boxes.narrow(0, 0, joining),
+                                          size.first,
+                                          size.second);
+  const auto segments =
+      merge_panoptic(found, masks, stuff.masked_fill(classes == 0, 0), options_.merge);
   const torch::Tensor label_of = torch::cat({torch::zeros({1}, torch::kInt64), segments.labels});
   const torch::Tensor labels =
       label_of.index_select(0, segments.map.flatten().to(torch::kInt64)).view(stuff.sizes());

@@ -61,23 +61,24 @@ class Merge {
 }  // namespace
 
 PanopticSegments merge_panoptic(const Detection& things,
+                                const torch::Tensor& masks,
                                 const torch::Tensor& stuff,
                                 const PanopticMergeOptions& options) {
   TORCH_CHECK(stuff.dim() == 2 && stuff.scalar_type() == torch::kInt64 &&
-                  things.masks.sizes().slice(1) == stuff.sizes(),
+                  masks.sizes().slice(1) == stuff.sizes(),
               "merge_panoptic: expected masks [N, H, W] and stuff [H, W] int64, found ",
-              things.masks.sizes(),
+              masks.sizes(),
               " and ",
               stuff.sizes());
-  const torch::Tensor masks = things.masks.contiguous(), areas = stuff.contiguous();
+  const torch::Tensor planes = masks.contiguous(), areas = stuff.contiguous();
   const torch::Tensor scores = things.scores.to(torch::kFloat64).contiguous();
   const torch::Tensor labels = things.labels.contiguous();
   Merge merge(stuff);
-  for (std::int64_t i = 0; i < masks.size(0); ++i) {
+  for (std::int64_t i = 0; i < planes.size(0); ++i) {
     if (scores.const_data_ptr<double>()[i] < options.min_score) {
       break;
     }
-    merge.add_thing(masks.const_data_ptr<std::uint8_t>() + i * stuff.numel(),
+    merge.add_thing(planes.const_data_ptr<std::uint8_t>() + i * stuff.numel(),
                     labels.const_data_ptr<std::int64_t>()[i],
                     options.max_overlap);
   }

@@ -19,11 +19,14 @@ struct PanopticSegments {
 };
 
 /// Things and stuff as segments that do not overlap: things first, best first, each on the pixels
-/// that are still free; then every class of stuff on what is left of its pixels. things: masks
-/// [N, H, W] uint8, labels and scores [N], descending; stuff: [H, W] int64, the label of the stuff
-/// at each pixel or 0 where there is none. All on the CPU. Source: Kirillov et al. 2019, Panoptic
-/// Segmentation, section 5; combine_semantic_and_instance_outputs of detectron2.
+/// that are still free; then every class of stuff on what is left of its pixels. things: labels and
+/// scores [N], descending; masks: of as many of them as may join, at least those of min_score,
+/// [n, H, W] uint8; stuff: [H, W] int64, the label of the stuff at each pixel or 0 where there is
+/// none. All on the CPU. Source: Kirillov et al. 2019, Panoptic Segmentation, section 5;
+/// combine_semantic_and_instance_outputs of detectron2, which merges at the size of the stored
+/// picture, and here it is the resized one.
 PanopticSegments merge_panoptic(const Detection& things,
+                                const torch::Tensor& masks,
                                 const torch::Tensor& stuff,
                                 const PanopticMergeOptions& options);
 

@@ -13,7 +13,8 @@ namespace batchscope::models {
 RetinaNet::RetinaNet(const RetinaNetOptions& options)
     : options_(options), anchors_(options.anchors) {
   backbone_ = register_module("backbone", FpnBackbone(options.backbone));
-  head_ = register_module("head", RetinaNetHead(options.head));
+  options_.head.anchors_per_cell = anchors_.per_cell(0);
+  head_ = register_module("head", RetinaNetHead(options_.head));
   auto generator = init::make_generator(options.seed);
   backbone_->initialise(generator);
   head_->initialise(generator);

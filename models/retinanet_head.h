@@ -12,9 +12,9 @@ namespace batchscope::models {
 
 struct RetinaNetHeadOptions {
   std::int64_t channels = 256;
-  std::int64_t anchors_per_cell = 9;
-  std::int64_t num_classes = 91;    // with class 0, which no anchor ever has
-  std::optional<NormOptions> norm;  // of the four convolutions of each branch
+  std::int64_t anchors_per_cell = 9;  // RetinaNet sets it to what its anchors are
+  std::int64_t num_classes = 91;      // with class 0, which no anchor ever has
+  std::optional<NormOptions> norm;    // of the four convolutions of each branch
 };
 
 /// Four 3x3 convolutions and one more for the output, over every level: one branch of

@@ -10,7 +10,6 @@ namespace {
 
 constexpr double kBeta = 1.0 / 9;
 constexpr double kMinSide = 1e-2;
-constexpr double kMaskThreshold = 0.5;
 
 /// Row k, plane of[k] of [K, C, M, M] -> [K, M, M].
 torch::Tensor of_class(const torch::Tensor& maps, const torch::Tensor& labels) {
@@ -179,10 +178,6 @@ void RoiHeadsImpl::add_masks(std::vector<Detection>& found,
   for (std::size_t i = 0; i < found.size(); ++i) {
     const std::int64_t count = labels[i].numel();
     found[i].mask_probabilities = probabilities.narrow(0, first, count);
-    found[i].masks =
-        (paste_masks(found[i].mask_probabilities, found[i].boxes, sizes[i].first, sizes[i].second) >
-         kMaskThreshold)
-            .to(torch::kCPU, torch::kUInt8);
     first += count;
   }
 }

@@ -42,23 +42,72 @@ struct DataSection {
   double min_object = 8, max_object = 18;   // synthetic: side of a shape, px
   double noise = 0.10;                      // synthetic: standard deviation, picture values 0…1
   bool masks = false;                       // give instance masks to the model
-  std::int64_t min_size = 0;                // resize: short side, px; 0: leave pictures as they are
-  std::int64_t max_size = 0;                // resize: bound of the long side; 0: no bound
-  double flip = 0.0;                        // probability of a horizontal flip in training
-  std::int64_t max_pictures = 0;            // use only the first N training pictures; 0: all
-  std::int64_t loader_threads = 1;          // prefetch threads per rank; 0: in the training thread
+  std::int64_t min_size = 0;                // resize: short side, px; 0: the model's own rule
+  std::int64_t max_size = 0;  // resize: bound of the long side; 0: none, or the model's own rule
+  std::vector<std::int64_t> train_min_sizes;  // training: short sides to draw from; empty: min_size
+  bool skip_empty = false;                    // leave pictures without an object out of training
+  double flip = 0.0;                          // probability of a horizontal flip in training
+  std::int64_t max_pictures = 0;              // use only the first N training pictures; 0: all
+  std::int64_t loader_threads = 1;  // prefetch threads per rank; 0: in the training thread
   bool operator==(const DataSection&) const = default;
+};
+
+// What a spec changes of its model's builder; empty or none: the builder's own. The names are those
+// of torchvision's builders.
+
+/// Anchors of the pyramid's levels, finest first: a level's sizes are its size times the scales,
+/// cut to whole pixels.
+struct AnchorSection {
+  std::vector<std::int64_t> sizes;  // px
+  std::vector<double> scales;
+  std::vector<double> aspect_ratios;  // height over width
+  bool operator==(const AnchorSection&) const = default;
+};
+/// The first stage of models in two stages.
+struct RpnSection {
+  std::optional<std::int64_t> pre_nms_top_n_train, pre_nms_top_n_test;    // of each level
+  std::optional<std::int64_t> post_nms_top_n_train, post_nms_top_n_test;  // of a picture
+  std::optional<double> nms_threshold, score_threshold;
+  std::optional<double> fg_iou_threshold, bg_iou_threshold;
+  std::optional<std::int64_t> batch_size_per_image;
+  std::optional<double> positive_fraction;
+  bool operator==(const RpnSection&) const = default;
+};
+/// Their second stage.
+struct BoxSection {
+  std::optional<double> fg_iou_threshold, bg_iou_threshold;
+  std::optional<std::int64_t> batch_size_per_image;
+  std::optional<double> positive_fraction;
+  std::vector<double> reg_weights;  // four: x, y, width, height
+  std::optional<std::int64_t> pool_size, sampling_ratio;
+  bool operator==(const BoxSection&) const = default;
+};
+struct MaskSection {
+  std::optional<std::int64_t> pool_size;
+  bool operator==(const MaskSection&) const = default;
+};
+struct RetinaNetSection {
+  std::optional<double> fg_iou_threshold, bg_iou_threshold;
+  std::optional<std::int64_t> topk_candidates;  // of each level
+  bool operator==(const RetinaNetSection&) const = default;
 };
 
 struct ModelSection {
   std::string name = "lab_faster_rcnn";
-  std::string backbone;           // empty: the builder's own
-  std::string weights;            // file to start from; empty: random
-  std::string norm = "gn";        // frozen | bn | syncbn | gn
-  std::int64_t syncbn_group = 0;  // ranks that share statistics; 0: all
+  std::string backbone;            // empty: the builder's own
+  std::string weights;             // file to start from; empty: random
+  std::string norm = "gn";         // frozen | bn | syncbn | gn
+  std::optional<double> norm_eps;  // none: 1e-5, or what the weights were trained with
+  std::int64_t syncbn_group = 0;   // ranks that share statistics; 0: all
   std::optional<std::int64_t> trainable_layers;
-  std::optional<double> score_threshold, nms_threshold;        // none: the builder's own
+  std::vector<double> image_mean, image_std;             // three each; empty: the builder's own
+  std::optional<double> score_threshold, nms_threshold;  // none: the builder's own
   std::optional<std::int64_t> max_detections, min_stuff_area;  // likewise
+  AnchorSection anchors;
+  RpnSection rpn;
+  BoxSection box;
+  MaskSection mask;
+  RetinaNetSection retinanet;
   bool operator==(const ModelSection&) const = default;
 };
 

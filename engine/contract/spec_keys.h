@@ -42,6 +42,7 @@ enum class ValueType {
 struct Range {
   std::optional<double> at_least, at_most, above, below;
   std::vector<std::string> one_of;
+  std::size_t count = 0;  // of a list's elements, unless it is empty; 0: any
 };
 
 struct Key {

@@ -122,6 +122,9 @@ std::string range_text(const Range& range) {
   add(">", range.above);
   add("<=", range.at_most);
   add("<", range.below);
+  if (range.count > 0) {
+    text += (text.empty() ? "" : ", ") + std::to_string(range.count) + " values";
+  }
   return text;
 }
 
@@ -140,6 +143,10 @@ std::string range_violation(const Range& range, const Value& value) {
     numbers = *reals;
   } else if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&value)) {
     numbers.assign(integers->begin(), integers->end());
+  }
+  if (range.count > 0 && !numbers.empty() && numbers.size() != range.count) {
+    return "must have " + std::to_string(range.count) + " values, found " +
+           std::to_string(numbers.size());
   }
   for (const double number : numbers) {
     if (auto violation = bound_violation(range, number); !violation.empty()) {

@@ -37,7 +37,10 @@ struct Loader::Impl {
         sampler(dataset->size(), run_seed) {}
 
   MicroBatch make(const Job& job) const;
+  /// Random bits of a picture in an epoch.
+  std::uint64_t bits(const Job::Picture& picture, SeedPurpose purpose) const;
   bool mirrored(const Job::Picture& picture) const;
+  std::int64_t min_size(const Job::Picture& picture) const;
   void work();
 
   std::shared_ptr<const Dataset> dataset;
@@ -55,15 +58,21 @@ struct Loader::Impl {
   std::vector<std::thread> threads;
 };
 
+std::uint64_t Loader::Impl::bits(const Job::Picture& picture, SeedPurpose purpose) const {
+  return mix_seed(seed,
+                  static_cast<std::uint64_t>(picture.epoch),
+                  static_cast<std::uint64_t>(picture.index),
+                  purpose);
+}
+
 bool Loader::Impl::mirrored(const Job::Picture& picture) const {
-  if (transform.flip <= 0) {
-    return false;
-  }
-  const std::uint64_t bits = mix_seed(seed,
-                                      static_cast<std::uint64_t>(picture.epoch),
-                                      static_cast<std::uint64_t>(picture.index),
-                                      kSeedFlip);
-  return static_cast<double>(bits >> 11) * 0x1p-53 < transform.flip;
+  return transform.flip > 0 &&
+         static_cast<double>(bits(picture, kSeedFlip) >> 11) * 0x1p-53 < transform.flip;
+}
+
+std::int64_t Loader::Impl::min_size(const Job::Picture& picture) const {
+  const auto& sizes = transform.min_sizes;
+  return sizes.empty() ? transform.input.min_size : sizes[bits(picture, kSeedSize) % sizes.size()];
 }
 
 MicroBatch Loader::Impl::make(const Job& job) const {
@@ -71,22 +80,17 @@ MicroBatch Loader::Impl::make(const Job& job) const {
   MicroBatch batch;
   batch.number = job.number;
   batch.first = job.first;
-  batch.seed = mix_seed(seed,
-                        static_cast<std::uint64_t>(job.pictures.front().epoch),
-                        static_cast<std::uint64_t>(job.pictures.front().index),
-                        kSeedDetector);
+  batch.seed = bits(job.pictures.front(), kSeedDetector);
   std::vector<torch::Tensor> images;
   std::vector<bool> mirror;
   for (const Job::Picture& picture : job.pictures) {
     const Sample sample = dataset->get(picture.index);
-    const auto [height, width] = resized_size(sample.image.size(1),
-                                              sample.image.size(2),
-                                              transform.input.min_size,
-                                              transform.input.max_size);
+    const auto [height, width] = resized_size(
+        sample.image.size(1), sample.image.size(2), min_size(picture), transform.input.max_size);
     mirror.push_back(mirrored(picture));
     batch.targets.push_back(transform_target(sample, height, width, mirror.back()));
     batch.sizes.emplace_back(height, width);
-    images.push_back(resize_picture(sample.image, height, width));
+    images.push_back(resize_picture(sample.image, height, width, transform.input.antialias));
   }
   const auto [height, width] = batch_size_of(batch.sizes, transform.input.size_divisor);
   batch.images = torch::empty({batch.pictures(), 3, height, width}, torch::kFloat32);

@@ -17,6 +17,7 @@ enum SeedPurpose : std::uint64_t {
   kSeedOrder = 1,     // order of the pictures in an epoch
   kSeedFlip = 2,      // horizontal flip of a picture in an epoch
   kSeedPicture = 3,   // content of a drawn picture
+  kSeedSize = 4,      // size of a picture in an epoch
 };
 
 /// SplitMix64 over the words: the one hash that turns (seed, epoch, number, purpose) into a
@@ -79,8 +80,10 @@ struct MicroBatch {
 };
 
 struct TransformOptions {
-  models::InputTransform input;  // mean, std, sizes (spec's sizes override the model's)
-  double flip = 0;               // decided by mix_seed(seed, epoch, picture index, purpose flip)
+  models::InputTransform input;
+  /// Short sides of which each picture gets one in each epoch, px; empty: input.min_size.
+  std::vector<std::int64_t> min_sizes;
+  double flip = 0;  // probability
 };
 
 /// Decodes, transforms and batches ahead in its own threads (0: in next()), at most threads + 2

@@ -3,7 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/annotated_sets.h"
 #include "engine/data/synthetic_dataset.h"
-#include "models/detector.h"
+#include "models/factory.h"
 
 #include <algorithm>
 

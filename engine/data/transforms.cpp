@@ -78,13 +78,23 @@ std::pair<std::int64_t, std::int64_t> resized_size(std::int64_t height,
   return {side(height), side(width)};
 }
 
-torch::Tensor resize_picture(const torch::Tensor& image, std::int64_t height, std::int64_t width) {
+torch::Tensor resize_picture(const torch::Tensor& image,
+                             std::int64_t height,
+                             std::int64_t width,
+                             bool antialias) {
   require_picture(image);
   if (image.size(1) == height && image.size(2) == width) {
     return image;
   }
   const std::vector<std::int64_t> size = {height, width};
-  return at::_upsample_bilinear2d_aa(image.unsqueeze(0), size, /*align_corners=*/false).squeeze(0);
+  if (antialias) {
+    return at::_upsample_bilinear2d_aa(image.unsqueeze(0), size, /*align_corners=*/false)
+        .squeeze(0);
+  }
+  // Normalising comes later: both are linear, so their order does not matter.
+  const torch::Tensor values =
+      image.scalar_type() == torch::kUInt8 ? image.to(torch::kFloat32).div_(255) : image;
+  return at::upsample_bilinear2d(values.unsqueeze(0), size, /*align_corners=*/false).squeeze(0);
 }
 
 Normaliser::Normaliser(const models::InputTransform& transform) {
@@ -208,8 +218,11 @@ PreparedPicture prepare_picture(const torch::Tensor& image,
   prepared.scale_x = static_cast<double>(width) / static_cast<double>(image.size(2));
   prepared.scale_y = static_cast<double>(height) / static_cast<double>(image.size(1));
   prepared.image = torch::empty({3, height, width}, torch::kFloat32);
-  Normaliser(transform).write(
-      resize_picture(image, height, width), false, prepared.image.data_ptr<float>(), height, width);
+  Normaliser(transform).write(resize_picture(image, height, width, transform.antialias),
+                              false,
+                              prepared.image.data_ptr<float>(),
+                              height,
+                              width);
   return prepared;
 }
 

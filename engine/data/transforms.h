@@ -21,9 +21,13 @@ std::pair<std::int64_t, std::int64_t> resized_size(std::int64_t height,
                                                    std::int64_t min_size,
                                                    std::int64_t max_size);
 
-/// Bilinear, antialiased resizing by torch's own kernels. image: [3, H, W] uint8 or float32;
-/// returns [3, height, width] of the same type, the picture itself when its size is right.
-torch::Tensor resize_picture(const torch::Tensor& image, std::int64_t height, std::int64_t width);
+/// Bilinear resizing by torch's own kernels. image: [3, H, W] uint8 or float32; returns
+/// [3, height, width], the picture itself when its size is right. antialias: of the same type; else
+/// as torchvision's GeneralizedRCNNTransform: always float32, in 0…1 of a uint8 picture.
+torch::Tensor resize_picture(const torch::Tensor& image,
+                             std::int64_t height,
+                             std::int64_t width,
+                             bool antialias);
 
 /// A map of labels [H, W] of any whole-number type by nearest pixel, as torch's upsample_nearest2d
 /// has it: source = floor(target · size / new size).

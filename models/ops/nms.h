@@ -12,9 +12,9 @@ namespace batchscope::models {
 torch::Tensor nms(const torch::Tensor& boxes, const torch::Tensor& scores, double iou_threshold);
 
 /// The same, but boxes suppress each other only within a group. groups: [N] int64 (a class, a
-/// pyramid level, a picture). Up to 1,000 boxes (5,000 on CUDA) the groups are shifted apart before
-/// one nms, which rounds large coordinates: the reference does so, and its choices are matched.
-/// Source: torchvision.ops.batched_nms.
+/// pyramid level, a picture). Up to 1,000 boxes (25,000 on CUDA) the groups are shifted apart
+/// before one nms, which rounds large coordinates: the reference does so, and its choices are
+/// matched. Source: torchvision.ops.batched_nms.
 torch::Tensor batched_nms(const torch::Tensor& boxes,
                           const torch::Tensor& scores,
                           const torch::Tensor& groups,

@@ -9,7 +9,7 @@
 namespace batchscope::models {
 namespace {
 
-constexpr std::int64_t kShifted = 1000, kShiftedOnCuda = 5000;  // boxes in one shifted nms
+constexpr std::int64_t kShifted = 1000, kShiftedOnCuda = 25000;  // boxes in one shifted nms
 
 template <typename Scalar>
 std::vector<std::int64_t> suppress(const Scalar* boxes,

@@ -91,7 +91,8 @@ class TestEngineProcess : public QObject {
     const Result fixed =
         run_engine(words("eval --set model.score_threshold=0.5 --checkpoint") << checkpoint);
     QCOMPARE(fixed.code, 2);
-    QVERIFY2(fixed.err.contains(QStringLiteral("its limits are fixed")), qPrintable(fixed.err));
+    QVERIFY2(fixed.err.contains(QStringLiteral("only models that find boxes")),
+             qPrintable(fixed.err));
     const Result dead = training.control({QStringLiteral("status")});
     QCOMPARE(dead.code, 5);
     QVERIFY(dead.err.contains(QStringLiteral("not running")));

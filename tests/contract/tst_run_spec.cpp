@@ -152,6 +152,15 @@ void TestRunSpec::everyKeyRoundTrips() {
     } else {
       value = "[3, 40]";
     }
+    if (key.range.ends_with(" values")) {  // the number of the list's elements
+      const auto at = key.range.find_last_of(' ', key.range.size() - 8);
+      const int count = std::stoi(key.range.substr(at + 1));
+      value = "[3";
+      for (int i = 1; i < count; ++i) {
+        value += ", 40";
+      }
+      value += "]";
+    }
     if (key.key == "model.trainable_layers") {
       value = "2";
     } else if (key.key == "optim.nesterov" || key.key == "data.min_object" ||

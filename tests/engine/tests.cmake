@@ -15,6 +15,8 @@ batchscope_test(tst_coco_files engine LIBS batchscope_train PNG::PNG nlohmann_js
 batchscope_test(tst_panoptic engine LIBS batchscope_train nlohmann_json::nlohmann_json LABELS unit)
 batchscope_test_support(batchscope_spawn_ranks SOURCES support/spawn_ranks.cpp LINK batchscope_train)
 batchscope_test(tst_evaluator engine TORCH LIBS batchscope_spawn_ranks LABELS process)
+batchscope_test(tst_evaluator_wait engine TORCH LIBS batchscope_spawn_ranks LABELS process)
+batchscope_test(tst_picture_parity engine TORCH LIBS batchscope_train batchscope_detector_fixture LABELS unit)
 
 # control and ranks
 batchscope_test(tst_control_server engine LIBS batchscope_train LABELS unit)
@@ -28,6 +30,7 @@ batchscope_test_support(batchscope_toy_training SOURCES support/toy_training.cpp
 batchscope_test(tst_trainer engine TORCH LIBS batchscope_toy_training LABELS process)
 batchscope_test(tst_shared_norms engine TORCH LIBS batchscope_toy_training LABELS process TIMEOUT 300)
 batchscope_test(tst_checkpoint engine TORCH LIBS batchscope_toy_training LABELS unit)
+batchscope_test(tst_state_file engine TORCH LIBS batchscope_toy_training LABELS unit)
 batchscope_test(tst_shadows engine TORCH LIBS batchscope_toy_training LABELS unit)
 batchscope_test(tst_switch engine TORCH LIBS batchscope_toy_training LABELS unit)
 batchscope_test(tst_equivalence engine TORCH LIBS batchscope_toy_training LABELS process TIMEOUT 300)

@@ -1,3 +1,4 @@
+#include "models/factory.h"
 #include "tests/support/toy_training.h"
 
 #include <QtTest>

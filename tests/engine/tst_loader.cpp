@@ -8,6 +8,7 @@
 #include <QtTest>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <numeric>
 #include <set>
@@ -315,6 +316,32 @@ class TestLoader : public QObject {
     QCOMPARE(batch.images.sizes(), (std::vector<std::int64_t>{1, 3, 20, 20}));
     const torch::Tensor expected = torch::tensor({{20 - 10.0F, 5.0F, 20 - 2.5F, 12.5F}});
     QVERIFY(torch::equal(batch.targets[0].boxes, expected));
+  }
+
+  void sizes_are_drawn_anew_each_epoch() {
+    const auto set = std::make_shared<NumberedSet>(60, -1, false);
+    train::TransformOptions options = plain();
+    options.min_sizes = {10, 20, 30};
+    Loader loader(set, 4, options, 0), threaded(set, 4, options, 2);
+    Sampler sampler(60, 4);
+    std::array<std::array<std::int64_t, 60>, 2> sides{};
+    std::array<int, 4> counts{};
+    for (std::int64_t p = 0; p < 120; ++p) {
+      const StepPlan plan = plan_step(p, 120, 1, 1, 0, 1);
+      loader.announce(plan);
+      threaded.announce(plan);
+      const MicroBatch batch = loader.next();
+      QVERIFY(same_batch(batch, threaded.next()));
+      const std::int64_t side = std::min(batch.sizes[0].first, batch.sizes[0].second);
+      QVERIFY(side == 10 || side == 20 || side == 30);
+      ++counts.at(static_cast<std::size_t>(side / 10));
+      sides.at(static_cast<std::size_t>(p / 60)).at(static_cast<std::size_t>(sampler.index(p))) =
+          side;
+    }
+    for (const int size : {1, 2, 3}) {
+      QVERIFY2(counts.at(static_cast<std::size_t>(size)) > 20, "of 40 expected");
+    }
+    QVERIFY(sides[0] != sides[1]);
   }
 
   void cancel_starts_afresh_data() {

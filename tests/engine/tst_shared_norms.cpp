@@ -1,4 +1,5 @@
 #include "engine/train/shared_norms.h"
+#include "models/factory.h"
 #include "tests/support/toy_training.h"
 
 #include <torch/torch.h>

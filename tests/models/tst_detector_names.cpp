@@ -1,6 +1,4 @@
-#include "models/boxes.h"
-#include "models/detector.h"
-#include "models/matcher.h"
+#include "models/factory.h"
 #include "models/resnet.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
@@ -174,34 +172,6 @@ class TestDetectorNames : public QObject {
         torch::tensor({{1.0F, 2.0F, 30.0F, 40.0F}}), torch::ones({1}, torch::kInt64), {}};
     QVERIFY_EXCEPTION_THROWN(model->losses(images, {{64, 64}}, {target}, testing::generator(1)),
                              std::invalid_argument);
-  }
-
-  void a_thousand_boxes_need_little_memory() {
-    // As one matrix the overlaps of these would be 400 MB, and the boxes' corners twice that.
-    auto g = testing::generator(4);
-    const auto boxes = [&](std::int64_t count) {
-      const auto corner = torch::rand({count, 2}, g) * 800;
-      return torch::cat({corner, corner + torch::rand({count, 2}, g) * 90 + 1}, 1);
-    };
-    const auto truth = boxes(1000), anchors = boxes(100'000);
-    const models::MatcherOptions options{.high = 0.7, .low = 0.3, .allow_low_quality = true};
-    const auto peak = [] {
-      std::ifstream status("/proc/self/status");
-      for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("VmHWM:")) {
-          return std::stoll(line.substr(6)) / 1024;
-        }
-      }
-      return 0LL;
-    };
-    const auto before = peak();
-    const auto matches = models::match_boxes(truth, anchors, options);
-    QVERIFY2(peak() - before < 150, qPrintable(QString::number(peak() - before)));
-    QCOMPARE(matches.size(0), anchors.size(0));
-    // In parts, the choice is that of the whole matrix.
-    const auto few = anchors.narrow(0, 0, 30'000);
-    QVERIFY(torch::equal(models::match_boxes(truth.narrow(0, 0, 90), few, options),
-                         models::match(models::box_iou(truth.narrow(0, 0, 90), few), options)));
   }
 };
 

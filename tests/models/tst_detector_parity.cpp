@@ -1,6 +1,7 @@
 #include "models/builders.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/detector_parity.h"
 
 #include <torch/torch.h>
 
@@ -9,11 +10,10 @@
 #include <memory>
 
 using namespace batchscope;
-using testing::DetectorBatch;
 
 namespace {
 
-const std::map<std::string, torch::Tensor>& fixture() {
+const testing::Values& fixture() {
   static const auto kValues =
       models::read_tensors(BATCHSCOPE_FIXTURES "/models/detectors.safetensors");
   return kValues;
@@ -32,24 +32,6 @@ std::shared_ptr<models::Detector> build(models::ModelOptions options) {
   o.rpn.inference.after = 100;
   o.roi_heads.max_detections = 20;
   return std::make_shared<models::FasterRcnn>(o);
-}
-
-/// Largest difference, relative to the largest expected magnitude.
-double difference(const torch::Tensor& found, const torch::Tensor& expected) {
-  if (found.sizes() != expected.sizes()) {
-    return std::numeric_limits<double>::infinity();
-  }
-  if (expected.numel() == 0) {
-    return 0;
-  }
-  const torch::Tensor e = expected.to(torch::kFloat64);
-  return ((found.to(torch::kFloat64) - e).abs().max() / e.abs().max().clamp_min(1e-12))
-      .item<double>();
-}
-
-double overlap(const torch::Tensor& a, const torch::Tensor& b) {
-  const double either = (a + b).gt(0).sum().item<double>();
-  return either == 0 ? 1 : (a * b).gt(0).sum().item<double>() / either;
 }
 
 struct Model {
@@ -87,69 +69,9 @@ class TestDetectorParity : public QObject {
                                          Slice(torch::indexing::None, torch::indexing::None, 37),
                                          Slice(torch::indexing::None, torch::indexing::None, 3),
                                          Slice(torch::indexing::None, torch::indexing::None, 3)});
-      const double off = difference(some, fixture().at(key + "level" + std::to_string(i)));
+      const double off = testing::difference(some, fixture().at(key + "level" + std::to_string(i)));
       QVERIFY2(off < 1e-9, qPrintable(QStringLiteral("level %1: %2").arg(i).arg(off)));
     }
-  }
-
-  static void compare_found(models::Detector& model, const std::string& key) {
-    const auto batch = testing::make_batch(31);
-    const auto found = model.detect(batch.images, batch.sizes);
-    QCOMPARE(found.size(), batch.sizes.size());
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const std::string at = key + "found" + std::to_string(i) + ".";
-      QVERIFY(fixture().at(at + "labels").numel() > 0);
-      QVERIFY(torch::equal(found[i].labels, fixture().at(at + "labels")));
-      const auto boxes = (found[i].boxes - fixture().at(at + "boxes")).abs().max().item<double>();
-      QVERIFY2(boxes < 1e-3, qPrintable(QStringLiteral("boxes: %1 px").arg(boxes)));
-      const auto scores =
-          (found[i].scores - fixture().at(at + "scores")).abs().max().item<double>();
-      QVERIFY2(scores < 1e-6, qPrintable(QStringLiteral("scores: %1").arg(scores)));
-      QCOMPARE(found[i].masks.defined(), fixture().contains(at + "masks"));
-      if (found[i].masks.defined()) {
-        compare_masks(found[i], at);
-      }
-    }
-  }
-
-  static void compare_masks(const models::Detection& found, const std::string& at) {
-    const auto expected = fixture().at(at + "masks");
-    const auto rows = expected.size(0);
-    QCOMPARE(found.masks.size(0), found.boxes.size(0));
-    QVERIFY(torch::allclose(found.mask_probabilities.narrow(0, 0, rows),
-                            fixture().at(at + "mask_probabilities"),
-                            1e-6,
-                            1e-6));
-    for (std::int64_t k = 0; k < rows; ++k) {
-      QVERIFY(overlap(found.masks[k], expected[k]) > 0.999);
-    }
-  }
-
-  static void compare_losses(models::Detector& model, const std::string& key) {
-    const auto batch = testing::make_batch(31);
-    const auto losses =
-        model.losses(batch.images, batch.sizes, batch.targets, testing::generator(23));
-    for (const auto& [name, loss] : losses) {
-      const double expected = fixture().at(key + name).item<double>();
-      QVERIFY2(std::abs(loss.item<double>() - expected) <= 1e-9 * std::abs(expected),
-               qPrintable(QStringLiteral("%1: %2, expected %3")
-                              .arg(QString::fromStdString(name))
-                              .arg(loss.item<double>(), 0, 'g', 12)
-                              .arg(expected, 0, 'g', 12)));
-    }
-    testing::total(losses).backward();
-    std::vector<torch::Tensor> rows;
-    for (const auto& [name, value] : testing::sorted_state(model)) {
-      if (value.requires_grad()) {
-        const auto flat = value.grad().contiguous().flatten();
-        rows.push_back(torch::stack({flat.norm(), flat[0], flat[flat.numel() / 2], flat[-1]}));
-      }
-    }
-    const auto expected = fixture().at(key + "gradients");
-    QCOMPARE(static_cast<std::int64_t>(rows.size()), expected.size(0));
-    // Values of a tensor are compared on the scale of its norm.
-    const auto off = ((torch::stack(rows) - expected).abs() / expected.narrow(1, 0, 1)).max();
-    QVERIFY2(off.item<double>() < 1e-8, qPrintable(QString::number(off.item<double>())));
   }
 
  private Q_SLOTS:
@@ -181,9 +103,12 @@ class TestDetectorParity : public QObject {
     const std::string key = name.toStdString() + ".";
     model->eval();
     compare_levels(*model, key);
-    compare_found(*model, key);
+    QCOMPARE(testing::detections_differ(*model, fixture(), key), std::string());
     model->train();
-    compare_losses(*model, key);
+    torch::Tensor total;
+    QCOMPARE(testing::losses_differ(*model, fixture(), key, &total), std::string());
+    total.backward();
+    QCOMPARE(testing::gradients_differ(*model, fixture().at(key + "gradients")), std::string());
   }
 };
 

@@ -1,4 +1,4 @@
-#include "models/detector.h"
+#include "models/factory.h"
 #include "models/weights/tensor_file.h"
 
 #include <torch/torch.h>

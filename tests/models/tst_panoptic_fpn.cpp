@@ -16,12 +16,21 @@ models::ModelOptions shapes(const std::string& name) {
 }
 
 /// Things on a field of 4x6 px.
-models::Detection things(const std::vector<torch::Tensor>& masks,
-                         const std::vector<std::int64_t>& labels,
-                         const std::vector<float>& scores) {
-  return {.labels = torch::tensor(labels, torch::kInt64),
-          .scores = torch::tensor(scores),
-          .masks = masks.empty() ? torch::zeros({0, 4, 6}, torch::kUInt8) : torch::stack(masks)};
+struct Things {
+  models::Detection found;
+  torch::Tensor masks;
+};
+Things things(const std::vector<torch::Tensor>& masks,
+              const std::vector<std::int64_t>& labels,
+              const std::vector<float>& scores) {
+  return {{.labels = torch::tensor(labels, torch::kInt64), .scores = torch::tensor(scores)},
+          masks.empty() ? torch::zeros({0, 4, 6}, torch::kUInt8) : torch::stack(masks)};
+}
+
+models::PanopticSegments merge(const Things& things,
+                               const torch::Tensor& stuff,
+                               const models::PanopticMergeOptions& options = {}) {
+  return models::merge_panoptic(things.found, things.masks, stuff, options);
 }
 
 torch::Tensor rectangle(std::int64_t y0, std::int64_t y1, std::int64_t x0, std::int64_t x1) {
@@ -64,11 +73,11 @@ class TestPanopticFpn : public QObject {
                               {2, 1, 1, 2, 1},
                               {0.9F, 0.8F, 0.7F, 0.4F, 0.3F});
     const auto nothing = field({"000000", "000000", "000000", "000000"});
-    const auto merged = models::merge_panoptic(found, nothing, {});
+    const auto merged = merge(found, nothing);
     QCOMPARE(merged.map.scalar_type(), torch::kInt32);
     QVERIFY(is(merged.map, field({"112000", "112000", "000000", "000000"})));
     QVERIFY(is(merged.labels, torch::tensor({2, 1}, torch::kInt64)));
-    const auto all = models::merge_panoptic(found, nothing, {.min_score = 0, .max_overlap = 1});
+    const auto all = merge(found, nothing, {.min_score = 0, .max_overlap = 1});
     QVERIFY(is(all.map, field({"112000", "112000", "300000", "000004"})));
     QVERIFY(is(all.labels, torch::tensor({2, 1, 1, 2}, torch::kInt64)));
   }
@@ -77,13 +86,13 @@ class TestPanopticFpn : public QObject {
   void stuff_fills_what_is_left() {
     const auto stuff = field({"334444", "334444", "000055", "444444"});
     const auto found = things({rectangle(0, 2, 0, 1)}, {1}, {0.9F});
-    auto merged = models::merge_panoptic(found, stuff, {.min_stuff_area = 2});
+    auto merged = merge(found, stuff, {.min_stuff_area = 2});
     QVERIFY(is(merged.map, field({"123333", "123333", "000044", "333333"})));
     QVERIFY(is(merged.labels, torch::tensor({1, 3, 4, 5}, torch::kInt64)));
-    merged = models::merge_panoptic(found, stuff, {.min_stuff_area = 3});
+    merged = merge(found, stuff, {.min_stuff_area = 3});
     QVERIFY(is(merged.map, field({"102222", "102222", "000000", "222222"})));
     QVERIFY(is(merged.labels, torch::tensor({1, 4}, torch::kInt64)));
-    merged = models::merge_panoptic(things({}, {}, {}), stuff, {.min_stuff_area = 100});
+    merged = merge(things({}, {}, {}), stuff, {.min_stuff_area = 100});
     QVERIFY(is(merged.map, torch::zeros({4, 6}, torch::kInt64)));
     QCOMPARE(merged.labels.numel(), std::int64_t(0));
   }
@@ -149,7 +158,8 @@ class TestPanopticFpn : public QObject {
     QCOMPARE(all.back().first, std::string("loss_semantic"));
     const auto a = model->detect(batch.images, batch.sizes);
     const auto b = masks->detect(batch.images, batch.sizes);
-    QVERIFY(torch::equal(a[1].boxes, b[1].boxes) && torch::equal(a[1].masks, b[1].masks));
+    QVERIFY(torch::equal(a[1].boxes, b[1].boxes) &&
+            torch::equal(a[1].mask_probabilities, b[1].mask_probabilities));
   }
 
   void a_few_steps_find_the_segments() {

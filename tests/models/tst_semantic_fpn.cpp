@@ -161,7 +161,7 @@ class TestSemanticFpn : public QObject {
       QCOMPARE(found[i].boxes.sizes().vec(), (std::vector<std::int64_t>{0, 4}));
       QCOMPARE(found[i].labels.scalar_type(), torch::kInt64);
       QCOMPARE(found[i].labels.numel() + found[i].scores.numel(), std::int64_t(0));
-      QVERIFY(!found[i].segments.defined() && !found[i].masks.defined());
+      QVERIFY(!found[i].segments.defined() && !found[i].mask_probabilities.defined());
     }
   }
 

@@ -1,4 +1,4 @@
-#include "models/detector.h"
+#include "models/factory.h"
 #include "models/sync_batch_norm.h"
 #include "tests/support/shapes_batch.h"
 
