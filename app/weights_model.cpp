@@ -1,6 +1,7 @@
 #include "app/weights_model.h"
 
 #include "app/run_settings.h"
+#include "app/weights_eps.h"
 #include "engine/contract/error.h"
 #include "engine/train/state_file.h"
 #include "engine/train/trainer.h"
@@ -156,6 +157,10 @@ WeightsModel model_of_weights(const std::string& name,
     return open_checkpoint(file, name, sets);
   }
   WeightsModel result{spec_of_weights(name, file, sets, kind.running_means), {}, nullptr};
+  if (!result.spec.model.norm_eps && weights_eps(result.spec.model) == 0.0) {
+    std::cerr << "By its name, '" << file
+              << "' is of torchvision's COCO_V1 weights: the frozen norms have eps 0.\n";
+  }
   result.classes = classes_of(result.spec, "weight file", file);
   result.model = build_model(result.spec, result.classes.counts);
   load_all_weights(*result.model, result.spec, file);

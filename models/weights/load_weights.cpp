@@ -83,6 +83,7 @@ class Loading {
     }
     find_missing();
     note_counters();
+    note_statistics();
     return std::move(report_);
   }
 
@@ -187,6 +188,19 @@ class Loading {
     if (unused_counters_ > 0) {
       report_.notes.push_back(std::to_string(unused_counters_) + " " + kCounter +
                               " of the file are not needed: the model's norms do not count.");
+    }
+  }
+
+  /// Scales and shifts alone make other maps of what the file's layers were trained on.
+  void note_statistics() {
+    const auto lost = std::count_if(
+        report_.unexpected.begin(), report_.unexpected.end(), [](const std::string& name) {
+          return name.ends_with("running_mean");
+        });
+    if (lost > 0) {
+      report_.notes.push_back("The running statistics of " + std::to_string(lost) +
+                              " batch norms are not taken, as this model's norms have none: "
+                              "model.norm frozen or bn takes them.");
     }
   }
 

@@ -5,6 +5,8 @@
 #include <QJsonDocument>
 #include <QJsonObject>
 
+#include <csignal>
+
 using namespace batchscope;
 
 namespace {
@@ -256,6 +258,37 @@ class TestWeightsProcess : public QObject {
     Training refused(quick + QStringList{QStringLiteral("model.weights=") + fixture("views.pth")});
     QCOMPARE(refused.wait(), 3);
     damagedCheckpoint(first, file);
+  }
+
+  /// Three layers of the body train and the frozen norms have eps 0, because of model.weights; that
+  /// holds for what goes on from the run, too, wherever the file is then.
+  void aRunThatBeganWithTorchvisionsWeightsGoesOn() {
+    const QStringList settings = words(
+        "model.name=fasterrcnn_resnet50_fpn model.backbone=resnet18 model.norm=frozen "
+        "model.box.pool_size=2 data.size=64 data.max_object=40 data.min_size=64 "
+        "data.train_pictures=8 batch.micro=1 eval.at_end=false eval.probes=0 optim.lr=0.001");
+    const auto steps = [](int count) {
+      return QStringList{QStringLiteral("schedule.steps=%1").arg(count)};
+    };
+    Training made(settings + steps(1));
+    QCOMPARE(made.wait(), 0);
+    const QString file = folder_.filePath(QStringLiteral("fasterrcnn_resnet50_fpn_coco-1.pth"));
+    QCOMPARE(run_engine(
+                 weights({QStringLiteral("convert"),
+                          made.folder + QStringLiteral("/checkpoints/step-00000001-segment-0.ckpt"),
+                          file}))
+                 .code,
+             0);
+    Training first(settings + steps(30) + QStringList{QStringLiteral("model.weights=") + file});
+    QVERIFY(first.reach(1));
+    ::kill(static_cast<pid_t>(first.process.processId()), SIGINT);
+    QCOMPARE(first.wait(), 130);
+    QVERIFY(bytes_of(first.folder + QStringLiteral("/spec.toml")).contains("norm_eps = 0.0"));
+    QVERIFY(QFile::remove(file));
+    Training rest(first.library(), {}, {QStringLiteral("--resume"), first.id});
+    QCOMPARE(rest.wait(), 0);
+    QCOMPARE(rest.summary().step, 30);
+    QVERIFY(!bytes_of(made.folder + QStringLiteral("/spec.toml")).contains("norm_eps"));
   }
 
  private:

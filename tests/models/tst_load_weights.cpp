@@ -159,6 +159,17 @@ class TestLoadWeights : public QObject {
   }
 
   /// Other classes of things and stuff: the predictors alone start anew, and the report says so.
+  /// A group norm takes a batch norm's scale and shift alone, which is another layer.
+  void saysThatStatisticsAreLost() {
+    const auto trained = models::make_detector({.name = "tiny_retinanet", .norm = "bn"});
+    write_weights(path("bn.pth"), all_of(*trained, 1));
+    for (const auto& [norm, lost] : {std::pair{"gn", true}, {"frozen", false}, {"bn", false}}) {
+      const auto model = models::make_detector({.name = "tiny_retinanet", .norm = norm});
+      const auto report = models::load_weights(*model, models::TensorFile(path("bn.pth")));
+      QCOMPARE(report.summary().find("running statistics of") != std::string::npos, lost);
+    }
+  }
+
   void carriesAcrossNumbersOfClasses_data() {
     QTest::addColumn<QString>("name");
     QTest::addColumn<int>("predictors");
