@@ -67,6 +67,14 @@ void require_known(const ModelClasses& model,
   }
 }
 
+[[noreturn]] void name_twice(const std::string& name,
+                             const ModelClasses& model,
+                             const std::string& source) {
+  throw contract::DataError("Two categories of " + source + " are called '" + name +
+                            "': they cannot be told apart among the classes of the " +
+                            model.origin + ".");
+}
+
 /// Labels of a detector's classes among `names`.
 std::vector<std::int64_t> labels_in(const std::vector<std::string>& names,
                                     const ModelClasses& model,
@@ -74,9 +82,7 @@ std::vector<std::int64_t> labels_in(const std::vector<std::string>& names,
   std::unordered_map<std::string, std::int64_t> places;
   for (const std::string& name : names) {
     if (!places.emplace(name, static_cast<std::int64_t>(places.size()) + 1).second) {
-      throw contract::DataError("Two categories of " + source + " are called '" + name +
-                                "': they cannot be told apart among the classes of the " +
-                                model.origin + ".");
+      name_twice(name, model, source);
     }
   }
   std::vector<std::int64_t> labels;

@@ -141,11 +141,15 @@ std::string take_image_ids(std::vector<InputPicture>& pictures, const std::strin
   }
   const std::size_t others = pictures.size() - kept.size(), absent = ids.size() - kept.size();
   pictures = std::move(kept);
-  if (others == 0 && absent == 0) {
-    return {};
+  std::string note;
+  if (others > 0) {
+    note = std::to_string(others) + " pictures are not in '" + coco_file + "' and are left out.";
   }
-  return std::to_string(others) + " pictures are not in '" + coco_file + "' and are left out; " +
-         std::to_string(absent) + " of its images have no picture.";
+  if (absent > 0) {
+    note += (note.empty() ? "" : " ") + std::to_string(absent) + " images of '" + coco_file +
+            "' have no picture.";
+  }
+  return note;
 }
 
 void require_separate(const std::vector<NamedPlace>& places) {

@@ -31,11 +31,9 @@ InputTransform input(const ModelOptions& o,
                      std::int64_t min_size,
                      std::int64_t max_size,
                      bool antialias = false) {
-  const auto given = [](const std::vector<double>& own, std::vector<double> builders) {
-    return own.empty() ? std::move(builders) : own;
-  };
-  return {.mean = given(o.image_mean, {0.485, 0.456, 0.406}),
-          .std = given(o.image_std, {0.229, 0.224, 0.225}),
+  const std::vector<double> mean = {0.485, 0.456, 0.406}, std = {0.229, 0.224, 0.225};
+  return {.mean = o.image_mean.empty() ? mean : o.image_mean,
+          .std = o.image_std.empty() ? std : o.image_std,
           .min_size = o.min_size > 0 ? o.min_size : min_size,
           .max_size = o.max_size > 0 || o.min_size > 0 ? o.max_size : max_size,
           .size_divisor = 32,

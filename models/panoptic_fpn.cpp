@@ -65,8 +65,7 @@ void PanopticFpn::add_segments(Detection& found,
   const torch::Tensor classes = best_classes(logits, size).to(torch::kCPU);
   const torch::Tensor stuff =
       (best_classes(logits.slice(0, 1), size) + (things + 1)).to(torch::kCPU);
-  const std::int64_t joining =
-      (found.scores >= options_.merge.min_score).sum().item<std::int64_t>();
+  const auto joining = (found.scores >= options_.merge.min_score).sum().item<std::int64_t>();
   const torch::Tensor masks = paste_masks(found.mask_probabilities.narrow(0, 0, joining),
                                           found.boxes.narrow(0, 0, joining),
                                           size.first,
