@@ -6,9 +6,9 @@
 #include "engine/data/make_dataset.h"
 #include "engine/train/evaluator.h"
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <unistd.h>
 
@@ -21,20 +21,6 @@ struct EvalArguments {
   bool json = false;
   std::int64_t batch = 0;
 };
-
-/// Before the evaluation, which may take an hour: a file that cannot be written.
-void require_writable(const std::string& file) {
-  std::error_code ignored;
-  // Opening a pipe would wait for its reader.
-  const bool present = std::filesystem::exists(file, ignored);
-  if (present ? ::access(file.c_str(), W_OK) != 0 || std::filesystem::is_directory(file, ignored)
-              : !std::ofstream(file)) {
-    throw contract::StorageError("The file '" + file + "' of --json cannot be written.");
-  }
-  if (!present) {
-    std::filesystem::remove(file, ignored);
-  }
-}
 
 void report(const train::EvalResult& result, const EvalArguments& arguments) {
   if (arguments.json) {
@@ -109,7 +95,7 @@ Subject subject_of(const EvalArguments& arguments) {
 
 void evaluate(const EvalArguments& arguments) {
   if (!arguments.out.empty()) {
-    require_writable(arguments.out);
+    require_writable(arguments.out, "--json");
   }
   const Subject subject = subject_of(arguments);
   const contract::RunSpec& spec = subject.spec;
@@ -119,7 +105,7 @@ void evaluate(const EvalArguments& arguments) {
   model->to(device);
   const auto group = train::Group::create({}, device);
   const bool terminal = ::isatty(STDERR_FILENO) == 1;
-  std::int64_t blocks = 0;
+  const auto begin = std::chrono::steady_clock::now();
   const train::EvalResult result = train::evaluate(
       *model,
       *dataset,
@@ -130,8 +116,8 @@ void evaluate(const EvalArguments& arguments) {
        .device = device},
       [&] {
         if (terminal) {
-          std::fprintf(
-              stderr, "\revaluated %lld blocks of pictures", static_cast<long long>(++blocks));
+          const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+          std::fprintf(stderr, "\revaluating, %.0f s", spent.count());
         }
       });
   if (terminal) {

@@ -44,6 +44,7 @@ std::vector<NamedPlace> places_of(const PredictArguments& a) {
 
 std::vector<InputPicture> pictures_of(const PredictArguments& a) {
   require_separate(places_of(a));
+  require_writable(a.out, "--out");
   std::vector<InputPicture> pictures = pictures_in(a.images);
   if (!a.image_ids.empty()) {
     const std::string note = take_image_ids(pictures, a.image_ids);

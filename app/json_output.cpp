@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <unistd.h>
 
@@ -62,6 +63,19 @@ void write_text(const std::string& text, const std::string& file) {
     write_through(text, file);
   } else {
     write_file(text, target);
+  }
+}
+
+void require_writable(const std::string& file, const std::string& option) {
+  std::error_code ignored;
+  // Opening a pipe would wait for its reader.
+  const bool present = fs::exists(file, ignored);
+  if (present ? ::access(file.c_str(), W_OK) != 0 || fs::is_directory(file, ignored)
+              : !std::ofstream(file)) {
+    throw contract::StorageError("The file '" + file + "' of " + option + " cannot be written.");
+  }
+  if (!present) {
+    fs::remove(file, ignored);
   }
 }
 

@@ -31,7 +31,7 @@ std::optional<double> weights_eps(const contract::ModelSection& model) {
     return model.norm_eps;
   }
   if (const auto run = spec_of_run(model.weights)) {
-    return run->model.norm_eps;
+    return weights_eps(run->model);  // runs of older engines have no such key
   }
   return is_coco_v1(model.weights) ? std::optional<double>(0) : std::nullopt;
 }

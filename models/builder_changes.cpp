@@ -1,6 +1,7 @@
 #include "models/builder_changes.h"
 
 #include <algorithm>
+#include <sstream>
 #include <stdexcept>
 
 namespace batchscope::models {
@@ -26,9 +27,10 @@ void set(MatcherOptions& matcher,
   set(matcher.high, fg);
   set(matcher.low, bg);
   if (matcher.low > matcher.high) {
-    throw std::invalid_argument(section + ".bg_iou_threshold: expected at most fg_iou_threshold (" +
-                                std::to_string(matcher.high) + "), found " +
-                                std::to_string(matcher.low));
+    std::ostringstream sentence;
+    sentence << section << ".bg_iou_threshold: expected at most fg_iou_threshold (" << matcher.high
+             << "), found " << matcher.low;
+    throw std::invalid_argument(sentence.str());
   }
 }
 
@@ -86,6 +88,11 @@ AnchorOptions pyramid_anchors(const AnchorChanges& changes,
     auto& of_level = anchors.sizes.emplace_back();
     for (const double scale : given(changes.scales, scales)) {
       of_level.push_back(static_cast<std::int64_t>(static_cast<double>(size) * scale));
+      if (of_level.back() < 1) {
+        throw std::invalid_argument(
+            "model.anchors.scales: expected anchors of 1 px at least, found " +
+            std::to_string(size) + " px times " + std::to_string(scale));
+      }
     }
   }
   anchors.aspect_ratios.assign(kLevels, given(changes.aspect_ratios, {0.5, 1.0, 2.0}));

@@ -135,8 +135,8 @@ void add_model_keys(KeyTable& b) {
   b.add("model.norm_eps",
         AT(model.norm_eps),
         within(0, 1),
-        "eps of the backbone's batch norms; none: 1e-5, or 0 where model.weights is torchvision's "
-        "..._coco-*.pth (COCO_V1), which was trained so");
+        "eps of the backbone's norms (swin_t and lab_faster_rcnn have their own); none: 1e-5, or 0 "
+        "where they are frozen and model.weights is torchvision's ..._coco-*.pth (COCO_V1)");
   b.add("model.syncbn_group",
         AT(model.syncbn_group),
         at_least(0),

@@ -258,9 +258,9 @@ std::string JsonReader::entry() const {
   for (std::size_t d = 1; d <= depth_; ++d) {
     const Frame& frame = frames_[d];
     if (frame.list) {
-      out += "[" + std::to_string(frame.index) + "]";
+      out.append("[").append(std::to_string(frame.index)).append("]");
     } else if (!frame.key.empty()) {
-      out += (out.empty() ? "" : ".") + frame.key.substr(0, 60);
+      out.append(out.empty() ? "" : ".").append(frame.key, 0, 60);
     }
   }
   return out;

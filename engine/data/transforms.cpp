@@ -59,6 +59,21 @@ torch::Tensor transform_boxes(
   return result;
 }
 
+/// A box thinner than float32 tells apart at its place has no area any more, which no detector
+/// takes.
+void drop_collapsed(models::Target& target) {
+  const torch::Tensor kept =
+      (target.boxes.narrow(1, 2, 2) > target.boxes.narrow(1, 0, 2)).all(1).nonzero().view(-1);
+  if (kept.size(0) == target.boxes.size(0)) {
+    return;
+  }
+  target.boxes = target.boxes.index_select(0, kept);
+  target.labels = target.labels.index_select(0, kept);
+  if (target.masks.defined()) {
+    target.masks = target.masks.index_select(0, kept);
+  }
+}
+
 }  // namespace
 
 std::pair<std::int64_t, std::int64_t> resized_size(std::int64_t height,
@@ -180,6 +195,7 @@ models::Target transform_target(const Sample& sample,
                                    static_cast<float>(height) / static_cast<float>(h),
                                    static_cast<float>(width),
                                    mirror);
+    drop_collapsed(target);
   }
   if (target.masks.defined() && target.masks.size(0) > 0 && resized) {
     const std::vector<std::int64_t> size = {height, width};

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <exception>
 #include <future>
+#include <system_error>
 
 namespace batchscope::train {
 namespace {
@@ -88,6 +89,9 @@ Figures settle(std::future<Figures>& computed, Group& group) {
     } catch (const std::exception& error) {
       failure = std::current_exception();
       sentence = error.what();
+      if (sentence.empty()) {
+        sentence = "Rank 0 could not compute the figures.";
+      }
     }
   }
   sentence = group.broadcast_bytes(sentence, 0);
@@ -100,6 +104,20 @@ Figures settle(std::future<Figures>& computed, Group& group) {
   return figures;
 }
 
+/// score_blocks() in a thread of its own, whose failure to start is a failure to compute.
+std::future<Figures> compute(const Dataset& dataset,
+                             std::int64_t pictures,
+                             std::vector<EvalBlock>& blocks) {
+  try {
+    return std::async(std::launch::async,
+                      [&] { return score_blocks(dataset, pictures, std::move(blocks)); });
+  } catch (const std::system_error&) {
+    std::promise<Figures> none;
+    none.set_exception(std::current_exception());
+    return none.get_future();
+  }
+}
+
 /// score_blocks() on rank 0. The truth of thousands of pictures may take it longer than the group's
 /// timeout: it says meanwhile that it is there.
 Figures score_together(const Dataset& dataset,
@@ -110,8 +128,7 @@ Figures score_together(const Dataset& dataset,
   constexpr std::chrono::milliseconds kKeepAlive{1000};
   std::future<Figures> computed;
   if (group.rank() == 0) {
-    computed = std::async(std::launch::async,
-                          [&] { return score_blocks(dataset, pictures, std::move(blocks)); });
+    computed = compute(dataset, pictures, blocks);
   }
   const auto goes_on = [&] {
     const bool ready =

@@ -30,8 +30,9 @@ struct EvalResult {
 /// Detects in every picture of the set exactly once, shared among the ranks in blocks that do not
 /// depend on their number, and gives the figures of score_blocks(). Called by all ranks together,
 /// which wait for each other after each block: a lost or silent one is a contract::PeerError on the
-/// others within the group's timeout. `beat` is called between blocks. The model is left in
-/// training mode.
+/// others within the group's timeout; on rank 0, while it computes the figures, once it has them.
+/// `beat` is called after every block, and each second while the figures are computed. The model is
+/// left in training mode.
 EvalResult evaluate(models::Detector& model,
                     const Dataset& dataset,
                     Group& group,

@@ -318,6 +318,19 @@ class TestLoader : public QObject {
     QVERIFY(torch::equal(batch.targets[0].boxes, expected));
   }
 
+  void boxes_that_collapse_are_left_out() {
+    train::Sample sample;
+    sample.image = torch::zeros({3, 4, 800}, torch::kUInt8);
+    sample.boxes = torch::tensor({{0.0F, 0.0F, 1e-5F, 4.0F}, {10.0F, 1.0F, 20.0F, 3.0F}});
+    sample.labels = torch::tensor({1, 2}, torch::kInt64);
+    sample.masks = torch::ones({2, 4, 800}, torch::kUInt8);
+    QCOMPARE(train::transform_target(sample, 4, 800, false).boxes.size(0), 2);
+    const auto target = train::transform_target(sample, 4, 800, true);  // 800 - 1e-5 is 800
+    QVERIFY(torch::equal(target.boxes, torch::tensor({{780.0F, 1.0F, 790.0F, 3.0F}})));
+    QCOMPARE(target.labels[0].item<std::int64_t>(), 2);
+    QCOMPARE(target.masks.size(0), 1);
+  }
+
   void sizes_are_drawn_anew_each_epoch() {
     const auto set = std::make_shared<NumberedSet>(60, -1, false);
     train::TransformOptions options = plain();

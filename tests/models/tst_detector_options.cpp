@@ -63,8 +63,8 @@ models::ModelOptions changed(const std::string& name) {
   return o;
 }
 
-std::shared_ptr<models::Detector> filled(const std::string& name) {
-  auto model = models::make_detector(changed(name));
+std::shared_ptr<models::Detector> filled(const models::ModelOptions& options) {
+  auto model = models::make_detector(options);
   model->to(torch::kFloat64);
   testing::fill_weights(*model);
   return model;
@@ -176,7 +176,7 @@ class TestDetectorOptions : public QObject {
   void changed_options_are_torchvisions_data() { add_names(); }
   void changed_options_are_torchvisions() {
     QFETCH(QString, name);
-    const auto model = filled(name.toStdString());
+    const auto model = filled(changed(name.toStdString()));
     const std::string key = "changed." + name.toStdString() + ".";
     model->eval();
     QCOMPARE(testing::detections_differ(*model, fixture(), key), std::string());
@@ -187,8 +187,18 @@ class TestDetectorOptions : public QObject {
   void every_stage_is_torchvisions_data() { add_names(); }
   void every_stage_is_torchvisions() {
     QFETCH(QString, name);
-    const auto model = filled(name.toStdString());
+    const auto model = filled(changed(name.toStdString()));
     Stages(*model, "changed." + name.toStdString() + ".stage.").run();
+  }
+
+  void every_stage_on_resnet101_is_torchvisions() {
+    const auto model = filled({.name = "fasterrcnn_resnet50_fpn",
+                               .backbone = "resnet101",
+                               .norm = "frozen",
+                               .num_classes = 5,
+                               .pretrained = true,
+                               .rpn = {.post_nms_top_n_test = 60}});
+    Stages(*model, "resnet101.stage.").run();
   }
 
   void no_change_is_the_builders_own() {
@@ -261,7 +271,10 @@ class TestDetectorOptions : public QObject {
     o.anchors.sizes = {8, 16, 32};
     QVERIFY2(refusal(o).starts_with("model.anchors.sizes: expected a size for each of the 5"),
              refusal(o).c_str());
-    o.anchors.sizes.clear();
+    o.anchors = {{1, 16, 32, 64, 128}, {0.5}, {}};
+    QVERIFY2(refusal(o).starts_with("model.anchors.scales: expected anchors of 1 px"),
+             refusal(o).c_str());
+    o.anchors = {};
     o.rpn.fg_iou_threshold = 0.2;
     QVERIFY2(refusal(o).starts_with("model.rpn.bg_iou_threshold: expected at most"),
              refusal(o).c_str());

@@ -98,7 +98,7 @@ void RunWorker::poll() {
 }
 
 void RunWorker::pollOnce() {
-  RunUpdate update;
+  RunUpdate& update = pending_;
   update.generation = generation_;
   if (!infoSent_) {
     update.info = runItem(reader_->info(), path_);
@@ -111,7 +111,7 @@ void RunWorker::pollOnce() {
     seriesKnown_ = static_cast<qsizetype>(series.size());
     update.series = seriesItems(series);
   }
-  update.rows = readRows();
+  update.rows = readRows() || update.rows;
   readTables(update);
   readStatus(update);
   for (const auto& key : store_->watched()) {
@@ -126,6 +126,7 @@ void RunWorker::pollOnce() {
                     !update.newPredictions.isEmpty();
   if (news)
     Q_EMIT updated(update);
+  pending_ = {};
   readProbes();  // what an earlier read failed to give
 }
 

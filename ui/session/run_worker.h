@@ -92,6 +92,7 @@ class RunWorker : public QObject {
   StatusItem status_;
   std::int64_t totalImages_ = 0;
   bool live_ = true, infoSent_ = false;
+  RunUpdate pending_;  // what was read and not sent: a read that fails loses nothing before it
   std::size_t segmentsKnown_ = 0;
 };
 

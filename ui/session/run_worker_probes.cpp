@@ -8,7 +8,7 @@ namespace batchscope::session {
 
 void RunWorker::readPredicted(RunUpdate& update) {
   const auto pictures = reader_->probe_count();
-  update.pictures = pictures != picturesKnown_;
+  update.pictures = update.pictures || pictures != picturesKnown_;
   picturesKnown_ = pictures;
   for (const auto& place : reader_->predicted(lastPredicted_)) {
     lastPredicted_ = place.id;
