@@ -1,6 +1,7 @@
 #include "app/bench_optim.h"
 
 #include "app/bench_optim_rivals.h"
+#include "app/bench_timing.h"
 #include "app/json_output.h"
 #include "engine/contract/error.h"
 #include "optim/half_dots.h"
@@ -8,7 +9,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -17,18 +17,6 @@ namespace batchscope {
 namespace {
 
 constexpr double kLr = 1e-9;  // the weights stay what they are
-
-double milliseconds(const Timed& f) {
-  const auto begin = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-      .count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 /// Arrays as long as the model for the streams that are the limits.
 class Streams {

@@ -2,11 +2,13 @@
 
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
 
 namespace batchscope {
 namespace {
 
-constexpr double kLr = 1e-9, kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-6, kDecay = 1e-4;
+constexpr double kRivalLr = 1e-9, kBeta1 = 0.9, kBeta2 = 0.999, kEps = 1e-6, kDecay = 1e-4;
 
 std::vector<torch::Tensor> zeros_like(const std::vector<torch::Tensor>& list) {
   std::vector<torch::Tensor> out;
@@ -63,7 +65,7 @@ Timed torch_fused_sgd(OptimBenchData& data) {
                     m,
                     kDecay,
                     /*momentum=*/0.9,
-                    kLr,
+                    kRivalLr,
                     /*dampening=*/0.0,
                     /*nesterov=*/false,
                     /*maximize=*/false,
@@ -84,7 +86,7 @@ Timed torch_fused_adamw(OptimBenchData& data) {
                       v,
                       /*max_exp_avg_sqs=*/{},
                       steps,
-                      kLr,
+                      kRivalLr,
                       kBeta1,
                       kBeta2,
                       kDecay,
@@ -96,13 +98,13 @@ Timed torch_fused_adamw(OptimBenchData& data) {
 
 Timed torch_frontend_sgd(OptimBenchData& data) {
   const auto optimizer = std::make_shared<torch::optim::SGD>(
-      leaves(data), torch::optim::SGDOptions(kLr).momentum(0.9).weight_decay(kDecay));
+      leaves(data), torch::optim::SGDOptions(kRivalLr).momentum(0.9).weight_decay(kDecay));
   return [optimizer] { optimizer->step(); };
 }
 
 Timed torch_frontend_adamw(OptimBenchData& data) {
   const auto optimizer = std::make_shared<torch::optim::AdamW>(
-      leaves(data), torch::optim::AdamWOptions(kLr).weight_decay(kDecay));
+      leaves(data), torch::optim::AdamWOptions(kRivalLr).weight_decay(kDecay));
   return [optimizer] { optimizer->step(); };
 }
 
@@ -116,7 +118,7 @@ Timed naive_lamb(OptimBenchData& data) {
       v[i].mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
       const torch::Tensor u = (m[i] * 1.5) / ((v[i] * 1.2).sqrt() + kEps) + w * kDecay;
       const auto norm_w = w.norm().item<double>(), norm_u = u.norm().item<double>();
-      w.sub_(u, kLr * (norm_w > 0 && norm_u > 0 ? norm_w / norm_u : 1.0));
+      w.sub_(u, kRivalLr * (norm_w > 0 && norm_u > 0 ? norm_w / norm_u : 1.0));
     }
   };
 }

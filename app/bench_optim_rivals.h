@@ -3,7 +3,7 @@
 #include "app/bench_optim_shapes.h"
 #include "optim/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <memory>

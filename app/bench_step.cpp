@@ -12,7 +12,8 @@
 #include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <nlohmann/json.hpp>
 
@@ -29,7 +30,7 @@ namespace {
 
 constexpr int kSharePairs = 25;
 constexpr double kAgvmInterval = 10;  // the default of optim.agvm.interval
-constexpr double kLr = 1e-4;          // small: a diverged model measures something else
+constexpr double kStepLr = 1e-4;      // small: a diverged model measures something else
 
 void check(const BenchStepOptions& o) {
   if (std::min({o.batch, o.size, o.steps, o.batches, o.threads}) < 1 || o.warmup < 0) {
@@ -125,7 +126,7 @@ class Stepper {
       }
     }
     gradients_ = torch::autograd::grad({loss}, tensors_);
-    optimizer_->step(gradients_, kLr, mu_);
+    optimizer_->step(gradients_, kStepLr, mu_);
     return loss.item<double>();
   }
 

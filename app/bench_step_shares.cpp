@@ -1,28 +1,15 @@
 #include "app/bench_step_shares.h"
 
+#include "app/bench_timing.h"
 #include "optim/half_dots.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 namespace batchscope {
 namespace {
 
-constexpr double kLr = 1e-12;
-
-template <typename F>
-double milliseconds(const F& f) {
-  const auto begin = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
-      .count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+constexpr double kShareLr = 1e-12;
 
 std::vector<torch::Tensor> copies(const std::vector<torch::Tensor>& list) {
   std::vector<torch::Tensor> out;
@@ -49,7 +36,7 @@ StepShares measure_shares(const std::vector<optim::Parameter>& parameters,
   std::vector<torch::Tensor> half = copies(gradients), other = copies(gradients);
   const auto update = [&](bool norms) {
     optimizer->set_diagnostics(norms);
-    return milliseconds([&] { optimizer->step(half, kLr, mu); });
+    return milliseconds([&] { optimizer->step(half, kShareLr, mu); });
   };
   std::vector<double> plain, norms, agvm;
   for (int pair = -1; pair < pairs; ++pair) {

@@ -5,6 +5,8 @@
 #include "models/factory.h"
 #include "models/weights/weight_error.h"
 
+#include <torch/cuda.h>
+
 namespace batchscope::app {
 
 ClassCounts class_counts(const train::Dataset& dataset) {

@@ -17,7 +17,7 @@ namespace {
 
 using contract::RunState;
 
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds);
@@ -105,7 +105,7 @@ bool WatchedRun::over() const {
 
 double WatchedRun::latest(const std::string& series) const {
   const auto found = latest_.find(series);
-  return found == latest_.end() ? kUnknown : found->second.value;
+  return found == latest_.end() ? kNotMeasured : found->second.value;
 }
 
 std::vector<double> WatchedRun::live_losses() const {

@@ -13,6 +13,15 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 # AVX2 is the floor of every x86-64 server since 2015; the optimizer kernels need it to reach memory speed.
 set(BATCHSCOPE_ISA "x86-64-v3" CACHE STRING "-march of the numeric kernels; empty for the compiler's default")
 
+# LibTorch's symbols keep GNU ld busy for seconds, every test program anew.
+find_program(BATCHSCOPE_LLD ld.lld)
+find_program(BATCHSCOPE_MOLD mold)
+if(BATCHSCOPE_MOLD)
+  add_link_options(-fuse-ld=mold)
+elseif(BATCHSCOPE_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
 find_program(BATCHSCOPE_CCACHE ccache)
 if(BATCHSCOPE_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER

@@ -1,7 +1,7 @@
 # Finds LibTorch without its own CMake package, which insists on a CUDA toolkit (spec: torch wheel of PyTorch).
 # Order: (1) -DBATCHSCOPE_TORCH_DIR, (2) $BATCHSCOPE_TORCH_DIR, (3) the per-user cache that ./batchscope setup fills.
 # Gives batchscope::torch (torch_cpu + c10, and torch_cuda + c10_cuda + NCCL when BATCHSCOPE_HAVE_CUDA) and
-# batchscope_torch_pch, the one precompiled header that every torch target reuses.
+# two precompiled headers, of which every torch target reuses one: batchscope_torch_tensors and batchscope_torch_modules.
 set(BATCHSCOPE_TORCH_VERSION 2.11.0)
 if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
   set(_cache $ENV{XDG_CACHE_HOME})
@@ -53,8 +53,8 @@ add_library(batchscope::torch ALIAS batchscope_torch)
 target_include_directories(batchscope_torch SYSTEM INTERFACE ${BATCHSCOPE_TORCH_ROOT}/include
                            ${BATCHSCOPE_TORCH_ROOT}/include/torch/csrc/api/include ${BATCHSCOPE_GLOO_INCLUDE})
 target_compile_definitions(batchscope_torch INTERFACE USE_DISTRIBUTED USE_C10D USE_C10D_GLOO)
-# ATen/ParallelOpenMP.h is serial without _OPENMP, silently; the one libgomp is the wheel's own.
-target_compile_options(batchscope_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+# Loops for the vector unit, no threads: those are the wheel's own libgomp's, by name (cmake/torch/threads.h).
+target_compile_options(batchscope_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp-simd>)
 target_link_directories(batchscope_torch INTERFACE ${_lib})
 target_link_options(batchscope_torch INTERFACE -Wl,-rpath,${_lib} -Wl,--as-needed)
 target_link_libraries(batchscope_torch INTERFACE torch_cpu c10 ${_lib}/libgomp.so.1)
@@ -74,8 +74,15 @@ if(BATCHSCOPE_HAVE_CUDA)
   target_link_libraries(batchscope_torch INTERFACE -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed CUDA::cudart)
 endif()
 
-file(WRITE ${CMAKE_BINARY_DIR}/torch_pch.cpp "// Carries the precompiled torch header.\n")
-add_library(batchscope_torch_pch STATIC ${CMAKE_BINARY_DIR}/torch_pch.cpp)
-target_link_libraries(batchscope_torch_pch PUBLIC batchscope::torch)
-target_precompile_headers(batchscope_torch_pch PRIVATE <torch/torch.h>)
-batchscope_warnings(batchscope_torch_pch)
+# torch/torch.h would cost every file the instances of all of torch/nn's and torch/data's templates: what a file needs beyond
+# these headers it includes itself. Measured in docs/results/setup.md.
+set(_tensors <torch/types.h> <torch/utils.h> <torch/autograd.h>)
+set(_modules ${_tensors} <torch/nn/modules/container/any.h> <torch/nn/modules/container/modulelist.h>)
+foreach(_header tensors modules)
+  set(_file ${CMAKE_BINARY_DIR}/torch_${_header}.cpp)
+  file(CONFIGURE OUTPUT ${_file} CONTENT "// Carries a precompiled header of LibTorch.\n")
+  add_library(batchscope_torch_${_header} STATIC ${_file})
+  target_link_libraries(batchscope_torch_${_header} PUBLIC batchscope::torch)
+  target_precompile_headers(batchscope_torch_${_header} PRIVATE ${_${_header}})
+  batchscope_warnings(batchscope_torch_${_header})
+endforeach()

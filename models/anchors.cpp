@@ -1,6 +1,6 @@
 #include "models/anchors.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 

@@ -1,6 +1,6 @@
 #include "models/box_losses.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 

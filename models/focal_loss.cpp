@@ -1,8 +1,10 @@
 #include "models/focal_loss.h"
 
+#include "cmake/torch/threads.h"
 #include "models/matcher.h"
 
-#include <torch/torch.h>
+#include <ATen/Parallel.h>
+#include <torch/autograd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -74,17 +76,18 @@ double loss_and_gradient(const torch::Tensor& logits,
                          torch::Tensor& gradient) {
   const std::int64_t rows = logits.size(0), blocks = (rows + kBlockRows - 1) / kBlockRows;
   std::vector<double> sums(static_cast<std::size_t>(blocks), 0);
-  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t b = first; b < last; ++b) {
-      sums[static_cast<std::size_t>(b)] = sum_rows(logits.const_data_ptr<Scalar>(),
-                                                   labels.const_data_ptr<std::int64_t>(),
-                                                   logits.size(1),
-                                                   b * kBlockRows,
-                                                   std::min(rows, (b + 1) * kBlockRows),
-                                                   o,
-                                                   gradient.mutable_data_ptr<Scalar>());
-    }
-  });
+  threads::parallel_for(
+      at::get_num_threads(), blocks, 1, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t b = first; b < last; ++b) {
+          sums[static_cast<std::size_t>(b)] = sum_rows(logits.const_data_ptr<Scalar>(),
+                                                       labels.const_data_ptr<std::int64_t>(),
+                                                       logits.size(1),
+                                                       b * kBlockRows,
+                                                       std::min(rows, (b + 1) * kBlockRows),
+                                                       o,
+                                                       gradient.mutable_data_ptr<Scalar>());
+        }
+      });
   double sum = 0;
   for (const double part : sums) {
     sum += part;
@@ -124,7 +127,7 @@ torch::Tensor composed(const torch::Tensor& logits,
   const torch::Tensor z = torch::where(positive, x, -x);
   const torch::Tensor weight = torch::where(
       positive, torch::full({}, o.alpha, x.options()), torch::full({}, 1 - o.alpha, x.options()));
-  return (weight * torch::sigmoid(-z).pow(o.gamma) * torch::nn::functional::softplus(-z)).sum();
+  return (weight * torch::sigmoid(-z).pow(o.gamma) * torch::softplus(-z)).sum();
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 
 #include "models/layers.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
 
 #include <optional>
 #include <vector>

@@ -4,7 +4,8 @@
 #include "models/resnet.h"
 #include "models/swin.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
 
 #include <memory>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 /// Weight initialisation from an explicit generator: the same draws, in the same order, as
 /// torch.nn.init makes from the global one.

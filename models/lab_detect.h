@@ -3,7 +3,7 @@
 #include "models/detector.h"
 #include "models/lab_boxes.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
 #include <vector>

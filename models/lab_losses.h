@@ -2,7 +2,7 @@
 
 #include "models/lab_targets.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
 #include <vector>

@@ -3,7 +3,9 @@
 #include "models/body.h"
 #include "models/residual_blocks.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/pimpl.h>
 
 #include <array>
 #include <memory>

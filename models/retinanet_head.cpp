@@ -10,7 +10,7 @@ namespace batchscope::models {
 namespace {
 
 constexpr std::int64_t kDepth = 4;
-constexpr double kStd = 0.01, kPrior = 0.01;
+constexpr double kHeadStd = 0.01, kPrior = 0.01;
 
 void draw_defaults(RetinaNetBranch& branch, torch::Generator& generator) {
   for (const ConvBlock& block : branch->convolutions()) {
@@ -20,14 +20,14 @@ void draw_defaults(RetinaNetBranch& branch, torch::Generator& generator) {
 
 void draw_convolutions(RetinaNetBranch& branch, torch::Generator& generator) {
   for (const ConvBlock& block : branch->convolutions()) {
-    init::normal(block->conv->weight, kStd, generator);
+    init::normal(block->conv->weight, kHeadStd, generator);
     init::zero(block->conv->bias);
   }
 }
 
 void draw_output(Conv& output, torch::Generator& generator) {
   init::torch_default(output->weight, output->bias, generator);
-  init::normal(output->weight, kStd, generator);
+  init::normal(output->weight, kHeadStd, generator);
   init::zero(output->bias);
 }
 

@@ -8,8 +8,8 @@
 namespace batchscope::models {
 namespace {
 
-constexpr double kBeta = 1.0 / 9;
-constexpr double kMinSide = 1e-2;
+constexpr double kBoxBeta = 1.0 / 9;
+constexpr double kMinBoxSide = 1e-2;
 
 /// Row k, plane of[k] of [K, C, M, M] -> [K, M, M].
 torch::Tensor of_class(const torch::Tensor& maps, const torch::Tensor& labels) {
@@ -76,7 +76,7 @@ std::pair<torch::Tensor, torch::Tensor> RoiHeadsImpl::losses(
       offsets.view({-1, 4}).index_select(0, positive * options_.num_classes + label);
   const torch::Tensor box_loss =
       at::smooth_l1_loss(
-          rows, sample.offsets.index_select(0, positive), at::Reduction::Sum, kBeta) /
+          rows, sample.offsets.index_select(0, positive), at::Reduction::Sum, kBoxBeta) /
       sample.labels.numel();
   return {at::cross_entropy_loss(logits, sample.labels), box_loss};
 }
@@ -96,7 +96,7 @@ Detection RoiHeadsImpl::read_picture(const torch::Tensor& scores,
     label = label.index_select(0, keep);
   };
   select((score > options_.score_threshold).nonzero().view(-1));
-  select(large_boxes(box, kMinSide));
+  select(large_boxes(box, kMinBoxSide));
   const torch::Tensor keep = batched_nms(box, score, label, options_.nms_threshold);
   select(keep.narrow(0, 0, std::min(options_.max_detections, keep.size(0))));
   return {.boxes = box, .labels = label, .scores = score};

@@ -8,7 +8,8 @@
 #include "models/roi_pool.h"
 #include "models/rpn.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
 
 #include <array>
 #include <optional>

@@ -2,7 +2,7 @@
 
 #include "models/rpn.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <vector>
 

@@ -10,8 +10,8 @@
 namespace batchscope::models {
 namespace {
 
-constexpr double kMinSide = 1e-3;
-constexpr double kBeta = 1.0 / 9;
+constexpr double kMinProposalSide = 1e-3;
+constexpr double kProposalBeta = 1.0 / 9;
 
 /// Labels of the anchors of one picture (1, 0, -1: ignored) and the true box of each.
 std::pair<torch::Tensor, torch::Tensor> assign(const torch::Tensor& anchors,
@@ -117,7 +117,7 @@ std::vector<torch::Tensor> RpnImpl::propose(const RpnOutput& output,
         coder_.decode(output.offsets[row].index_select(0, own), output.anchors.index_select(0, own))
             .squeeze(1);
     boxes = clip_boxes(boxes, sizes[i].first, sizes[i].second);
-    const torch::Tensor wide = large_boxes(boxes, kMinSide);
+    const torch::Tensor wide = large_boxes(boxes, kMinProposalSide);
     const torch::Tensor large =
         wide.masked_select(scores.index_select(0, wide) >= options_.score_threshold);
     boxes = boxes.index_select(0, large);
@@ -153,7 +153,7 @@ std::pair<torch::Tensor, torch::Tensor> RpnImpl::losses(const RpnOutput& output,
       at::smooth_l1_loss(output.offsets.reshape({-1, 4}).index_select(0, positives),
                          torch::cat(wanted),
                          at::Reduction::Sum,
-                         kBeta) /
+                         kProposalBeta) /
       sampled.numel();
   return {at::binary_cross_entropy_with_logits(logits, truth), box_loss};
 }

@@ -6,7 +6,8 @@
 #include "models/layers.h"
 #include "models/matcher.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
 
 #include <utility>
 #include <vector>

@@ -3,7 +3,8 @@
 #include "models/detector.h"
 #include "models/layers.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
 
 #include <utility>
 #include <vector>

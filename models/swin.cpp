@@ -10,7 +10,7 @@ namespace batchscope::models {
 namespace {
 
 constexpr std::int64_t kPatch = 4;
-constexpr double kStd = 0.02;  // of the classifier
+constexpr double kClassifierStd = 0.02;  // of the classifier
 
 }  // namespace
 
@@ -86,7 +86,7 @@ void SwinImpl::initialise(torch::Generator& generator) {
   }
   each([&](auto& part) { part.draw_final(generator); });
   if (options_.classifier > 0) {
-    init::truncated_normal(classifier, kStd, generator);
+    init::truncated_normal(classifier, kClassifierStd, generator);
   }
 }
 

@@ -3,7 +3,9 @@
 #include "models/body.h"
 #include "models/swin_block.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/pimpl.h>
 
 #include <array>
 #include <vector>

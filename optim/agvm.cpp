@@ -14,23 +14,25 @@ constexpr double kNormFloor = 1e-8;  // torch.cosine_similarity's eps
 constexpr double kRatioEps = 1e-6;   // added to both noise fractions
 constexpr double kNoiseEma = 0.9;    // weight of the old averages
 
-void require(bool ok, const std::string& what) {
+void require_agvm(bool ok, const std::string& what) {
   if (!ok) {
     throw std::invalid_argument("agvm: " + what);
   }
 }
 
 void check(const AgvmOptions& o, std::int64_t modules) {
-  require(modules > 0, "at least one module is needed, found " + std::to_string(modules));
-  require(o.interval >= 1, "interval must be at least 1, found " + std::to_string(o.interval));
-  require(o.alpha >= 0 && o.alpha < 1, "alpha must be in [0, 1), found " + std::to_string(o.alpha));
-  require(o.anchor >= 0 && o.anchor < modules,
-          "anchor must be a module in [0, " + std::to_string(modules) + "), found " +
-              std::to_string(o.anchor));
-  require(o.clamp_low > 0 && o.clamp_low <= o.clamp_high,
-          "clamp must be 0 < low <= high, found " + std::to_string(o.clamp_low) + " and " +
-              std::to_string(o.clamp_high));
-  require(o.off_ramp >= 0, "off_ramp must not be negative, found " + std::to_string(o.off_ramp));
+  require_agvm(modules > 0, "at least one module is needed, found " + std::to_string(modules));
+  require_agvm(o.interval >= 1, "interval must be at least 1, found " + std::to_string(o.interval));
+  require_agvm(o.alpha >= 0 && o.alpha < 1,
+               "alpha must be in [0, 1), found " + std::to_string(o.alpha));
+  require_agvm(o.anchor >= 0 && o.anchor < modules,
+               "anchor must be a module in [0, " + std::to_string(modules) + "), found " +
+                   std::to_string(o.anchor));
+  require_agvm(o.clamp_low > 0 && o.clamp_low <= o.clamp_high,
+               "clamp must be 0 < low <= high, found " + std::to_string(o.clamp_low) + " and " +
+                   std::to_string(o.clamp_high));
+  require_agvm(o.off_ramp >= 0,
+               "off_ramp must not be negative, found " + std::to_string(o.off_ramp));
 }
 
 bool finite(const HalfDots& x) {
@@ -49,11 +51,11 @@ void unpack(const std::vector<std::pair<std::string, torch::Tensor>>& state,
             const std::string& name,
             std::vector<double>& out) {
   const auto it = std::ranges::find_if(state, [&](const auto& e) { return e.first == name; });
-  require(it != state.end(), "the state lacks \"" + name + "\"");
+  require_agvm(it != state.end(), "the state lacks \"" + name + "\"");
   const torch::Tensor values = it->second.to(torch::kCPU, torch::kDouble).contiguous();
-  require(values.numel() == static_cast<std::int64_t>(out.size()),
-          "\"" + name + "\" must have " + std::to_string(out.size()) + " values, found " +
-              std::to_string(values.numel()));
+  require_agvm(values.numel() == static_cast<std::int64_t>(out.size()),
+               "\"" + name + "\" must have " + std::to_string(out.size()) + " values, found " +
+                   std::to_string(values.numel()));
   std::copy_n(values.const_data_ptr<double>(), out.size(), out.begin());
 }
 
@@ -72,9 +74,9 @@ std::vector<double> agvm_factors(std::span<const double> d,
                                  std::int64_t anchor,
                                  double low,
                                  double high) {
-  require(anchor >= 0 && anchor < static_cast<std::int64_t>(d.size()),
-          "anchor must be a module in [0, " + std::to_string(d.size()) + "), found " +
-              std::to_string(anchor));
+  require_agvm(anchor >= 0 && anchor < static_cast<std::int64_t>(d.size()),
+               "anchor must be a module in [0, " + std::to_string(d.size()) + "), found " +
+                   std::to_string(anchor));
   std::vector<double> s;
   s.reserve(d.size());
   const double top = d[static_cast<std::size_t>(anchor)] + kRatioEps;
@@ -130,10 +132,10 @@ void Agvm::measure(std::span<const HalfDots> raw,
                    double n1,
                    double n2,
                    std::int64_t step) {
-  require(raw.size() == mu_.size() && preconditioned.size() == mu_.size(),
-          "a measurement must have " + std::to_string(mu_.size()) + " modules, found " +
-              std::to_string(raw.size()) + " and " + std::to_string(preconditioned.size()));
-  require(n1 > 0 && n2 > 0, "both halves must hold pictures");
+  require_agvm(raw.size() == mu_.size() && preconditioned.size() == mu_.size(),
+               "a measurement must have " + std::to_string(mu_.size()) + " modules, found " +
+                   std::to_string(raw.size()) + " and " + std::to_string(preconditioned.size()));
+  require_agvm(n1 > 0 && n2 > 0, "both halves must hold pictures");
   if (!std::ranges::all_of(raw, finite) || !std::ranges::all_of(preconditioned, finite)) {
     ++skipped_;
     return;

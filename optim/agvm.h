@@ -2,7 +2,7 @@
 
 #include "optim/half_dots.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cstdint>

@@ -3,7 +3,7 @@
 #include "optim/half_dots.h"
 #include "optim/kernels/device_step.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <vector>
 

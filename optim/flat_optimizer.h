@@ -5,7 +5,7 @@
 #include "optim/layout.h"
 #include "optim/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <functional>

@@ -11,7 +11,7 @@ namespace batchscope::optim {
 
 namespace {
 
-void require(bool ok, const std::string& what) {
+void require_halves(bool ok, const std::string& what) {
   if (!ok) {
     throw std::invalid_argument("gradient halves: " + what);
   }
@@ -32,9 +32,9 @@ torch::Tensor readable(const torch::Tensor& x) {
 
 std::vector<Pair> pairs_of(const std::vector<torch::Tensor>& g1,
                            const std::vector<torch::Tensor>& g2) {
-  require(g1.size() == g2.size(),
-          "expected lists of one length, found " + std::to_string(g1.size()) + " and " +
-              std::to_string(g2.size()));
+  require_halves(g1.size() == g2.size(),
+                 "expected lists of one length, found " + std::to_string(g1.size()) + " and " +
+                     std::to_string(g2.size()));
   std::vector<Pair> pairs(g1.size());
   for (std::size_t i = 0; i < g1.size(); ++i) {
     const torch::Tensor& a = g1[i].defined() ? g1[i] : g2[i];
@@ -42,15 +42,15 @@ std::vector<Pair> pairs_of(const std::vector<torch::Tensor>& g1,
       continue;
     }
     const torch::Tensor& b = g2[i].defined() ? g2[i] : a;
-    require(a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type(),
-            c10::str("expected one shape and dtype, found ",
-                     a.sizes(),
-                     " ",
-                     a.scalar_type(),
-                     " and ",
-                     b.sizes(),
-                     " ",
-                     b.scalar_type()));
+    require_halves(a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type(),
+                   c10::str("expected one shape and dtype, found ",
+                            a.sizes(),
+                            " ",
+                            a.scalar_type(),
+                            " and ",
+                            b.sizes(),
+                            " ",
+                            b.scalar_type()));
     Pair& pair = pairs[i];
     pair.a = g1[i].defined() ? readable(a) : torch::zeros_like(readable(b));
     pair.b = g2[i].defined() ? readable(b) : torch::zeros_like(pair.a);
@@ -151,12 +151,12 @@ HalfMean halves_mean(const std::vector<torch::Tensor>& g1,
 std::vector<HalfDots> dots_by_module(const std::vector<HalfDots>& dots,
                                      const std::vector<std::int64_t>& module,
                                      std::int64_t modules) {
-  require(dots.size() == module.size(),
-          "expected " + std::to_string(dots.size()) + " modules, found " +
-              std::to_string(module.size()));
+  require_halves(dots.size() == module.size(),
+                 "expected " + std::to_string(dots.size()) + " modules, found " +
+                     std::to_string(module.size()));
   std::vector<HalfDots> sums(static_cast<std::size_t>(modules));
   for (std::size_t i = 0; i < dots.size(); ++i) {
-    require(
+    require_halves(
         module[i] >= 0 && module[i] < modules,
         "module " + std::to_string(module[i]) + " is not in [0, " + std::to_string(modules) + ")");
     HalfDots& sum = sums[static_cast<std::size_t>(module[i])];

@@ -12,27 +12,28 @@ namespace batchscope::optim {
 
 namespace {
 
-void require(bool ok, const std::string& what) {
+void require_layout(bool ok, const std::string& what) {
   if (!ok) {
     throw std::invalid_argument("optimizer: " + what);
   }
 }
 
 void check_parameters(const std::vector<Parameter>& parameters, std::int64_t modules) {
-  require(!parameters.empty(), "there are no tensors to train");
+  require_layout(!parameters.empty(), "there are no tensors to train");
   const torch::Tensor& first = parameters.front().tensor;
   std::set<std::string> names;
   for (const Parameter& p : parameters) {
-    require(p.tensor.defined(), "tensor \"" + p.name + "\" is undefined");
-    require(p.module >= 0 && p.module < modules,
-            "tensor \"" + p.name + "\" names module " + std::to_string(p.module) + " of " +
-                std::to_string(modules));
+    require_layout(p.tensor.defined(), "tensor \"" + p.name + "\" is undefined");
+    require_layout(p.module >= 0 && p.module < modules,
+                   "tensor \"" + p.name + "\" names module " + std::to_string(p.module) + " of " +
+                       std::to_string(modules));
     const auto dtype = p.tensor.scalar_type();
-    require(dtype == torch::kFloat || dtype == torch::kDouble,
-            "tensor \"" + p.name + "\" must be float32 or float64, found " + c10::toString(dtype));
-    require(dtype == first.scalar_type() && p.tensor.device() == first.device(),
-            "tensor \"" + p.name + "\" differs from the first in dtype or device");
-    require(names.insert(p.name).second, "tensor \"" + p.name + "\" is listed twice");
+    require_layout(
+        dtype == torch::kFloat || dtype == torch::kDouble,
+        "tensor \"" + p.name + "\" must be float32 or float64, found " + c10::toString(dtype));
+    require_layout(dtype == first.scalar_type() && p.tensor.device() == first.device(),
+                   "tensor \"" + p.name + "\" differs from the first in dtype or device");
+    require_layout(names.insert(p.name).second, "tensor \"" + p.name + "\" is listed twice");
   }
 }
 
@@ -64,18 +65,18 @@ torch::Tensor Layout::zeros() const {
 }
 
 void Layout::check_shapes(const std::vector<torch::Tensor>& tensors) const {
-  require(
+  require_layout(
       tensors.size() == count(),
       "expected " + std::to_string(count()) + " tensors, found " + std::to_string(tensors.size()));
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const Parameter& p = parameters_[i];
-    require(!tensors[i].defined() || tensors[i].sizes() == p.tensor.sizes(),
-            c10::str("tensor for \"",
-                     p.name,
-                     "\" must be ",
-                     p.tensor.sizes(),
-                     ", found ",
-                     tensors[i].defined() ? tensors[i].sizes() : at::IntArrayRef()));
+    require_layout(!tensors[i].defined() || tensors[i].sizes() == p.tensor.sizes(),
+                   c10::str("tensor for \"",
+                            p.name,
+                            "\" must be ",
+                            p.tensor.sizes(),
+                            ", found ",
+                            tensors[i].defined() ? tensors[i].sizes() : at::IntArrayRef()));
   }
 }
 
@@ -135,7 +136,7 @@ std::vector<torch::Tensor> Layout::pieces(const torch::Tensor& flat) const {
 
 torch::Tensor Layout::piece_of(const torch::Tensor& flat, std::int64_t parameter) const {
   const auto it = std::ranges::find(order_, static_cast<std::size_t>(parameter));
-  require(it != order_.end(), "there is no tensor " + std::to_string(parameter));
+  require_layout(it != order_.end(), "there is no tensor " + std::to_string(parameter));
   return piece(flat, static_cast<std::size_t>(it - order_.begin()));
 }
 

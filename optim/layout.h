@@ -2,7 +2,7 @@
 
 #include "optim/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <string>

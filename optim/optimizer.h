@@ -3,7 +3,7 @@
 #include "optim/half_dots.h"
 #include "optim/options.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <memory>

@@ -2,7 +2,7 @@
 
 #include "optim/flat_optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <vector>
 

@@ -6,9 +6,9 @@
 namespace batchscope::train {
 namespace {
 
-class Reader {
+class AnnotationReader {
  public:
-  Reader(const std::string& path, bool segmentations)
+  AnnotationReader(const std::string& path, bool segmentations)
       : lists_(path, "The annotation file"), segmentations_(segmentations) {}
 
   CocoAnnotations read() {
@@ -85,7 +85,7 @@ class Reader {
 }  // namespace
 
 CocoAnnotations read_coco_annotations(const std::string& path, bool segmentations) {
-  return Reader(path, segmentations).read();
+  return AnnotationReader(path, segmentations).read();
 }
 
 }  // namespace batchscope::train

@@ -4,7 +4,7 @@
 #include "engine/metrics/panoptic.h"
 #include "engine/metrics/rle.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <memory>

@@ -25,7 +25,7 @@ constexpr std::int64_t kMaxPixels = std::int64_t{256} << 20;
   throw contract::DataError("The picture '" + name + "' " + what + ".");
 }
 
-void require_size(const std::string& name, std::int64_t width, std::int64_t height) {
+void require_picture_size(const std::string& name, std::int64_t width, std::int64_t height) {
   if (width < 1 || height < 1 || width * height > kMaxPixels) {
     fail(name,
          "has " + std::to_string(width) + "x" + std::to_string(height) +
@@ -213,7 +213,7 @@ torch::Tensor decode_jpeg(std::span<const std::uint8_t> bytes, const std::string
   if (!decoder.start()) {
     fail(name, std::string("is a damaged JPEG file: ") + decoder.message());
   }
-  require_size(name, decoder.width(), decoder.height());
+  require_picture_size(name, decoder.width(), decoder.height());
   torch::Tensor rows = new_rows(decoder.height(), decoder.width());
   std::vector<std::uint8_t> row(4 * static_cast<std::size_t>(decoder.width()));
   if (!decoder.read(rows.data_ptr<std::uint8_t>(), row.data())) {
@@ -227,7 +227,7 @@ torch::Tensor decode_png(std::span<const std::uint8_t> bytes, const std::string&
   if (!decoder.start()) {
     fail(name, std::string("is a damaged PNG file: ") + decoder.message());
   }
-  require_size(name, decoder.width(), decoder.height());
+  require_picture_size(name, decoder.width(), decoder.height());
   if (!decoder.is_rgb()) {
     fail(name, "is a PNG file whose colours cannot be read as RGB");
   }

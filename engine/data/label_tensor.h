@@ -2,7 +2,7 @@
 
 #include "engine/metrics/label_map.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <string>
 

@@ -1,5 +1,6 @@
 #include "engine/data/loader.h"
 
+#include "cmake/torch/threads.h"
 #include "engine/data/transforms.h"
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <deque>
 #include <exception>
 #include <mutex>
-#include <omp.h>
 #include <stdexcept>
 #include <thread>
 

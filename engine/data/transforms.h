@@ -3,7 +3,7 @@
 #include "engine/data/dataset.h"
 #include "models/detector.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cstdint>

@@ -32,19 +32,19 @@ struct Seen {
 
 /// Receives the elements of one file. Exceptions do not cross expat: the first is kept, the parser
 /// stopped.
-class Reader {
+class VocReader {
  public:
-  explicit Reader(const std::string& path) : path_(path), parser_(XML_ParserCreate(nullptr)) {
+  explicit VocReader(const std::string& path) : path_(path), parser_(XML_ParserCreate(nullptr)) {
     if (parser_ == nullptr) {
       throw std::bad_alloc();
     }
     XML_SetUserData(parser_, this);
-    XML_SetElementHandler(parser_, &Reader::on_start, &Reader::on_end);
-    XML_SetCharacterDataHandler(parser_, &Reader::on_text);
+    XML_SetElementHandler(parser_, &VocReader::on_start, &VocReader::on_end);
+    XML_SetCharacterDataHandler(parser_, &VocReader::on_text);
   }
-  ~Reader() { XML_ParserFree(parser_); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~VocReader() { XML_ParserFree(parser_); }
+  VocReader(const VocReader&) = delete;
+  VocReader& operator=(const VocReader&) = delete;
 
   VocAnnotation read();
 
@@ -65,7 +65,7 @@ class Reader {
 
   template <typename Act>
   static void guarded(void* self, const Act& act) noexcept {
-    Reader& reader = *static_cast<Reader*>(self);
+    VocReader& reader = *static_cast<VocReader*>(self);
     if (reader.error_) {
       return;
     }
@@ -77,14 +77,14 @@ class Reader {
     }
   }
   static void on_start(void* self, const XML_Char* name, const XML_Char** /*attributes*/) {
-    guarded(self, [name](Reader& r) { r.start(name); });
+    guarded(self, [name](VocReader& r) { r.start(name); });
   }
   static void on_end(void* self, const XML_Char* /*name*/) {
-    guarded(self, [](Reader& r) { r.end(); });
+    guarded(self, [](VocReader& r) { r.end(); });
   }
   static void on_text(void* self, const XML_Char* text, int count) {
     guarded(self,
-            [text, count](Reader& r) { r.text_.append(text, static_cast<std::size_t>(count)); });
+            [text, count](VocReader& r) { r.text_.append(text, static_cast<std::size_t>(count)); });
   }
 
   std::string path_;
@@ -96,7 +96,7 @@ class Reader {
   VocAnnotation out_;
 };
 
-VocAnnotation Reader::read() {
+VocAnnotation VocReader::read() {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path_.c_str(), "rb"),
                                                              &std::fclose);
   if (!file) {
@@ -115,7 +115,7 @@ VocAnnotation Reader::read() {
   return std::move(out_);
 }
 
-void Reader::feed(const char* bytes, int count, bool last) {
+void VocReader::feed(const char* bytes, int count, bool last) {
   if (XML_Parse(parser_, bytes, count, last ? 1 : 0) != XML_STATUS_ERROR) {
     return;
   }
@@ -125,7 +125,7 @@ void Reader::feed(const char* bytes, int count, bool last) {
   fail(std::string("not valid XML: ") + XML_ErrorString(XML_GetErrorCode(parser_)));
 }
 
-void Reader::start(std::string_view name) {
+void VocReader::start(std::string_view name) {
   text_.clear();
   if (place_.empty() && name != "annotation") {
     fail("expected the element <annotation>, found <" + std::string(name) + ">");
@@ -139,7 +139,7 @@ void Reader::start(std::string_view name) {
   }
 }
 
-void Reader::end() {
+void VocReader::end() {
   const std::size_t slash = place_.rfind('/');
   const std::string name = slash == std::string::npos ? place_ : place_.substr(slash + 1);
   value(name, trimmed(text_));
@@ -150,7 +150,7 @@ void Reader::end() {
   text_.clear();
 }
 
-void Reader::end_object() {
+void VocReader::end_object() {
   constexpr std::array<const char*, 4> kCorners = {"xmin", "ymin", "xmax", "ymax"};
   const std::string object = "object " + std::to_string(out_.objects.size());
   if (!seen_.name) {
@@ -166,7 +166,7 @@ void Reader::end_object() {
   }
 }
 
-void Reader::value(std::string_view name, std::string_view text) {
+void VocReader::value(std::string_view name, std::string_view text) {
   if (in("annotation/filename")) {
     out_.filename = text;
   } else if (in("annotation/size/width")) {
@@ -191,7 +191,7 @@ void Reader::value(std::string_view name, std::string_view text) {
   }
 }
 
-double Reader::number(std::string_view name, std::string_view text) const {
+double VocReader::number(std::string_view name, std::string_view text) const {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   // from_chars reads "nan", which is not above 1e9 either.
@@ -205,7 +205,7 @@ double Reader::number(std::string_view name, std::string_view text) const {
 }  // namespace
 
 VocAnnotation read_voc_annotation(const std::string& path) {
-  return Reader(path).read();
+  return VocReader(path).read();
 }
 
 }  // namespace batchscope::train

@@ -3,7 +3,7 @@
 #include "engine/distributed/group.h"
 #include "optim/half_dots.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <memory>

@@ -30,9 +30,9 @@ bool is_own_error(int code) {
   return is_one_of(code, {ExitCode::kUsage, ExitCode::kData, ExitCode::kStorage});
 }
 
-class Job {
+class SupervisedJob {
  public:
-  Job(const SupervisorOptions& options, const std::vector<std::string>& arguments)
+  SupervisedJob(const SupervisorOptions& options, const std::vector<std::string>& arguments)
       : options_(options) {
     end_.ranks.resize(std::size_t(options.ranks));
     pids_.assign(std::size_t(options.ranks), -1);
@@ -47,9 +47,9 @@ class Job {
       throw;
     }
   }
-  ~Job() { kill_and_reap(); }
-  Job(const Job&) = delete;
-  Job& operator=(const Job&) = delete;
+  ~SupervisedJob() { kill_and_reap(); }
+  SupervisedJob(const SupervisedJob&) = delete;
+  SupervisedJob& operator=(const SupervisedJob&) = delete;
 
   JobEnd run(const SignalsHeld& signals, int& stops) {
     while (alive() > 0) {
@@ -189,7 +189,7 @@ JobEnd supervise(const SupervisorOptions& options) {
   int stops = 0;
   std::vector<std::string> arguments = options.arguments;
   for (std::int64_t restarts = 0;; ++restarts) {
-    JobEnd end = Job(options, arguments).run(signals, stops);
+    JobEnd end = SupervisedJob(options, arguments).run(signals, stops);
     if (end.rank0_lost && options.on_rank0_lost) {
       options.on_rank0_lost(end);
     }

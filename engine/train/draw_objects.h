@@ -2,7 +2,7 @@
 
 #include "engine/train/found_objects.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <string>

@@ -149,7 +149,7 @@ void unpack(const std::string& bytes, std::vector<EvalBlock>& blocks) {
 
 namespace {
 
-CocoSet boxes_of(const Dataset& dataset, std::int64_t pictures) {
+CocoSet block_boxes(const Dataset& dataset, std::int64_t pictures) {
   CocoSet set;
   for (std::int64_t i = 0; i < pictures; ++i) {
     set.images.push_back(dataset.image_id(i));
@@ -246,7 +246,7 @@ std::map<std::string, double> score_blocks(const Dataset& dataset,
   };
   std::map<std::string, double> metrics;
   if (any(&EvalBlock::boxes)) {
-    CocoSet set = boxes_of(dataset, pictures);
+    CocoSet set = block_boxes(dataset, pictures);
     for (const EvalBlock& block : blocks) {
       set.detections.insert(set.detections.end(), block.objects.begin(), block.objects.end());
     }

@@ -51,7 +51,7 @@ std::vector<std::uint32_t> runs_of(const LabelMap& map) {
 }
 
 /// The category of each pixel in place of its segment.
-LabelMap classes_of(PanopticTruth panoptic) {
+LabelMap classes_of_pixels(PanopticTruth panoptic) {
   std::unordered_map<std::uint32_t, std::uint32_t> classes;
   for (const PanopticSegment& segment : panoptic.segments) {
     classes[segment.id] = static_cast<std::uint32_t>(segment.category);
@@ -190,7 +190,7 @@ std::vector<contract::PredictionRecord> Probes::predict(models::Detector& model,
       }
     }
     if (found.segments) {
-      prediction.pixels.labels = runs_of(classes_of(*found.segments));
+      prediction.pixels.labels = runs_of(classes_of_pixels(*found.segments));
     } else if (found.semantic) {
       prediction.pixels.labels = runs_of(*found.semantic);
     }

@@ -2,7 +2,7 @@
 
 #include "engine/contract/run_spec.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <filesystem>

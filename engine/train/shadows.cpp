@@ -1,20 +1,14 @@
 #include "engine/train/shadows.h"
 
+#include "engine/train/elapsed.h"
 #include "engine/train/plan_options.h"
 #include "engine/train/step_series.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 namespace batchscope::train {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::string megabytes(std::int64_t bytes) {
   char text[32];
@@ -66,7 +60,7 @@ void ShadowSet::advance(const std::vector<torch::Tensor>& grads,
                         std::int64_t images,
                         const std::vector<double>& mu,
                         bool compare) {
-  const auto start = Clock::now();
+  const auto start = MonotonicClock::now();
   std::vector<double> lr;
   for (const Member& member : members_) {
     lr.push_back(optim::scheduled_lr(schedule, member.lr, images));
@@ -92,7 +86,7 @@ ShadowSet::Curves ShadowSet::declare(const std::string& label,
 }
 
 void ShadowSet::record(contract::StepRecord& row, contract::TelemetrySink& sink) {
-  const auto start = Clock::now();
+  const auto start = MonotonicClock::now();
   const std::vector<optim::ShadowReport> reports = shadows_.compare();
   for (std::size_t i = 0; i < reports.size(); ++i) {
     Curves& curves = members_[i].curves;

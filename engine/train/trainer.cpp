@@ -1,17 +1,12 @@
 #include "engine/train/trainer.h"
 
 #include "engine/train/arithmetic.h"
+#include "engine/train/elapsed.h"
 
 #include <cmath>
 
 namespace batchscope::train {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 constexpr std::int64_t kStepsAhead = 4;    // announced to the loader, this one included
 constexpr std::int64_t kBudgetEvery = 50;  // updates between looks at the cost of measuring
@@ -20,7 +15,7 @@ constexpr double kCostSmoothing = 0.05;    // weight of an update in the mean co
 }  // namespace
 
 void Trainer::step() {
-  const auto start = Clock::now();
+  const auto start = MonotonicClock::now();
   const StepPlan plan = plan_step(state_.images,
                                   state_.total_images,
                                   state_.spec.batch.micro,
@@ -81,7 +76,7 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
     norms_->pass_without_pictures(setup_.device, setup_.dtype);
   }
   for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
-    const auto before = Clock::now();
+    const auto before = MonotonicClock::now();
     MicroBatch batch = loader_->next();
     data_ms += ms_since(before);
     if (batch.number != j) {
@@ -140,7 +135,7 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
 }
 
 void Trainer::measure_variance(const StepGradients& gradients) {
-  const auto start = Clock::now();
+  const auto start = MonotonicClock::now();
   if (!updater_->measure({gradients.half1,
                           gradients.half2,
                           gradients.pictures1,
@@ -179,7 +174,7 @@ void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::St
   if (series_ == nullptr) {
     return;
   }
-  const auto start = Clock::now();
+  const auto start = MonotonicClock::now();
   StepObservation seen;
   seen.seq = ++seq_;
   seen.segment = state_.segment;

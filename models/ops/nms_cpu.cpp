@@ -1,7 +1,8 @@
 #include "models/ops/device_ops.h"
 #include "models/ops/nms.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <vector>

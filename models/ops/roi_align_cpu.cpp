@@ -1,8 +1,11 @@
+#include "cmake/torch/threads.h"
 #include "models/ops/device_ops.h"
 #include "models/ops/roi_align.h"
 #include "models/ops/roi_geometry.h"
 
-#include <torch/torch.h>
+#include <ATen/Parallel.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <vector>
@@ -101,24 +104,25 @@ void forward_cpu(const torch::Tensor& input,
   auto* out = output.mutable_data_ptr<Scalar>();
   const std::int64_t grain =
       std::max<std::int64_t>(1, 4096 / std::max<std::int64_t>(1, channels * bins));
-  at::parallel_for(0, rois.size(0), grain, [&](std::int64_t first, std::int64_t last) {
-    Samples<Scalar> samples;
-    std::vector<Scalar> sums(static_cast<std::size_t>(bins * channels));
-    for (std::int64_t k = first; k < last; ++k) {
-      samples.fill(regions + 5 * k, o, height, width);
-      pool_region(in + static_cast<std::int64_t>(regions[5 * k]) * channels * area,
-                  samples,
-                  channels,
-                  sums);
-      const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
-      Scalar* region = out + k * channels * bins;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        for (std::int64_t bin = 0; bin < bins; ++bin) {
-          region[c * bins + bin] = sums[static_cast<std::size_t>(bin * channels + c)] / count;
+  threads::parallel_for(
+      at::get_num_threads(), rois.size(0), grain, [&](std::int64_t first, std::int64_t last) {
+        Samples<Scalar> samples;
+        std::vector<Scalar> sums(static_cast<std::size_t>(bins * channels));
+        for (std::int64_t k = first; k < last; ++k) {
+          samples.fill(regions + 5 * k, o, height, width);
+          pool_region(in + static_cast<std::int64_t>(regions[5 * k]) * channels * area,
+                      samples,
+                      channels,
+                      sums);
+          const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
+          Scalar* region = out + k * channels * bins;
+          for (std::int64_t c = 0; c < channels; ++c) {
+            for (std::int64_t bin = 0; bin < bins; ++bin) {
+              region[c * bins + bin] = sums[static_cast<std::size_t>(bin * channels + c)] / count;
+            }
+          }
         }
-      }
-    }
-  });
+      });
 }
 
 template <typename Scalar>
@@ -140,26 +144,29 @@ void backward_cpu(const torch::Tensor& grad,
   // do not depend on the number of threads.
   const std::int64_t parts =
       std::clamp<std::int64_t>((at::get_num_threads() + pictures - 1) / pictures, 1, channels);
-  at::parallel_for(0, pictures * parts, 1, [&](std::int64_t first, std::int64_t last) {
-    Samples<Scalar> samples;
-    for (std::int64_t task = first; task < last; ++task) {
-      const std::int64_t picture = task / parts, part = task % parts;
-      const std::int64_t c_first = channels * part / parts, c_last = channels * (part + 1) / parts;
-      const std::int64_t mine = c_last - c_first;
-      std::vector<Scalar> shares(static_cast<std::size_t>(bins * mine));
-      for (const std::int64_t k : of_picture[static_cast<std::size_t>(picture)]) {
-        samples.fill(regions + 5 * k, o, height, width);
-        const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
-        for (std::int64_t c = 0; c < mine; ++c) {
-          for (std::int64_t bin = 0; bin < bins; ++bin) {
-            shares[static_cast<std::size_t>(bin * mine + c)] =
-                g[(k * channels + c_first + c) * bins + bin] / count;
+  threads::parallel_for(
+      at::get_num_threads(), pictures * parts, 1, [&](std::int64_t first, std::int64_t last) {
+        Samples<Scalar> samples;
+        for (std::int64_t task = first; task < last; ++task) {
+          const std::int64_t picture = task / parts, part = task % parts;
+          const std::int64_t c_first = channels * part / parts,
+                             c_last = channels * (part + 1) / parts;
+          const std::int64_t mine = c_last - c_first;
+          std::vector<Scalar> shares(static_cast<std::size_t>(bins * mine));
+          for (const std::int64_t k : of_picture[static_cast<std::size_t>(picture)]) {
+            samples.fill(regions + 5 * k, o, height, width);
+            const auto count = static_cast<Scalar>(std::max<std::int64_t>(samples.per_bin, 1));
+            for (std::int64_t c = 0; c < mine; ++c) {
+              for (std::int64_t bin = 0; bin < bins; ++bin) {
+                shares[static_cast<std::size_t>(bin * mine + c)] =
+                    g[(k * channels + c_first + c) * bins + bin] / count;
+              }
+            }
+            spread_region(
+                shares, samples, channels, mine, out + picture * channels * area + c_first);
           }
         }
-        spread_region(shares, samples, channels, mine, out + picture * channels * area + c_first);
-      }
-    }
-  });
+      });
 }
 
 void check(const torch::Tensor& input, const torch::Tensor& rois, const RoiAlignOptions& o) {

@@ -2,7 +2,7 @@
 
 #include "models/weights/tensor_file.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <string>
 #include <utility>

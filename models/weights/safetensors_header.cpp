@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr const char* kMetadata = "__metadata__";
-constexpr std::size_t kMostOthers = 100;
+constexpr std::size_t kMostHeaderOthers = 100;
 
 /// Sorts them in the order of the data, which they cover exactly.
 void check_layout(std::vector<DescribedTensor>& found,
@@ -69,7 +69,7 @@ void keep_model(WeightIndex& index) {
     }
   }
   for (const auto& [name, count] : others) {
-    if (index.others.size() < kMostOthers) {
+    if (index.others.size() < kMostHeaderOthers) {
       index.others.push_back(name + ": " + std::to_string(count) + " tensors");
     }
   }

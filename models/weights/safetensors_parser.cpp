@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kMetadata = "__metadata__";
+constexpr const char* kMetadataKey = "__metadata__";
 constexpr const char* kNoObject = "has a header that is not a JSON object";
 
 /// The characters of a header. It bounds what the library keeps as a whole before it tells anyone:
@@ -222,7 +222,7 @@ class HeaderReader : public json::json_sax_t {
     if (names_.size() > limits_.tensors) {
       refuse("has a header of more than " + std::to_string(limits_.tensors) + " tensors");
     }
-    in_metadata_ = name == kMetadata;
+    in_metadata_ = name == kMetadataKey;
     name_ = std::move(name);
   }
 

@@ -3,7 +3,7 @@
 #include "models/weights/weight_encoder.h"
 #include "models/weights/weight_index.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <filesystem>
 #include <map>

@@ -2,7 +2,7 @@
 
 #include "optim/kernels/multi_tensor.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace batchscope::optim::kernels {
 

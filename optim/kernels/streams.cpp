@@ -1,5 +1,9 @@
 #include "optim/kernels/streams.h"
 
+#include "cmake/torch/threads.h"
+
+#include <atomic>
+
 namespace batchscope::optim::kernels {
 
 namespace {
@@ -11,11 +15,13 @@ constexpr float kTiny = 1e-9F;
 template <typename F>
 void chunks(std::int64_t n, const F& body) {
   const std::int64_t count = (n + kChunk - 1) / kChunk;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t begin = i * kChunk;
-    body(begin, begin + kChunk < n ? begin + kChunk : n);
-  }
+  threads::team(omp_get_max_threads(), [&] {
+    const std::int64_t mine = omp_get_thread_num(), threads = omp_get_num_threads();
+    for (std::int64_t i = count * mine / threads; i < count * (mine + 1) / threads; ++i) {
+      const std::int64_t begin = i * kChunk;
+      body(begin, begin + kChunk < n ? begin + kChunk : n);
+    }
+  });
 }
 
 // The loops stand in functions of their own: inside of a lambda they would not be vectorised.
@@ -67,13 +73,10 @@ void add_three(const float* a, float* b, float* c, float* d, std::int64_t begin,
 }  // namespace
 
 double stream_8(const float* a, const float* b, std::int64_t n) {
-  const std::int64_t count = (n + kChunk - 1) / kChunk;
-  double sum = 0;
-#pragma omp parallel for schedule(static) reduction(+ : sum)
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t begin = i * kChunk;
-    sum += static_cast<double>(dot(a, b, begin, begin + kChunk < n ? begin + kChunk : n));
-  }
+  std::atomic<double> sum = 0;
+  chunks(n, [&](std::int64_t begin, std::int64_t end) {
+    sum += static_cast<double>(dot(a, b, begin, end));
+  });
   return sum;
 }
 

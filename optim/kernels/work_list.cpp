@@ -1,9 +1,10 @@
 #include "optim/kernels/work_list.h"
 
+#include "cmake/torch/threads.h"
+
 #include <algorithm>
 #include <atomic>
 #include <numeric>
-#include <omp.h>
 
 namespace batchscope::optim::kernels {
 
@@ -32,20 +33,19 @@ int threads_for(std::int64_t elements) {
   return elements < kWorthwhile || omp_in_parallel() != 0 ? 1 : omp_get_max_threads();
 }
 
-void for_each_item(std::int64_t count, int threads, Item item, const void* context) {
-  if (threads <= 1 || count <= 1) {
+void for_each_item(std::int64_t count, int most, Item item, const void* context) {
+  if (most <= 1 || count <= 1) {
     for (std::int64_t i = 0; i < count; ++i) {
       item(context, i);
     }
     return;
   }
   std::atomic<std::int64_t> next{0};
-#pragma omp parallel num_threads(threads)
-  {
+  threads::team(most, [&] {
     for (std::int64_t i = next++; i < count; i = next++) {
       item(context, i);
     }
-  }
+  });
 }
 
 }  // namespace batchscope::optim::kernels

@@ -3,7 +3,7 @@
 #include "engine/data/image_file.h"
 #include "tests/support/data_folder.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -3,7 +3,7 @@
 #include "engine/data/make_dataset.h"
 #include "engine/data/synthetic_dataset.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -2,7 +2,8 @@
 #include "engine/distributed/gradient_sync.h"
 #include "tests/support/spawn_ranks.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <QCoreApplication>
 #include <QTest>

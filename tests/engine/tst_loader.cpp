@@ -3,7 +3,7 @@
 #include "engine/data/synthetic_dataset.h"
 #include "engine/data/transforms.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -5,7 +5,8 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <QtTest>
 

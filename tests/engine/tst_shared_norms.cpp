@@ -2,7 +2,7 @@
 #include "models/factory.h"
 #include "tests/support/toy_training.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

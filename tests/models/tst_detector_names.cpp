@@ -3,7 +3,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <QtTest>
 

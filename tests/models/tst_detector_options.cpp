@@ -4,7 +4,8 @@
 #include "tests/support/detector_fixture.h"
 #include "tests/support/detector_parity.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/utils.h>
 
 #include <QtTest>
 

@@ -3,7 +3,8 @@
 #include "tests/support/detector_fixture.h"
 #include "tests/support/detector_parity.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <QtTest>
 

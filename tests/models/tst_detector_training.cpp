@@ -2,7 +2,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 
-#include <torch/torch.h>
+#include <torch/optim.h>
 
 #include <QtTest>
 

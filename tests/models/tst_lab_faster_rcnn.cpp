@@ -1,7 +1,9 @@
 #include "models/factory.h"
 #include "models/weights/tensor_file.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <QtTest>
 

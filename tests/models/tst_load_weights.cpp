@@ -3,7 +3,7 @@
 #include "models/weights/weight_error.h"
 #include "tests/support/weight_writing.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <QTemporaryDir>
 #include <QtTest>

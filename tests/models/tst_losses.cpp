@@ -3,7 +3,7 @@
 #include "models/mask_head.h"
 #include "models/weights/tensor_file.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -3,7 +3,7 @@
 #include "models/matcher.h"
 #include "tests/support/detector_fixture.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -6,7 +6,7 @@
 #include "models/roi_heads.h"
 #include "models/weights/tensor_file.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

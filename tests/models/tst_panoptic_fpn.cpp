@@ -2,7 +2,7 @@
 #include "models/panoptic_merge.h"
 #include "tests/support/shapes_batch.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -3,7 +3,9 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/shapes_batch.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <QtTest>
 

@@ -2,7 +2,9 @@
 #include "models/sync_batch_norm.h"
 #include "tests/support/shapes_batch.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
 
 #include <QtTest>
 

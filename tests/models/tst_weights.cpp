@@ -4,7 +4,8 @@
 #include "models/weights/weight_error.h"
 #include "tests/support/weight_writing.h"
 
-#include <torch/torch.h>
+#include <torch/serialize.h>
+#include <torch/types.h>
 
 #include <QTemporaryDir>
 #include <QtTest>

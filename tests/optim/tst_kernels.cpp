@@ -1,6 +1,6 @@
 #include "optim/kernels/multi_tensor.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

@@ -1,6 +1,6 @@
 #include "optim/schedule.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <QtTest>
 

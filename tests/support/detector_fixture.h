@@ -2,7 +2,7 @@
 
 #include "models/factory.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <map>
 #include <string>

@@ -2,7 +2,7 @@
 
 #include "models/detector.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <map>
 #include <string>

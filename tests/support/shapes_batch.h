@@ -2,7 +2,7 @@
 
 #include "tests/support/detector_fixture.h"
 
-#include <torch/torch.h>
+#include <torch/optim.h>
 
 /// Pictures that a small model learns by heart in seconds.
 namespace batchscope::testing {

@@ -3,7 +3,8 @@
 #include "engine/train/trainer.h"
 #include "tests/support/memory_sink.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/linear.h>
 
 #include <deque>
 #include <functional>

@@ -9,7 +9,7 @@ namespace batchscope::views {
 
 namespace {
 
-QString translated(const char* text) {
+QString chartText(const char* text) {
   return QCoreApplication::translate("batchscope::views::ChartData", text);
 }
 
@@ -117,7 +117,7 @@ QList<EventMark> marksOf(const QList<session::EventItem>& events, session::XKind
     mark.x = event.x(kind);
     mark.label = markLabel(event);
     mark.detail =
-        QStringLiteral("%1 %2: %3").arg(translated("Step")).arg(event.step).arg(event.text);
+        QStringLiteral("%1 %2: %3").arg(chartText("Step")).arg(event.step).arg(event.text);
     mark.kind = markKind(event.kind);
     mark.abandoned = event.abandoned;
     marks.append(mark);
@@ -147,7 +147,7 @@ ChartSource runSource(session::RunSession* run, std::function<QList<SeriesChoice
       }
     }
     if (content.notes.size() > 1) {
-      content.notes = {translated("thinned or smoothed: the legend says how")};
+      content.notes = {chartText("thinned or smoothed: the legend says how")};
     }
     content.marks = marksOf(run->events(), request.kind);
     return content;

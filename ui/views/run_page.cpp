@@ -4,13 +4,13 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr int kRefreshMs = 120;
+constexpr int kPageRefreshMs = 120;
 
 }  // namespace
 
 RunPage::RunPage(ChartLink* link, QWidget* parent) : QWidget(parent), link_(link) {
   timer_.setSingleShot(true);
-  timer_.setInterval(kRefreshMs);
+  timer_.setInterval(kPageRefreshMs);
   connect(&timer_, &QTimer::timeout, this, &RunPage::refresh);
   connect(link, &ChartLink::kindChanged, this, &RunPage::schedule);
   connect(link, &ChartLink::rangeChanged, this, &RunPage::schedule);
