@@ -170,6 +170,9 @@ void MainWindow::closeRun() {
   setRun(nullptr);
   if (run != nullptr && !compare_->sessions().contains(run)) {
     sessions_.remove(sessions_.key(run));
+    // It speaks while it closes, and the window may be gone by then.
+    disconnect(run, nullptr, this, nullptr);
+    disconnect(run->client(), nullptr, this, nullptr);
     run->deleteLater();
   }
 }
