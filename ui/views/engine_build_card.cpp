@@ -108,9 +108,8 @@ void EngineBuildCard::refresh() {
   setAccessibleName(build_->sentence());
   hint_->setText(
       build_->isLive()
-          ? tr("Trainings can be started as soon as it is there. Recorded runs can be opened, "
-               "replayed and compared meanwhile.")
-          : tr("Recorded runs can be opened, replayed and compared without it."));
+          ? tr("Trainings can be started once it is there; recorded runs can be opened meanwhile.")
+          : tr("Trainings need it; recorded runs can be opened without it."));
   hint_->setVisible(!ready);
   showProgress();
   showLog_->setVisible(!ready && !build_->logPath().isEmpty());

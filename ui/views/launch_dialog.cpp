@@ -81,6 +81,7 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   checkTimer_.setSingleShot(true);
   checkTimer_.setInterval(kCheckMs);
   connect(&checkTimer_, &QTimer::timeout, this, &LaunchDialog::runChecks);
+  connect(&Theme::instance(), &Theme::changed, this, &LaunchDialog::fillChecks);
   connect(form_, &session::SpecForm::changed, this, &LaunchDialog::refresh);
   connect(form_, &session::SpecForm::fieldChanged, this, &LaunchDialog::refresh);
   refresh();

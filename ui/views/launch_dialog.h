@@ -50,6 +50,7 @@ class LaunchDialog : public QDialog {
   QWidget* buildButtons();
   void refresh();
   void runChecks();
+  void fillChecks();
   void showStartFault();
   void tomlEdited();
   void showTomlFault(const QString& fault);
@@ -66,6 +67,7 @@ class LaunchDialog : public QDialog {
   QPushButton* start_;
   QTimer checkTimer_;
   QList<session::PreflightItem> checks_;
+  QList<QLabel*> checkTexts_;  // of each
   bool fromToml_ = false;
 };
 

@@ -8,6 +8,9 @@
 #include <QPushButton>
 #include <QVBoxLayout>
 
+#include <algorithm>
+#include <utility>
+
 namespace batchscope::views {
 
 namespace {
@@ -28,19 +31,15 @@ QIcon signOf(Level level) {
   return icon(QStringLiteral("error"), IconTint::kBad);
 }
 
-QWidget* lineOf(const session::PreflightItem& check) {
-  auto* line = new QWidget;
-  auto* row = new QHBoxLayout(line);
-  row->setContentsMargins(0, 0, 0, 0);
-  auto* sign = new QLabel(line);
-  sign->setPixmap(signOf(check.level).pixmap(QSize(18, 18)));
-  auto* text = new QLabel(QStringLiteral("<b>%1</b><br>%2")
-                              .arg(check.title.toHtmlEscaped(), check.text.toHtmlEscaped()),
-                          line);
-  text->setWordWrap(true);
-  row->addWidget(sign, 0, Qt::AlignTop);
-  row->addWidget(text, 1);
-  return line;
+QString textOf(const session::PreflightItem& check) {
+  return QStringLiteral("<b>%1</b><br>%2")
+      .arg(check.title.toHtmlEscaped(), check.text.toHtmlEscaped());
+}
+
+bool haveSameSigns(const QList<session::PreflightItem>& a, const QList<session::PreflightItem>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+    return one.id == other.id && one.level == other.level;
+  });
 }
 
 }  // namespace
@@ -63,18 +62,39 @@ void LaunchDialog::runChecks() {
   context.engineFault = engineFault_;
   context.engineComing = engineComing_;
   context.device = device_->currentData().toString();
-  checks_ = session::preflight(form_->spec(), context);
+  const auto before = std::exchange(checks_, session::preflight(form_->spec(), context));
+  // A build that goes on changes a text each second: the lines stay where they are read.
+  if (!haveSameSigns(before, checks_)) {
+    fillChecks();
+  }
+  for (qsizetype i = 0; i < checks_.size(); ++i) {
+    checkTexts_[i]->setText(textOf(checks_[i]));
+  }
+  const bool textOk = tomlFault_->text().isEmpty();
+  start_->setEnabled(form_->isValid() && textOk && session::canStart(checks_));
+  showStartFault();
+}
+
+void LaunchDialog::fillChecks() {
   while (QLayoutItem* item = checkColumn_->takeAt(0)) {
     delete item->widget();
     delete item;
   }
+  checkTexts_.clear();
   for (const session::PreflightItem& check : std::as_const(checks_)) {
-    checkColumn_->addWidget(lineOf(check));
+    auto* line = new QWidget;
+    auto* row = new QHBoxLayout(line);
+    row->setContentsMargins(0, 0, 0, 0);
+    auto* sign = new QLabel(line);
+    sign->setPixmap(signOf(check.level).pixmap(QSize(18, 18)));
+    auto* text = new QLabel(textOf(check), line);
+    text->setWordWrap(true);
+    checkTexts_.append(text);
+    row->addWidget(sign, 0, Qt::AlignTop);
+    row->addWidget(text, 1);
+    checkColumn_->addWidget(line);
   }
   checkColumn_->addStretch(1);
-  const bool textOk = tomlFault_->text().isEmpty();
-  start_->setEnabled(form_->isValid() && textOk && session::canStart(checks_));
-  showStartFault();
 }
 
 void LaunchDialog::showStartFault() {
