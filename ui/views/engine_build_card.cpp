@@ -106,10 +106,10 @@ void EngineBuildCard::refresh() {
   sign_->setPixmap(signOf(state).pixmap(QSize(kSignSize, kSignSize)));
   text_->setText(build_->sentence());
   setAccessibleName(build_->sentence());
-  hint_->setText(
-      build_->isLive()
-          ? tr("Trainings can be started once it is there; recorded runs can be opened meanwhile.")
-          : tr("Trainings need it; recorded runs can be opened without it."));
+  hint_->setText(build_->isLive()
+                     ? tr("Trainings can be started once the engine is there; recorded runs can be "
+                          "opened now.")
+                     : tr("Trainings need the engine; recorded runs can be opened without it."));
   hint_->setVisible(!ready);
   showProgress();
   showLog_->setVisible(!ready && !build_->logPath().isEmpty());
