@@ -5,7 +5,7 @@
 #include <QProcess>
 #include <QTest>
 
-#include <signal.h>
+#include <csignal>
 
 namespace batchscope::test {
 

@@ -101,7 +101,7 @@ class TestSessionBuild : public QObject {
     QVERIFY(parseEngineBuild(with("/b/engine-build.log", "engine-build.log"))->log.isEmpty());
     QVERIFY(test::FakeBuild::write(build_->file(), kGood));
     QVERIFY(readEngineBuild(build_->file()));
-    QVERIFY(test::FakeBuild::write(build_->file(), kGood + QByteArray(64 * 1024, ' ')));
+    QVERIFY(test::FakeBuild::write(build_->file(), kGood + QByteArray(65536, ' ')));
     QVERIFY(!readEngineBuild(build_->file()));
     QVERIFY(!readEngineBuild(folder_->path()));
     const auto pipe = build_->path("pipe");

@@ -17,7 +17,7 @@ namespace {
 
 using State = EngineBuildReport::State;
 
-constexpr qint64 kMostBytes = 64 * 1024;
+constexpr qint64 kMostBytes = 65536;
 constexpr qsizetype kMostMessage = 400;
 constexpr qsizetype kMostWords = 32;
 constexpr double kMostCount = 1e12;

@@ -9,8 +9,8 @@ namespace batchscope::session {
 
 namespace {
 
-constexpr qint64 kMostBytes = 1024 * 1024;
-constexpr qsizetype kLongestLine = 64 * 1024;
+constexpr qint64 kMostBytes = 1048576;
+constexpr qsizetype kLongestLine = 65536;
 
 /// What a terminal would show of a line.
 QStringView shown(QStringView line) {

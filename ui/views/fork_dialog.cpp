@@ -255,7 +255,7 @@ session::LaunchRequest ForkDialog::request() const {
 }
 
 QString ForkDialog::fault() const {
-  if (const QString engine = launcher_->engineFault(); !engine.isEmpty()) {
+  if (QString engine = launcher_->engineFault(); !engine.isEmpty()) {
     return engine;
   }
   return session::forkFault(run_->info().specToml, children(), seeds_->text());
