@@ -110,6 +110,7 @@ class TestSessionBuild : public QObject {
   }
 
   void withoutAFileThereIsNoBuild() {
+    QVERIFY(EngineBuild::fileOfThisProgram().isEmpty());  // a test does not lie in bin/
     const auto watched = watch();
     QCOMPARE(watched->state(), State::kNone);
     QVERIFY(watched->sentence().isEmpty());

@@ -43,11 +43,9 @@ PreflightItem checkEngine(const PreflightContext& context) {
   const auto title = QStringLiteral("Engine");
   const auto& path = context.enginePath;
   const QFileInfo engine(path);
+  const auto level = context.engineComing ? Level::kComing : Level::kError;
   if (path.isEmpty() && !context.engineFault.isEmpty())
-    return item("engine",
-                context.engineComing ? Level::kComing : Level::kError,
-                title,
-                context.engineFault);
+    return item("engine", level, title, context.engineFault);
   if (path.isEmpty())
     return item("engine",
                 Level::kError,

@@ -69,11 +69,6 @@ EngineBuildCard::EngineBuildCard(QWidget* parent) : QFrame(parent) {
   row->addWidget(showLog_, 0, Qt::AlignVCenter);
   row->addWidget(again_, 0, Qt::AlignVCenter);
   connect(showLog_, &QPushButton::clicked, this, &EngineBuildCard::openLog);
-  connect(again_, &QPushButton::clicked, this, [this] {
-    if (build_ != nullptr) {
-      build_->buildAgain();
-    }
-  });
   connect(&Theme::instance(), &Theme::changed, this, &EngineBuildCard::refresh);
   hide();
 }
@@ -81,6 +76,7 @@ EngineBuildCard::EngineBuildCard(QWidget* parent) : QFrame(parent) {
 void EngineBuildCard::setBuild(session::EngineBuild* build) {
   build_ = build;
   connect(build_, &session::EngineBuild::changed, this, &EngineBuildCard::refresh);
+  connect(again_, &QPushButton::clicked, build_, &session::EngineBuild::buildAgain);
   refresh();
 }
 
