@@ -107,6 +107,25 @@ QString Launcher::findEngine(const QString& setting) {
   return QStandardPaths::findExecutable(kEngineName);
 }
 
+void Launcher::setEnginePath(const QString& path, const QString& fault, bool coming) {
+  if (engine_ == path && fault_ == fault && coming_ == coming)
+    return;
+  engine_ = path;
+  fault_ = fault;
+  coming_ = coming;
+  Q_EMIT engineChanged();
+}
+
+QString Launcher::engineFault() const {
+  if (!engine_.isEmpty())
+    return {};
+  return fault_.isEmpty()
+             ? QStringLiteral(
+                   "The engine (batchscope-engine) was not found beside this program or "
+                   "on PATH. Viewing works; to train, set its location.")
+             : fault_;
+}
+
 QStringList Launcher::arguments(const LaunchRequest& request, const QString& specPath) const {
   QStringList words;
   if (!request.fork.run.isEmpty())
@@ -140,7 +159,7 @@ bool Launcher::start(const LaunchRequest& request) {
   starting_.folder = std::make_shared<QTemporaryDir>(QDir::tempPath() +
                                                      QStringLiteral("/batchscope-launch-XXXXXX"));
   if (engine_.isEmpty()) {
-    fail(QStringLiteral("The engine (batchscope-engine) was not found; set its location."));
+    fail(engineFault());
     return true;
   }
   QSaveFile spec(starting_.folder->filePath(QStringLiteral("spec.toml")));

@@ -46,8 +46,13 @@ class Launcher : public QObject {
   /// The engine: the setting if it is an executable, else beside this program, else on PATH. Empty
   /// if there is none.
   static QString findEngine(const QString& setting = {});
-  void setEnginePath(const QString& path) { engine_ = path; }
+  /// `fault`: why there is none, if `path` is empty and more is known than that; `coming`: it is
+  /// being built and will be there without anybody's help.
+  void setEnginePath(const QString& path, const QString& fault = {}, bool coming = false);
   QString enginePath() const { return engine_; }
+  /// Why nothing can be started, in a sentence; empty: there is an engine.
+  QString engineFault() const;
+  bool engineIsComing() const { return engine_.isEmpty() && coming_; }
   /// Starts; `started`, for a fork `forked`, or `failed` follows. One at a time: false while one is
   /// starting.
   bool start(const LaunchRequest& request);
@@ -58,6 +63,8 @@ class Launcher : public QObject {
   void setTimeout(int ms) { timeoutMs_ = ms; }
 
  Q_SIGNALS:
+  /// Another engine, or another reason why there is none.
+  void engineChanged();
   /// The engine printed `run ID FOLDER`.
   void started(const QString& runId, const QString& folder);
   /// The engine named all children of a fork; the first trains, or all of them.
@@ -84,7 +91,8 @@ class Launcher : public QObject {
   void fail(const QString& sentence);
   QStringList arguments(const LaunchRequest& request, const QString& specPath) const;
 
-  QString engine_;
+  QString engine_, fault_;
+  bool coming_ = false;
   Engine starting_;
   QList<Engine> running_;
   QTimer timer_, watchTimer_;

@@ -39,9 +39,13 @@ PreflightItem checkSpec(const contract::RunSpec& spec) {
   return result;
 }
 
-PreflightItem checkEngine(const QString& path) {
+PreflightItem checkEngine(const PreflightContext& context) {
   const auto title = QStringLiteral("Engine");
+  const auto& path = context.enginePath;
   const QFileInfo engine(path);
+  const auto level = context.engineComing ? Level::kComing : Level::kError;
+  if (path.isEmpty() && !context.engineFault.isEmpty())
+    return item("engine", level, title, context.engineFault);
   if (path.isEmpty())
     return item("engine",
                 Level::kError,
@@ -252,11 +256,15 @@ PreflightItem checkDevice(const PreflightContext& context) {
   return item("device", Level::kOk, title, QStringLiteral("CUDA driver found"));
 }
 
+bool prevents(const PreflightItem& entry) {
+  return entry.level >= Level::kComing;
+}
+
 }  // namespace
 
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context) {
   QList<PreflightItem> items;
-  items << checkSpec(spec) << checkEngine(context.enginePath) << checkData(spec.data)
+  items << checkSpec(spec) << checkEngine(context) << checkData(spec.data)
         << checkWeights(spec.model.weights) << checkDisk(context) << checkCores(spec, context)
         << checkDevice(context);
   auto batch =
@@ -280,9 +288,12 @@ QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightCon
 }
 
 bool canStart(const QList<PreflightItem>& items) {
-  return std::none_of(items.begin(), items.end(), [](const PreflightItem& entry) {
-    return entry.level == Level::kError;
-  });
+  return std::none_of(items.begin(), items.end(), prevents);
+}
+
+QString startFault(const QList<PreflightItem>& items) {
+  const auto at = std::find_if(items.begin(), items.end(), prevents);
+  return at == items.end() ? QString() : at->text;
 }
 
 }  // namespace batchscope::session

@@ -12,7 +12,8 @@ namespace batchscope::session {
 
 /// One line of the list that is shown before a start.
 struct PreflightItem {
-  enum class Level { kOk, kWarning, kError };
+  /// kComing: prevents a start, and passes by itself.
+  enum class Level { kOk, kWarning, kComing, kError };
   QString id;  // "spec", "engine", "data", "weights", "disk", "cores", "batch", "device", "shadows"
   Level level = Level::kOk;
   QString title;  // "Data files"
@@ -24,7 +25,10 @@ struct PreflightItem {
 struct PreflightContext {
   QString library;     // where the run will be written
   QString enginePath;  // empty: not found
-  QString device;      // "", "cpu", "cuda"
+  /// Why it is not there, if more is known; and that it will be without anybody's help.
+  QString engineFault;
+  bool engineComing = false;
+  QString device;  // "", "cpu", "cuda"
   std::optional<int> cores;
   std::optional<std::int64_t> freeBytes;
   std::optional<bool> cudaDevice;
@@ -32,7 +36,9 @@ struct PreflightContext {
 
 /// Checks a spec against this machine. Reads no pictures; costs milliseconds.
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context);
-/// True if no item is an error.
+/// True if nothing prevents a start.
 bool canStart(const QList<PreflightItem>& items);
+/// The first reason that prevents a start, or an empty text.
+QString startFault(const QList<PreflightItem>& items);
 
 }  // namespace batchscope::session

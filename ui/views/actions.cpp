@@ -302,6 +302,14 @@ QString translated(const char* text) {
   return QCoreApplication::translate("batchscope::views::Actions", text);
 }
 
+void sayTip(QAction* action, const QString& tip) {
+  const auto keys = action->property("keys").value<QKeySequence>();
+  action->setStatusTip(tip);
+  action->setToolTip(
+      keys.isEmpty() ? tip
+                     : QStringLiteral("%1 (%2)").arg(tip, keys.toString(QKeySequence::NativeText)));
+}
+
 }  // namespace
 
 Actions::Actions(QWidget* window) : QObject(window) {
@@ -315,11 +323,8 @@ Actions::Actions(QWidget* window) : QObject(window) {
     const QKeySequence keys(QLatin1String(spec.shortcut));
     action->setShortcut(keys);
     action->setProperty("keys", QVariant::fromValue(keys));
-    const QString tip = translated(spec.tip);
-    action->setStatusTip(tip);
-    action->setToolTip(keys.isEmpty() ? tip
-                                      : QStringLiteral("%1 (%2)").arg(
-                                            tip, keys.toString(QKeySequence::NativeText)));
+    action->setProperty("tip", translated(spec.tip));
+    sayTip(action, translated(spec.tip));
     action->setCheckable(spec.checkable);
     window->addAction(action);
     all_.append(action);
@@ -331,6 +336,11 @@ QAction* Actions::get(const QString& id) const {
   QAction* action = byId_.value(id);
   Q_ASSERT(action != nullptr);
   return action;
+}
+
+void Actions::setReason(const char* id, const QString& reason) {
+  QAction* action = get(QLatin1String(id));
+  sayTip(action, reason.isEmpty() ? action->property("tip").toString() : reason);
 }
 
 void Actions::setChartFocused(bool focused) {

@@ -17,6 +17,8 @@ class Actions : public QObject {
   QAction* get(const QString& id) const;
   QAction* operator[](const char* id) const { return get(QLatin1String(id)); }
   const QList<QAction*>& all() const { return all_; }
+  /// Why an action is off, in place of its tip; empty: its tip again.
+  void setReason(const char* id, const QString& reason);
   /// Single keys work only while a chart has the focus: elsewhere they would be taken from lists
   /// and buttons. Actions that need a chart are disabled without one; the others only lose their
   /// key.

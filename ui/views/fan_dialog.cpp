@@ -58,6 +58,7 @@ FanDialog::FanDialog(session::RunSession* run,
     refresh();
   });
   connect(run_, &session::RunSession::statusChanged, this, &FanDialog::refresh);
+  connect(launcher_, &session::Launcher::engineChanged, this, &FanDialog::refresh);
   refresh();
 }
 
@@ -94,9 +95,14 @@ QWidget* FanDialog::buildResults() {
   progress_->setFixedWidth(180);
   progress_->setAccessibleName(tr("Probes done"));
   words_ = mutedLabel(tr("The run itself goes on; a run that trains saves its state first."), box);
+  words_->setWordWrap(true);
+  fault_ = new QLabel(box);
+  fault_->setTextFormat(Qt::PlainText);
+  fault_->setWordWrap(true);
   row->addWidget(progress_);
   row->addWidget(words_, 1);
   column->addLayout(row);
+  column->addWidget(fault_);
   auto* split = new QSplitter(Qt::Vertical, box);
   split->setChildrenCollapsible(false);
   table_ = new QTableWidget(0, 7, split);
@@ -274,7 +280,12 @@ void FanDialog::refresh() {
   }
   const bool running = runner_->isRunning();
   start_->setText(running ? tr("&End the probes") : tr("&Start the probes"));
-  start_->setEnabled(!launcher_->enginePath().isEmpty());
+  const QString engine = launcher_->engineFault();
+  start_->setEnabled(running || engine.isEmpty());
+  start_->setToolTip(running ? QString() : engine);
+  fault_->setText(engine);
+  fault_->setVisible(!running && !engine.isEmpty());
+  setStyleProperty(fault_, "bad", !launcher_->engineIsComing());
   use_->setText(run_->canControl() ? tr("&Use this") : tr("&Fork with this…"));
   use_->setEnabled(!running && chosen() != nullptr);
 }

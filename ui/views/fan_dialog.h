@@ -60,7 +60,7 @@ class FanDialog : public QDialog {
   QSpinBox* steps_;
   QTableWidget* table_;
   QProgressBar* progress_;
-  QLabel *words_, *edges_;
+  QLabel *words_, *fault_, *edges_;
   QPushButton *start_ = nullptr, *use_ = nullptr;
 };
 

@@ -49,6 +49,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   column->addWidget(buildChildren(), 1);
   column->addWidget(buildOptions());
   fault_ = new QLabel(this);
+  fault_->setTextFormat(Qt::PlainText);
   fault_->setWordWrap(true);
   fault_->setProperty("fault", true);
   column->addWidget(fault_);
@@ -65,6 +66,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   column->addWidget(buttons);
   connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
   connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+  connect(launcher_, &session::Launcher::engineChanged, this, &ForkDialog::refresh);
   setStep(run_->playheadSample().step);
   // Live and at its newest step, the present state is what is meant.
   now_->setChecked(run_->canControl() && step_->value() >= step_->maximum());
@@ -253,8 +255,8 @@ session::LaunchRequest ForkDialog::request() const {
 }
 
 QString ForkDialog::fault() const {
-  if (launcher_->enginePath().isEmpty()) {
-    return tr("The engine (batchscope-engine) was not found; set its location.");
+  if (QString engine = launcher_->engineFault(); !engine.isEmpty()) {
+    return engine;
   }
   return session::forkFault(run_->info().specToml, children(), seeds_->text());
 }
@@ -276,7 +278,9 @@ void ForkDialog::refresh() {
   const QString wrong = fault();
   fault_->setText(wrong);
   fault_->setVisible(!wrong.isEmpty());
+  setStyleProperty(fault_, "bad", !launcher_->engineIsComing());
   start_->setEnabled(wrong.isEmpty());
+  start_->setToolTip(wrong);
   command_->setPlainText(launcher_->commandLine(request()));
 }
 

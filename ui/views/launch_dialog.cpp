@@ -81,6 +81,7 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   checkTimer_.setSingleShot(true);
   checkTimer_.setInterval(kCheckMs);
   connect(&checkTimer_, &QTimer::timeout, this, &LaunchDialog::runChecks);
+  connect(&Theme::instance(), &Theme::changed, this, &LaunchDialog::fillChecks);
   connect(form_, &session::SpecForm::changed, this, &LaunchDialog::refresh);
   connect(form_, &session::SpecForm::fieldChanged, this, &LaunchDialog::refresh);
   refresh();
@@ -212,6 +213,7 @@ QWidget* LaunchDialog::buildButtons() {
   copy->setToolTip(tr("The command line that starts the same run"));
   whole_ = new QLabel(bar);
   whole_->setProperty("bad", true);
+  whole_->setTextFormat(Qt::PlainText);
   whole_->setWordWrap(true);
   auto* cancel = new QPushButton(tr("Cancel"), bar);
   start_ = new QPushButton(tr("&Start"), bar);
@@ -291,42 +293,8 @@ void LaunchDialog::refresh() {
     tomlFault_->clear();
     setStyleProperty(toml_, "invalid", false);
   }
-  whole_->setText(form_->errors().value(QString()));
+  showStartFault();
   checkTimer_.start();
-}
-
-void LaunchDialog::runChecks() {
-  session::PreflightContext context;
-  context.library = library_;
-  context.enginePath = enginePath_;
-  context.device = device_->currentData().toString();
-  checks_ = session::preflight(form_->spec(), context);
-  while (QLayoutItem* item = checkColumn_->takeAt(0)) {
-    delete item->widget();
-    delete item;
-  }
-  using Level = session::PreflightItem::Level;
-  for (const session::PreflightItem& check : std::as_const(checks_)) {
-    auto* line = new QWidget;
-    auto* row = new QHBoxLayout(line);
-    row->setContentsMargins(0, 0, 0, 0);
-    auto* sign = new QLabel(line);
-    const QIcon mark = check.level == Level::kOk ? icon(QStringLiteral("check"), IconTint::kGood)
-                       : check.level == Level::kWarning
-                           ? icon(QStringLiteral("warning"), IconTint::kWarn)
-                           : icon(QStringLiteral("error"), IconTint::kBad);
-    sign->setPixmap(mark.pixmap(QSize(18, 18)));
-    auto* text = new QLabel(QStringLiteral("<b>%1</b><br>%2")
-                                .arg(check.title.toHtmlEscaped(), check.text.toHtmlEscaped()),
-                            line);
-    text->setWordWrap(true);
-    row->addWidget(sign, 0, Qt::AlignTop);
-    row->addWidget(text, 1);
-    checkColumn_->addWidget(line);
-  }
-  checkColumn_->addStretch(1);
-  const bool textOk = tomlFault_->text().isEmpty();
-  start_->setEnabled(form_->isValid() && textOk && session::canStart(checks_));
 }
 
 }  // namespace batchscope::views

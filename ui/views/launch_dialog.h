@@ -26,6 +26,9 @@ class LaunchDialog : public QDialog {
   /// `enginePath` empty: no engine was found; viewing works, Start does not.
   LaunchDialog(const QString& library, const QString& enginePath, QWidget* parent = nullptr);
 
+  /// Takes the engine, or why there is none, from `launcher`, now and whenever it changes. What was
+  /// typed stays.
+  void follow(const session::Launcher* launcher);
   session::SpecForm* form() const { return form_; }
   SpecFormView* mainForm() const { return main_; }
   QPlainTextEdit* tomlEdit() const { return toml_; }
@@ -47,10 +50,13 @@ class LaunchDialog : public QDialog {
   QWidget* buildButtons();
   void refresh();
   void runChecks();
+  void fillChecks();
+  void showStartFault();
   void tomlEdited();
   void showTomlFault(const QString& fault);
 
-  QString library_, enginePath_;
+  QString library_, enginePath_, engineFault_;
+  bool engineComing_ = false;
   session::SpecForm* form_;
   SpecFormView *main_, *all_;
   QTabWidget* tabs_;
@@ -61,6 +67,7 @@ class LaunchDialog : public QDialog {
   QPushButton* start_;
   QTimer checkTimer_;
   QList<session::PreflightItem> checks_;
+  QList<QLabel*> checkTexts_;  // of each
   bool fromToml_ = false;
 };
 

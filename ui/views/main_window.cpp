@@ -3,7 +3,6 @@
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 #include "ui/views/event_panel.h"
-#include "ui/views/launch_dialog.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/overview_page.h"
 #include "ui/views/replay_bar.h"
@@ -61,11 +60,6 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
   compare_ = new session::RunCompare(this);
   launcher_ = new session::Launcher(this);
   model_->setLibrary(options.library);
-  const auto settings = openSettings();
-  const QString setting = options.enginePath.isEmpty()
-                              ? settings->value(QStringLiteral("engine")).toString()
-                              : options.enginePath;
-
   welcome_ = new WelcomePage(model_, this);
   runView_ = new RunView(compare_, this);
   centre_ = new QStackedWidget(this);
@@ -77,7 +71,7 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
   buildToolBar();
   buildStatusBar();
   welcome_->setDemo(findDemoRun());
-  setEngine(session::Launcher::findEngine(setting));
+  watchEngine();
   connectFileCommands();
   connectRunCommands();
   connectViewCommands();
@@ -123,11 +117,6 @@ MainWindow::~MainWindow() {
   setRun(nullptr);
   qDeleteAll(std::exchange(sessions_, {}));
   QApplication::setFont(firstFont_);
-}
-
-void MainWindow::setEngine(const QString& path) {
-  launcher_->setEnginePath(path);
-  welcome_->setEngine(path);
 }
 
 session::RunSession* MainWindow::sessionFor(const QString& path) {
@@ -181,6 +170,9 @@ void MainWindow::closeRun() {
   setRun(nullptr);
   if (run != nullptr && !compare_->sessions().contains(run)) {
     sessions_.remove(sessions_.key(run));
+    // It speaks while it closes, and the window may be gone by then.
+    disconnect(run, nullptr, this, nullptr);
+    disconnect(run->client(), nullptr, this, nullptr);
     run->deleteLater();
   }
 }

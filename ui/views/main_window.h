@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ui/session/engine_build.h"
 #include "ui/session/launcher.h"
 #include "ui/session/run_compare.h"
 #include "ui/session/run_list_model.h"
@@ -29,7 +30,8 @@ class WelcomePage;
 struct WindowOptions {
   QString library;
   QString enginePath;
-  bool reattach = true;  // open the newest live run once the library is read
+  bool reattach = true;     // open the newest live run once the library is read
+  QString engineBuildFile;  // where the set-up script says how far the engine is
 };
 
 /// Docks, menus and pages, and which run is open. A training is never this window's child: closing
@@ -58,6 +60,7 @@ class MainWindow : public QMainWindow {
   RunListPanel* runListPanel() const { return runs_; }
   session::RunListModel* runListModel() const { return model_; }
   session::Launcher* launcher() const { return launcher_; }
+  session::EngineBuild* engineBuild() const { return build_; }
   session::RunCompare* compare() const { return compare_; }
 
  public Q_SLOTS:
@@ -93,7 +96,8 @@ class MainWindow : public QMainWindow {
   void continueRun(const QString& folder);
   void openWithDialog();
   void chooseEngine();
-  void setEngine(const QString& path);
+  void watchEngine();
+  void takeEngine();
   void exportPage();
   void changeAccumulation();
   void changeEnd();
@@ -115,6 +119,7 @@ class MainWindow : public QMainWindow {
   session::RunListModel* model_;
   session::RunCompare* compare_;
   session::Launcher* launcher_;
+  session::EngineBuild* build_ = nullptr;
   QHash<QString, session::RunSession*> sessions_;
   QPointer<session::RunSession> run_;
   QPointer<CurveChart> chart_;

@@ -5,7 +5,6 @@
 #include "ui/views/command_palette.h"
 #include "ui/views/curve_chart.h"
 #include "ui/views/event_panel.h"
-#include "ui/views/launch_dialog.h"
 #include "ui/views/main_window.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/replay_bar.h"
@@ -311,12 +310,14 @@ void MainWindow::refreshActions() {
     enable(id, free);
   }
   enable("undo_change", free && run_->undoTarget().id != 0);
-  enable("continue_run",
-         open && !run_->isLive() && state != RunState::kFinished &&
-             !launcher_->enginePath().isEmpty());
+  const QString noEngine = launcher_->engineFault();
+  const bool ended = open && !run_->isLive() && state != RunState::kFinished;
+  enable("continue_run", ended && noEngine.isEmpty());
+  actions_->setReason("continue_run", ended ? noEngine : QString());
   const bool begun = open && !run_->info().id.isEmpty();
   enable("fork", begun);
-  enable("fan", begun && !launcher_->enginePath().isEmpty());
+  enable("fan", begun && noEngine.isEmpty());
+  actions_->setReason("fan", begun ? noEngine : QString());
   for (const char* id : {"close_run",
                          "new_from",
                          "copy_command",

@@ -2,7 +2,6 @@
 #include "ui/views/command_palette.h"
 #include "ui/views/fan_dialog.h"
 #include "ui/views/fork_dialog.h"
-#include "ui/views/launch_dialog.h"
 #include "ui/views/main_window.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/run_list_panel.h"
@@ -33,24 +32,6 @@ constexpr int kLeastText = -2;  // 80 %
 constexpr int kMostText = 10;   // 200 %
 
 }  // namespace
-
-void MainWindow::newRun() {
-  LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
-  if (dialog.exec() == QDialog::Accepted) {
-    start(dialog.request());
-  }
-}
-
-void MainWindow::newFromThisRun() {
-  if (!run_) {
-    return;
-  }
-  LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
-  dialog.loadToml(run_->info().specToml);
-  if (dialog.exec() == QDialog::Accepted) {
-    start(dialog.request());
-  }
-}
 
 void MainWindow::forkRun() {
   if (!run_) {
@@ -106,14 +87,6 @@ void MainWindow::showForked(const QString& parent, const QStringList& folders) {
   showPage(QStringLiteral("compare"));
 }
 
-void MainWindow::openSpec(const QString& path) {
-  auto* dialog = new LaunchDialog(model_->library(), launcher_->enginePath(), this);
-  dialog->setAttribute(Qt::WA_DeleteOnClose);
-  dialog->loadFile(path);
-  connect(dialog, &QDialog::accepted, this, [this, dialog] { start(dialog->request()); });
-  dialog->open();
-}
-
 void MainWindow::continueRun(const QString& folder) {
   session::LaunchRequest request;
   request.resumePath = folder;
@@ -132,21 +105,6 @@ void MainWindow::openWithDialog() {
   } else if (!path.isEmpty()) {
     openRun(path);
   }
-}
-
-void MainWindow::chooseEngine() {
-  const QString path = QFileDialog::getOpenFileName(this, tr("The batchscope-engine program"));
-  if (path.isEmpty()) {
-    return;
-  }
-  const QString found = session::Launcher::findEngine(path);
-  if (found != path) {
-    QMessageBox::warning(
-        this, tr("Not an engine"), tr("%1 is not an executable program.").arg(path));
-    return;
-  }
-  openSettings()->setValue(QStringLiteral("engine"), path);
-  setEngine(path);
 }
 
 void MainWindow::exportPage() {
@@ -168,7 +126,8 @@ void MainWindow::showPalette() {
 
 void MainWindow::showDiagnosis() {
   const QStringList gpus = gpuNames();
-  const QString engine = launcher_->enginePath();
+  const QString engine =
+      launcher_->enginePath().isEmpty() ? build_->sentence() : launcher_->enginePath();
   const QString text =
       tr("Batchscope %1\nQt %2\n%3, %4\nprotocol %5\nengine: %6\nlibrary: %7\nGPU: %8")
           .arg(QApplication::applicationVersion(),

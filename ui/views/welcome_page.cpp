@@ -1,6 +1,7 @@
 #include "ui/views/welcome_page.h"
 
 #include "ui/views/axis_ticks.h"
+#include "ui/views/engine_build_card.h"
 #include "ui/views/widgets.h"
 
 #include <QCoreApplication>
@@ -99,6 +100,8 @@ WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
   column->addLayout(head);
   column->addSpacing(14);
   column->addWidget(buildCards());
+  buildCard_ = new EngineBuildCard(body);
+  column->addWidget(buildCard_);
   column->addSpacing(12);
   recentBox_ = new QWidget(body);
   auto* recentColumn = new QVBoxLayout(recentBox_);
@@ -163,8 +166,10 @@ void WelcomePage::setDemo(const QString& path) {
   }
 }
 
-void WelcomePage::setEngine(const QString& path) {
-  engine_ = path;
+void WelcomePage::setBuild(session::EngineBuild* build) {
+  build_ = build;
+  buildCard_->setBuild(build);
+  connect(build_, &session::EngineBuild::changed, this, &WelcomePage::showMachine);
   showMachine();
 }
 
@@ -173,13 +178,16 @@ void WelcomePage::showMachine() {
   const QString device = gpus.isEmpty()
                              ? tr("No CUDA device: runs use the CPU; simulated batches work.")
                              : tr("GPU: %1").arg(gpus.join(QStringLiteral(", ")));
+  const QString path = build_ != nullptr ? build_->enginePath() : QString();
+  // The card above says more of an engine that is being built or could not be.
+  const bool told = build_ != nullptr && build_->state() != session::EngineBuild::State::kNone;
   const QString engine =
-      engine_.isEmpty()
-          ? tr("Engine not found: viewing works; to train, set the engine's location.")
-          : tr("Engine: %1").arg(engine_);
+      !path.isEmpty() ? tr("Engine: %1").arg(path)
+      : told          ? tr("Engine: not there yet")
+                      : tr("Engine not found: viewing works; to train, set the engine's location.");
   machine_->setText(QStringLiteral("%1   ·   %2   ·   %3")
                         .arg(device, engine, tr("Library: %1").arg(model_->library())));
-  chooseEngine_->setVisible(engine_.isEmpty());
+  chooseEngine_->setVisible(path.isEmpty() && !(told && build_->isLive()));
 }
 
 void WelcomePage::fillRecent() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ui/session/engine_build.h"
 #include "ui/session/run_list_model.h"
 
 #include <QWidget>
@@ -10,6 +11,8 @@ class QVBoxLayout;
 
 namespace batchscope::views {
 
+class EngineBuildCard;
+
 /// First page: open the demo run, start a run, open a file; recent runs; what is on this machine.
 class WelcomePage : public QWidget {
   Q_OBJECT
@@ -17,8 +20,9 @@ class WelcomePage : public QWidget {
   explicit WelcomePage(session::RunListModel* model, QWidget* parent = nullptr);
   /// The recorded run, or empty: the entry is off and says why.
   void setDemo(const QString& path);
-  /// Where the engine is, or empty.
-  void setEngine(const QString& path);
+  /// Where the engine is, and how its build goes on. `build` must outlive the page.
+  void setBuild(session::EngineBuild* build);
+  EngineBuildCard* buildCard() const { return buildCard_; }
   QPushButton* demoButton() const { return demo_; }
   QPushButton* startButton() const { return start_; }
 
@@ -37,8 +41,9 @@ class WelcomePage : public QWidget {
   QPushButton *demo_, *start_, *open_, *chooseEngine_;
   QVBoxLayout* recent_;
   QWidget* recentBox_;
+  EngineBuildCard* buildCard_;
   QLabel* machine_;
-  QString engine_;
+  session::EngineBuild* build_ = nullptr;
 };
 
 /// The recorded demo run: beside the program, in the install's or the source tree's resources;
