@@ -2,6 +2,7 @@
 #include "app/bench_optim_shapes.h"
 #include "app/doctor.h"
 #include "engine/contract/error.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -49,7 +50,7 @@ class TestBenchOptim : public QObject {
     }
     QCOMPARE(measure_optim({.threads = 1, .rounds = 1, .only = {"lamb"}, .shrink = 16}).size(),
              std::size_t{1});
-    QVERIFY_EXCEPTION_THROWN(measure_optim({.threads = 0}), contract::SpecError);
+    QVERIFY_THROWS_EXCEPTION(contract::SpecError, measure_optim({.threads = 0}));
   }
 
   void this_machine_is_well() {
@@ -63,5 +64,5 @@ class TestBenchOptim : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestBenchOptim)
+BATCHSCOPE_TEST(TestBenchOptim)
 #include "tst_bench_optim.moc"

@@ -1,5 +1,6 @@
 #include "app/bench_step.h"
 #include "engine/contract/error.h"
+#include "tests/support/test_program.h"
 
 #include <QFile>
 #include <QJsonDocument>
@@ -56,10 +57,10 @@ class TestBenchStep : public QObject {
   }
 
   void refuses_nonsense() {
-    QVERIFY_EXCEPTION_THROWN(measure_step({.batch = 0}), contract::SpecError);
-    QVERIFY_EXCEPTION_THROWN(measure_step({.model = "no_such_model"}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(contract::SpecError, measure_step({.batch = 0}));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, measure_step({.model = "no_such_model"}));
   }
 };
 
-QTEST_GUILESS_MAIN(TestBenchStep)
+BATCHSCOPE_TEST(TestBenchStep)
 #include "tst_bench_step.moc"

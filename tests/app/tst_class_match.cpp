@@ -2,6 +2,7 @@
 #include "app/relabelled_detector.h"
 #include "engine/contract/error.h"
 #include "tests/support/sentences.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -163,5 +164,5 @@ class TestClassMatch : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestClassMatch)
+BATCHSCOPE_TEST(TestClassMatch)
 #include "tst_class_match.moc"

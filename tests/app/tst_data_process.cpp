@@ -1,5 +1,6 @@
 #include "tests/app/engine_runner.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -313,5 +314,5 @@ class TestDataProcess : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataProcess)
+BATCHSCOPE_TEST(TestDataProcess)
 #include "tst_data_process.moc"

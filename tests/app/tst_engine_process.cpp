@@ -4,6 +4,7 @@
 #include "storage/run_lock.h"
 #include "storage/run_reader.h"
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 #include <QDir>
 #include <QFile>
@@ -324,5 +325,5 @@ class TestEngineProcess : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestEngineProcess)
+BATCHSCOPE_TEST(TestEngineProcess)
 #include "tst_engine_process.moc"

@@ -1,4 +1,5 @@
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 #include <QDir>
 #include <QJsonArray>
@@ -174,5 +175,5 @@ class TestForkProcess : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestForkProcess)
+BATCHSCOPE_TEST(TestForkProcess)
 #include "tst_fork_process.moc"

@@ -1,3 +1,5 @@
+#include "tests/support/test_program.h"
+
 #include <QDirIterator>
 #include <QFile>
 #include <QRegularExpression>
@@ -201,5 +203,5 @@ void TestLayers::jsonAndTomlStayOutOfHeaders() {
   }
 }
 
-QTEST_GUILESS_MAIN(TestLayers)
+BATCHSCOPE_TEST(TestLayers)
 #include "tst_layers.moc"

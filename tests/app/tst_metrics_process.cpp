@@ -1,4 +1,5 @@
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -139,7 +140,7 @@ class TestMetricsProcess : public QObject {
   }
 
   void bad_usage_and_damaged_files() {
-    const auto code = [this](const char* type, const char* options) {
+    const auto code = [](const char* type, const char* options) {
       return metrics(type, words(options)).code;
     };
     QCOMPARE(code("boxes", "--gt a --dt b"), 2);
@@ -209,5 +210,5 @@ class TestMetricsProcess : public QObject {
   QMap<QString, QJsonObject> figures_;
 };
 
-QTEST_GUILESS_MAIN(TestMetricsProcess)
+BATCHSCOPE_TEST(TestMetricsProcess)
 #include "tst_metrics_process.moc"

@@ -1,4 +1,5 @@
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 #include <QJsonDocument>
 #include <QJsonObject>
@@ -125,5 +126,5 @@ class TestOutputProcess : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestOutputProcess)
+BATCHSCOPE_TEST(TestOutputProcess)
 #include "tst_output_process.moc"

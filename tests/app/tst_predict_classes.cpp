@@ -1,6 +1,7 @@
 #include "tests/app/found_truth.h"
 #include "tests/app/png_pixels.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <cmath>
 
@@ -290,5 +291,5 @@ class TestPredictClasses : public QObject {
   DataFolder folder_;
 };
 
-QTEST_GUILESS_MAIN(TestPredictClasses)
+BATCHSCOPE_TEST(TestPredictClasses)
 #include "tst_predict_classes.moc"

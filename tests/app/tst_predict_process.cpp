@@ -1,6 +1,7 @@
 #include "tests/app/png_pixels.h"
 #include "tests/app/predict_runner.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 #include <cmath>
@@ -293,5 +294,5 @@ class TestPredictProcess : public QObject {
   std::unique_ptr<Training> training_;
 };
 
-QTEST_GUILESS_MAIN(TestPredictProcess)
+BATCHSCOPE_TEST(TestPredictProcess)
 #include "tst_predict_process.moc"

@@ -1,4 +1,5 @@
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 using namespace batchscope;
 
@@ -89,5 +90,5 @@ class TestReplayProcess : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestReplayProcess)
+BATCHSCOPE_TEST(TestReplayProcess)
 #include "tst_replay_process.moc"

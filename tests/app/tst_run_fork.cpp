@@ -2,6 +2,7 @@
 #include "app/run_settings.h"
 #include "engine/contract/error.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -221,5 +222,5 @@ class TestRunFork : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunFork)
+BATCHSCOPE_TEST(TestRunFork)
 #include "tst_run_fork.moc"

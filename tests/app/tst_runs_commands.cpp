@@ -5,6 +5,7 @@
 #include "engine/contract/error.h"
 #include "storage/run_lock.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QFile>
 #include <QtTest>
@@ -306,5 +307,5 @@ class TestRunsCommands : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunsCommands)
+BATCHSCOPE_TEST(TestRunsCommands)
 #include "tst_runs_commands.moc"

@@ -2,6 +2,7 @@
 #include "app/sqlite_sink.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -76,5 +77,5 @@ class TestSinkQueue : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSinkQueue)
+BATCHSCOPE_TEST(TestSinkQueue)
 #include "tst_sink_queue.moc"

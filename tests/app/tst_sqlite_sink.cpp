@@ -2,6 +2,7 @@
 #include "storage/run_check.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -270,5 +271,5 @@ class TestSqliteSink : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSqliteSink)
+BATCHSCOPE_TEST(TestSqliteSink)
 #include "tst_sqlite_sink.moc"

@@ -1,4 +1,5 @@
 #include "app/weights_eps.h"
+#include "tests/support/test_program.h"
 
 #include <QDir>
 #include <QFile>
@@ -75,5 +76,5 @@ class TestWeightsEps : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestWeightsEps)
+BATCHSCOPE_TEST(TestWeightsEps)
 #include "tst_weights_eps.moc"

@@ -1,5 +1,6 @@
 #include "tests/app/engine_runner.h"
 #include "tests/support/sparse_weights.h"
+#include "tests/support/test_program.h"
 
 #include <QJsonArray>
 #include <QJsonDocument>
@@ -314,5 +315,5 @@ class TestWeightsProcess : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestWeightsProcess)
+BATCHSCOPE_TEST(TestWeightsProcess)
 #include "tst_weights_process.moc"

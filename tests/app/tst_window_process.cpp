@@ -1,6 +1,7 @@
 // The window's program beside a training, killed at any time: the training never notices.
 #include "storage/run_reader.h"
 #include "tests/app/engine_runner.h"
+#include "tests/support/test_program.h"
 
 #include <QProcess>
 #include <QRandomGenerator>
@@ -84,5 +85,5 @@ class TestWindowProcess : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestWindowProcess)
+BATCHSCOPE_TEST(TestWindowProcess)
 #include "tst_window_process.moc"

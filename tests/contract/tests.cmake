@@ -1,2 +1,2 @@
-batchscope_test(tst_messages contract LIBS batchscope_contract LABELS unit)
-batchscope_test(tst_run_spec contract LIBS batchscope_contract LABELS unit)
+batchscope_test_program(tests_contract contract LIBS batchscope_contract)
+batchscope_tests(tests_contract TESTS tst_messages tst_run_spec LABELS unit)

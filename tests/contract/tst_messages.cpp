@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/contract/messages.h"
+#include "tests/support/test_program.h"
 
 #include <QTest>
 
@@ -302,18 +303,18 @@ void TestMessages::reports_may_say_more() {
   expected.ok = true;
   expected.step = 4;
   QVERIFY(decode_report(R"({"id":1,"ok":true,"step":4,"since":"later"})") == Report(expected));
-  QVERIFY_EXCEPTION_THROWN(decode_report(R"({"id":1})"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(decode_report(R"({"id":1,"ok":true,"error":"x"})"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(decode_report(R"({"notice":"other"})"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(decode_report(R"({"notice":"state","status":{"state":"running"}})"),
-                           SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, decode_report(R"({"id":1})"));
+  QVERIFY_THROWS_EXCEPTION(SpecError, decode_report(R"({"id":1,"ok":true,"error":"x"})"));
+  QVERIFY_THROWS_EXCEPTION(SpecError, decode_report(R"({"notice":"other"})"));
+  QVERIFY_THROWS_EXCEPTION(SpecError,
+                           decode_report(R"({"notice":"state","status":{"state":"running"}})"));
 }
 
 void TestMessages::long_lines() {
   const Command fits{1, HelloCommand{1, std::string(kMaxLineBytes - 200, 'x')}};
   QVERIFY(decode_command(encode(fits)) == fits);
   const Command too_long{1, HelloCommand{1, std::string(kMaxLineBytes, 'x')}};
-  QVERIFY_EXCEPTION_THROWN(encode(too_long), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, encode(too_long));
   QCOMPARE(refused_field(std::string(10 << 20, ' ')), std::string(""));
   QCOMPARE(refused_field(std::string(kMaxLineBytes - 1, '[')), std::string(""));
   // Bytes that are not UTF-8 are refused on the way in and replaced on the way out.
@@ -379,8 +380,8 @@ void TestMessages::words() {
                            "lost"}) {
     QCOMPARE(to_string(run_state_from(word)), std::string(word));
   }
-  QVERIFY_EXCEPTION_THROWN(run_state_from("Running"), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, run_state_from("Running"));
 }
 
-QTEST_GUILESS_MAIN(TestMessages)
+BATCHSCOPE_TEST(TestMessages)
 #include "tst_messages.moc"

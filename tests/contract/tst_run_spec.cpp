@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/contract/run_spec.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -348,11 +349,11 @@ void TestRunSpec::setValue() {
 
 void TestRunSpec::setValueRefuses() {
   RunSpec spec;
-  QVERIFY_EXCEPTION_THROWN(set_value(spec, "optim.lrr", "1"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(set_value(spec, "optim.lr", "abc"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(set_value(spec, "optim.lr", ""), SpecError);
-  QVERIFY_EXCEPTION_THROWN(set_value(spec, "optim.lr", "-1"), SpecError);
-  QVERIFY_EXCEPTION_THROWN(set_value(spec, "batch.micro", "1\n[run]\nname = 3"), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, set_value(spec, "optim.lrr", "1"));
+  QVERIFY_THROWS_EXCEPTION(SpecError, set_value(spec, "optim.lr", "abc"));
+  QVERIFY_THROWS_EXCEPTION(SpecError, set_value(spec, "optim.lr", ""));
+  QVERIFY_THROWS_EXCEPTION(SpecError, set_value(spec, "optim.lr", "-1"));
+  QVERIFY_THROWS_EXCEPTION(SpecError, set_value(spec, "batch.micro", "1\n[run]\nname = 3"));
   QCOMPARE(spec, RunSpec{});
 }
 
@@ -381,7 +382,7 @@ void TestRunSpec::presetsAreValid() {
   QCOMPARE(lab.batch.effective(), 128);
   QCOMPARE(resolve(lab, 4096).steps, 300);
   QCOMPARE(resolve(lab, 4096).warmup_steps, 30);
-  QVERIFY_EXCEPTION_THROWN(load_spec("no-such-preset"), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, load_spec("no-such-preset"));
 }
 
 void TestRunSpec::resolveCountsPictures() {
@@ -412,7 +413,7 @@ void TestRunSpec::resolveDefaultsOfShortAndLongRuns() {
   QCOMPARE(plan.agvm_stop, std::numeric_limits<std::int64_t>::max());
   spec.optim.agvm.enabled = true;
   spec.optim.agvm.start = 400;
-  QVERIFY_EXCEPTION_THROWN(resolve(spec, 4096), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, resolve(spec, 4096));
 }
 
 void TestRunSpec::lrRules_data() {
@@ -544,12 +545,12 @@ void TestRunSpec::shadowsFromArguments() {
   RunSpec spec;
   set_value(spec, "optim.shadow", "[{ name = \"lamb\", label = \"hot\", lr = 1 }]");
   QCOMPARE(spec.optim.shadow, std::vector<ShadowSpec>{shadow});
-  QVERIFY_EXCEPTION_THROWN(make_shadow("lamb", "", {{"batch.micro", "1"}}), SpecError);
-  QVERIFY_EXCEPTION_THROWN(make_shadow("lamb", "", {{"optim.agvm.enabled", "on"}}), SpecError);
-  QVERIFY_EXCEPTION_THROWN(make_shadow("adam", "", {}), SpecError);
+  QVERIFY_THROWS_EXCEPTION(SpecError, make_shadow("lamb", "", {{"batch.micro", "1"}}));
+  QVERIFY_THROWS_EXCEPTION(SpecError, make_shadow("lamb", "", {{"optim.agvm.enabled", "on"}}));
+  QVERIFY_THROWS_EXCEPTION(SpecError, make_shadow("adam", "", {}));
   set_value(spec, "optim.shadow", "[]");
   QVERIFY(spec.optim.shadow.empty());
 }
 
-QTEST_GUILESS_MAIN(TestRunSpec)
+BATCHSCOPE_TEST(TestRunSpec)
 #include "tst_run_spec.moc"

@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -169,9 +170,9 @@ class TestCheckpoint : public QObject {
     std::ofstream(file, std::ios::binary) << bytes.substr(0, bytes.size() / 2);
     ToyRun rest = toy_run(
         spec_of("sgd", 12), nullptr, torch::kFloat32, place, train::ResumePoint{file, 1, 1, ""});
-    QVERIFY_EXCEPTION_THROWN(rest.trainer->begin(), contract::DataError);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, rest.trainer->begin());
   }
 };
 
-QTEST_GUILESS_MAIN(TestCheckpoint)
+BATCHSCOPE_TEST(TestCheckpoint)
 #include "tst_checkpoint.moc"

@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/metrics/coco_files.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -266,7 +267,7 @@ class TestCocoFiles : public QObject {
     QVERIFY2(error.starts_with("The results file 'results.json'"), error.c_str());
   }
   void no_such_file() {
-    QVERIFY_EXCEPTION_THROWN(read_coco_truth("/nowhere/a.json", false), DataError);
+    QVERIFY_THROWS_EXCEPTION(DataError, read_coco_truth("/nowhere/a.json", false));
   }
 
  private:
@@ -281,5 +282,5 @@ class TestCocoFiles : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCocoFiles)
+BATCHSCOPE_TEST(TestCocoFiles)
 #include "tst_coco_files.moc"

@@ -1,4 +1,5 @@
 #include "engine/metrics/coco_metrics.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -124,10 +125,10 @@ class TestCocoMetrics : public QObject {
   void missing_masks_are_refused() {
     Case c = read_case(fixture()[3]);
     c.masks = true;
-    QVERIFY_EXCEPTION_THROWN(c.figures(), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, c.figures());
     c.truth_masks = {rle_from_mask(std::vector<std::uint8_t>(4, 1), 2, 2)};
     c.detection_masks = {rle_from_mask(std::vector<std::uint8_t>(6, 1), 2, 3)};
-    QVERIFY_EXCEPTION_THROWN(c.figures(), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, c.figures());
     c.detection_masks = c.truth_masks;
     QCOMPARE(c.figures().at("AP"), 1.0);
   }
@@ -161,5 +162,5 @@ class TestCocoMetrics : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCocoMetrics)
+BATCHSCOPE_TEST(TestCocoMetrics)
 #include "tst_coco_metrics.moc"

@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/control/control_server.h"
+#include "tests/support/test_program.h"
 
 #include <QTemporaryDir>
 #include <QTest>
@@ -195,11 +196,11 @@ void TestControlServer::stale_socket_is_replaced() {
 }
 
 void TestControlServer::a_living_one_is_not() {
-  QVERIFY_EXCEPTION_THROWN(ControlServer(path_, "x"), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, ControlServer(path_, "x"));
   QVERIFY(answers(path_));
   const std::string file = folder_->path().toStdString() + "/file";
   close(open(file.c_str(), O_CREAT | O_WRONLY, 0600));
-  QVERIFY_EXCEPTION_THROWN(ControlServer(file, "x"), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, ControlServer(file, "x"));
   QCOMPARE(access(file.c_str(), F_OK), 0);
 }
 
@@ -207,7 +208,7 @@ void TestControlServer::open_folder_is_refused() {
   const std::string open_folder = folder_->path().toStdString() + "/open";
   mkdir(open_folder.c_str(), 0700);
   chmod(open_folder.c_str(), 0777);
-  QVERIFY_EXCEPTION_THROWN(ControlServer(open_folder + "/a.sock", "x"), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, ControlServer(open_folder + "/a.sock", "x"));
 }
 
 void TestControlServer::socket_paths() {
@@ -219,10 +220,10 @@ void TestControlServer::socket_paths() {
   QCOMPARE(lstat((base + "/batchscope").c_str(), &info), 0);
   QCOMPARE(int(info.st_mode & 0777), 0700);
   chmod((base + "/batchscope").c_str(), 0755);
-  QVERIFY_EXCEPTION_THROWN(control_socket_path("0123456789ab"), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, control_socket_path("0123456789ab"));
   chmod((base + "/batchscope").c_str(), 0700);
-  QVERIFY_EXCEPTION_THROWN(control_socket_path("../evil"), Error);
-  QVERIFY_EXCEPTION_THROWN(control_socket_path(""), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, control_socket_path("../evil"));
+  QVERIFY_THROWS_EXCEPTION(Error, control_socket_path(""));
   // Too long for a socket: the temporary folder instead.
   const std::string deep = base + "/" + std::string(90, 'd');
   mkdir(deep.c_str(), 0700);
@@ -235,7 +236,7 @@ void TestControlServer::socket_paths() {
   // A link in its place is somebody's trap.
   rmdir(own.c_str());
   QCOMPARE(symlink(base.c_str(), own.c_str()), 0);
-  QVERIFY_EXCEPTION_THROWN(control_socket_path("0123456789ab"), Error);
+  QVERIFY_THROWS_EXCEPTION(Error, control_socket_path("0123456789ab"));
   unlink(own.c_str());
   qunsetenv("TMPDIR");
 }
@@ -383,7 +384,7 @@ void TestControlServer::twenty_clients() {
   }
   QCOMPARE(let_in, 16);
   QCOMPARE(refused, 4);
-  QVERIFY_EXCEPTION_THROWN(ControlClient(path_).call(StatusCommand{}, 5), PeerError);
+  QVERIFY_THROWS_EXCEPTION(PeerError, ControlClient(path_).call(StatusCommand{}, 5));
   clients.clear();
   QTRY_VERIFY(answers(path_));
 }
@@ -468,11 +469,11 @@ void TestControlServer::client_times_out() {
 }
 
 void TestControlServer::client_without_server() {
-  QVERIFY_EXCEPTION_THROWN(ControlClient(path_ + "x"), PeerError);
+  QVERIFY_THROWS_EXCEPTION(PeerError, ControlClient(path_ + "x"));
   ControlClient client(path_);
   server_.reset();
-  QVERIFY_EXCEPTION_THROWN(client.call(StatusCommand{}, 5), PeerError);
+  QVERIFY_THROWS_EXCEPTION(PeerError, client.call(StatusCommand{}, 5));
 }
 
-QTEST_GUILESS_MAIN(TestControlServer)
+BATCHSCOPE_TEST(TestControlServer)
 #include "tst_control_server.moc"

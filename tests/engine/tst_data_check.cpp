@@ -2,6 +2,7 @@
 #include "engine/data/data_check.h"
 #include "engine/data/make_dataset.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 
@@ -302,5 +303,5 @@ class TestDataCheck : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataCheck)
+BATCHSCOPE_TEST(TestDataCheck)
 #include "tst_data_check.moc"

@@ -6,6 +6,7 @@
 #include "engine/train/eval_block.h"
 #include "tests/support/coco_file.h"
 #include "tests/support/corners.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 
@@ -251,8 +252,8 @@ class TestDataCoco : public QObject {
             .find("no categories") != std::string::npos);
     QVERIFY(error_of(kSmallCoco, {.images = "/nowhere"}).find("'/nowhere' cannot be read") !=
             std::string::npos);
-    QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/nowhere/a.json"), contract::DataError);
-    QVERIFY_EXCEPTION_THROWN(train::read_coco_annotations("/"), contract::DataError);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, train::read_coco_annotations("/nowhere/a.json"));
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, train::read_coco_annotations("/"));
   }
 
   void picture_of_another_size_is_an_error() {
@@ -313,8 +314,8 @@ class TestDataCoco : public QObject {
     QVERIFY(train::make_validation_set(alone) == nullptr);
     const JsonFile other(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
             "annotations": [], "categories": [{"id": 18, "name": "cat"}]})");
-    QVERIFY_EXCEPTION_THROWN(train::make_validation_set(spec_of(training.path(), other.path())),
-                             contract::DataError);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError,
+                             train::make_validation_set(spec_of(training.path(), other.path())));
   }
 
   void spec_keys_are_named() {
@@ -377,5 +378,5 @@ class TestDataCoco : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataCoco)
+BATCHSCOPE_TEST(TestDataCoco)
 #include "tst_data_coco.moc"

@@ -2,6 +2,7 @@
 #include "engine/metrics/rle.h"
 #include "tests/support/coco_file.h"
 #include "tests/support/corners.h"
+#include "tests/support/test_program.h"
 
 using namespace batchscope;
 using train::CocoDataset;
@@ -104,5 +105,5 @@ class TestDataCocoMasks : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataCocoMasks)
+BATCHSCOPE_TEST(TestDataCocoMasks)
 #include "tst_data_coco_masks.moc"

@@ -4,6 +4,7 @@
 #include "engine/metrics/openimages_files.h"
 #include "tests/support/corners.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 #include <cmath>
@@ -371,5 +372,5 @@ class TestDataOpenImages : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataOpenImages)
+BATCHSCOPE_TEST(TestDataOpenImages)
 #include "tst_data_openimages.moc"

@@ -4,6 +4,7 @@
 #include "engine/data/semantic_dataset.h"
 #include "tests/support/corners.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 
@@ -458,5 +459,5 @@ class TestDataPanoptic : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataPanoptic)
+BATCHSCOPE_TEST(TestDataPanoptic)
 #include "tst_data_panoptic.moc"

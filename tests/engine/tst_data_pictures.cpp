@@ -2,6 +2,7 @@
 #include "engine/data/exif.h"
 #include "engine/data/image_file.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -197,5 +198,5 @@ class TestDataPictures : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataPictures)
+BATCHSCOPE_TEST(TestDataPictures)
 #include "tst_data_pictures.moc"

@@ -2,6 +2,7 @@
 #include "engine/data/draw_random.h"
 #include "engine/data/make_dataset.h"
 #include "engine/data/synthetic_dataset.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -251,5 +252,5 @@ class TestDataSynthetic : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataSynthetic)
+BATCHSCOPE_TEST(TestDataSynthetic)
 #include "tst_data_synthetic.moc"

@@ -8,6 +8,7 @@
 #include "engine/data/voc_dataset.h"
 #include "tests/support/corners.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <algorithm>
 #include <tuple>
@@ -338,5 +339,5 @@ class TestDataVoc : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDataVoc)
+BATCHSCOPE_TEST(TestDataVoc)
 #include "tst_data_voc.moc"

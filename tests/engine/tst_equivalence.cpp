@@ -1,4 +1,5 @@
 #include "models/factory.h"
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QtTest>
@@ -166,5 +167,5 @@ class TestEquivalence : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestEquivalence)
+BATCHSCOPE_TEST(TestEquivalence)
 #include "tst_equivalence.moc"

@@ -2,6 +2,7 @@
 #include "engine/metrics/openimages.h"
 #include "engine/train/evaluator.h"
 #include "tests/support/spawn_ranks.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -276,7 +277,7 @@ class TestEvaluator : public QObject {
   }
 };
 
-int main(int argc, char** argv) {
+static int main_of_test(int argc, char** argv) {
   if (const std::string name = rank_case(); !name.empty()) {
     return run_rank(name);
   }
@@ -284,4 +285,5 @@ int main(int argc, char** argv) {
   TestEvaluator test;
   return QTest::qExec(&test, argc, argv);
 }
+BATCHSCOPE_TEST_MAIN(main_of_test)
 #include "tst_evaluator.moc"

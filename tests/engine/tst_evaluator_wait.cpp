@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/train/evaluator.h"
 #include "tests/support/spawn_ranks.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -131,7 +132,7 @@ class TestEvaluatorWait : public QObject {
   }
 };
 
-int main(int argc, char** argv) {
+static int main_of_test(int argc, char** argv) {
   const std::string name = rank_case();
   if (!name.empty()) {
     return run_rank(name);
@@ -139,4 +140,5 @@ int main(int argc, char** argv) {
   TestEvaluatorWait test;
   return QTest::qExec(&test, argc, argv);
 }
+BATCHSCOPE_TEST_MAIN(main_of_test)
 #include "tst_evaluator_wait.moc"

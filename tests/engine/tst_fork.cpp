@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -234,5 +235,5 @@ class TestFork : public QObject {
   fs::path parent_, child_;
 };
 
-QTEST_GUILESS_MAIN(TestFork)
+BATCHSCOPE_TEST(TestFork)
 #include "tst_fork.moc"

@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/distributed/gradient_sync.h"
 #include "tests/support/spawn_ranks.h"
+#include "tests/support/test_program.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -362,11 +363,11 @@ void TestGradientSync::loss_that_learns_nothing() {
 void TestGradientSync::misuse() {
   const Toy toy(torch::kFloat64);
   const auto group = Group::create(LaunchEnv(), torch::kCPU);
-  QVERIFY_EXCEPTION_THROWN(GradientSync({}, group), std::invalid_argument);
-  QVERIFY_EXCEPTION_THROWN(GradientSync({torch::ones({2})}, group), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, GradientSync({}, group));
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, GradientSync({torch::ones({2})}, group));
   auto mixed = toy.parameters;
   mixed.push_back(torch::ones({2}, torch::kFloat32).requires_grad_());
-  QVERIFY_EXCEPTION_THROWN(GradientSync(mixed, group), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, GradientSync(mixed, group));
   GradientSync sync(toy.parameters, group);
   SyncPlan plan;
   plan.pictures = 5;
@@ -374,21 +375,21 @@ void TestGradientSync::misuse() {
   plan.micros = plan.last_micro = 2;
   SyncPlan wrong = plan;
   wrong.pictures = 7;
-  QVERIFY_EXCEPTION_THROWN(sync.begin(wrong), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.begin(wrong));
   wrong = plan;
   wrong.last_micro = 1;
-  QVERIFY_EXCEPTION_THROWN(sync.begin(wrong), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.begin(wrong));
   wrong.pictures = 3;
   wrong.micros = 1;
   wrong.measure = true;
-  QVERIFY_EXCEPTION_THROWN(sync.begin(wrong), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.begin(wrong));
   sync.begin(plan);
-  QVERIFY_EXCEPTION_THROWN(sync.finish(), std::invalid_argument);
-  QVERIFY_EXCEPTION_THROWN(sync.backward(toy.loss(0, 0, 3), 1, 3), std::invalid_argument);
-  QVERIFY_EXCEPTION_THROWN(sync.backward(toy.loss(0, 0, 3), 0, 2), std::invalid_argument);
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.finish());
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.backward(toy.loss(0, 0, 3), 1, 3));
+  QVERIFY_THROWS_EXCEPTION(std::invalid_argument, sync.backward(toy.loss(0, 0, 3), 0, 2));
 }
 
-int main(int argc, char** argv) {
+static int main_of_test(int argc, char** argv) {
   if (const std::string name = rank_case(); !name.empty()) {
     return run_rank(name);
   }
@@ -396,4 +397,5 @@ int main(int argc, char** argv) {
   TestGradientSync test;
   return QTest::qExec(&test, argc, argv);
 }
+BATCHSCOPE_TEST_MAIN(main_of_test)
 #include "tst_gradient_sync.moc"

@@ -2,6 +2,7 @@
 #include "engine/distributed/command_relay.h"
 #include "engine/distributed/group.h"
 #include "tests/support/spawn_ranks.h"
+#include "tests/support/test_program.h"
 
 #include <QCoreApplication>
 #include <QTest>
@@ -161,7 +162,7 @@ class TestGroup : public QObject {
   }
 };
 
-int main(int argc, char** argv) {
+static int main_of_test(int argc, char** argv) {
   if (const std::string name = rank_case(); !name.empty()) {
     return run_rank(name);
   }
@@ -169,4 +170,5 @@ int main(int argc, char** argv) {
   TestGroup test;
   return QTest::qExec(&test, argc, argv);
 }
+BATCHSCOPE_TEST_MAIN(main_of_test)
 #include "tst_group.moc"

@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/data/json_reader.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -250,10 +251,10 @@ class TestJsonReader : public QObject {
     QCOMPARE(with([](JsonReader& r) { r.begin_list(); }), where + "a list.");
     QCOMPARE(with([](JsonReader& r) { r.begin_object(); }), where + "an object.");
     QCOMPARE(with([](JsonReader& r) { r.flag(); }), where + "a whole number.");
-    QVERIFY_EXCEPTION_THROWN(JsonReader("/nowhere/a.json", "The file"), DataError);
-    QVERIFY_EXCEPTION_THROWN(JsonReader("/", "The file").next(), DataError);
+    QVERIFY_THROWS_EXCEPTION(DataError, JsonReader("/nowhere/a.json", "The file"));
+    QVERIFY_THROWS_EXCEPTION(DataError, JsonReader("/", "The file").next());
   }
 };
 
-QTEST_GUILESS_MAIN(TestJsonReader)
+BATCHSCOPE_TEST(TestJsonReader)
 #include "tst_json_reader.moc"

@@ -2,6 +2,7 @@
 #include "engine/data/loader.h"
 #include "engine/data/synthetic_dataset.h"
 #include "engine/data/transforms.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -181,9 +182,9 @@ class TestLoader : public QObject {
       const StepPlan b = plan_step(48, 51, 2, 3, r, 4);
       QCOMPARE(std::make_pair(b.first_micro, b.last_micro), three[static_cast<std::size_t>(r)]);
     }
-    QVERIFY_EXCEPTION_THROWN(plan_step(59, 59, 2, 3, 0, 4), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(plan_step(0, 59, 0, 3, 0, 4), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(plan_step(0, 59, 2, 3, 4, 4), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, plan_step(59, 59, 2, 3, 0, 4));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, plan_step(0, 59, 0, 3, 0, 4));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, plan_step(0, 59, 2, 3, 4, 4));
   }
 
   void threads_do_not_change_batches() {
@@ -374,7 +375,7 @@ class TestLoader : public QObject {
     QCOMPARE(loader.pending(), 9);
     loader.cancel();
     QCOMPARE(loader.pending(), 0);
-    QVERIFY_EXCEPTION_THROWN(loader.next(), std::logic_error);
+    QVERIFY_THROWS_EXCEPTION(std::logic_error, loader.next());
     const StepPlan plan = plan_step(80, 1000, 2, 3, 0, 1);
     loader.announce(plan);
     fresh.announce(plan);
@@ -392,7 +393,7 @@ class TestLoader : public QObject {
     loader.announce(plan_step(0, 12, 2, 6, 0, 1));
     QCOMPARE(loader.next().number, 0);
     QCOMPARE(loader.next().number, 1);
-    QVERIFY_EXCEPTION_THROWN(loader.next(), contract::DataError);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, loader.next());
     QCOMPARE(loader.next().number, 3);
   }
 
@@ -451,5 +452,5 @@ class TestLoader : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestLoader)
+BATCHSCOPE_TEST(TestLoader)
 #include "tst_loader.moc"

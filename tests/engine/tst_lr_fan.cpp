@@ -1,5 +1,6 @@
 #include "engine/data/make_dataset.h"
 #include "engine/train/lr_fan.h"
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -182,5 +183,5 @@ class TestLrFan : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestLrFan)
+BATCHSCOPE_TEST(TestLrFan)
 #include "tst_lr_fan.moc"

@@ -3,6 +3,7 @@
 #include "engine/metrics/openimages_files.h"
 #include "engine/train/eval_block.h"
 #include "tests/support/data_folder.h"
+#include "tests/support/test_program.h"
 
 #include <cmath>
 #include <random>
@@ -222,5 +223,5 @@ class TestOpenImagesFigure : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestOpenImagesFigure)
+BATCHSCOPE_TEST(TestOpenImagesFigure)
 #include "tst_openimages_figure.moc"

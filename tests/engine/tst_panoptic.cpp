@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/metrics/panoptic_files.h"
 #include "engine/metrics/semantic.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -233,5 +234,5 @@ class TestPanoptic : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestPanoptic)
+BATCHSCOPE_TEST(TestPanoptic)
 #include "tst_panoptic.moc"

@@ -4,6 +4,7 @@
 #include "models/factory.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -130,5 +131,5 @@ class TestPictureParity : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestPictureParity)
+BATCHSCOPE_TEST(TestPictureParity)
 #include "tst_picture_parity.moc"

@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/train/replay.h"
 #include "models/weights/tensor_file.h"
+#include "tests/support/test_program.h"
 
 #include <QTemporaryDir>
 #include <QtTest>
@@ -387,5 +388,5 @@ class TestReplay : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestReplay)
+BATCHSCOPE_TEST(TestReplay)
 #include "tst_replay.moc"

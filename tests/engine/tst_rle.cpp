@@ -1,5 +1,6 @@
 #include "engine/metrics/rle.h"
 #include "engine/metrics/rle_polygon.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -157,5 +158,5 @@ class TestRle : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRle)
+BATCHSCOPE_TEST(TestRle)
 #include "tst_rle.moc"

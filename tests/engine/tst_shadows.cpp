@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -220,5 +221,5 @@ class TestShadows : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestShadows)
+BATCHSCOPE_TEST(TestShadows)
 #include "tst_shadows.moc"

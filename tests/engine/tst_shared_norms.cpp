@@ -1,5 +1,6 @@
 #include "engine/train/shared_norms.h"
 #include "models/factory.h"
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <torch/types.h>
@@ -171,5 +172,5 @@ class TestSharedNorms : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSharedNorms)
+BATCHSCOPE_TEST(TestSharedNorms)
 #include "tst_shared_norms.moc"

@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -94,7 +95,7 @@ class TestStateFile : public QObject {
       write(flipped);
       QVERIFY2(refusal(file).find("damaged") != std::string::npos, refusal(file).c_str());
     }
-    QVERIFY_EXCEPTION_THROWN(train::read_bytes(file.parent_path() / "none"), contract::DataError);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, train::read_bytes(file.parent_path() / "none"));
   }
 
   /// Shapes and places come from the file: memory is asked for once they are checked.
@@ -155,5 +156,5 @@ class TestStateFile : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestStateFile)
+BATCHSCOPE_TEST(TestStateFile)
 #include "tst_state_file.moc"

@@ -2,6 +2,7 @@
 #include "engine/distributed/group.h"
 #include "engine/distributed/rank_watch.h"
 #include "engine/distributed/supervisor.h"
+#include "tests/support/test_program.h"
 
 #include <QCoreApplication>
 #include <QDir>
@@ -22,6 +23,7 @@
 
 using namespace batchscope::train;
 using batchscope::contract::ExitCode;
+using batchscope::test::running_test;
 
 namespace {
 
@@ -141,7 +143,7 @@ class TestSupervisor : public QObject {
  private:
   SupervisorOptions options(const std::string& mode, int ranks = 3) {
     SupervisorOptions out;
-    out.arguments = {"--child", mode, folder()};
+    out.arguments = {running_test(), "--child", mode, folder()};
     out.ranks = ranks;
     out.log_folder = folder();
     out.grace = std::chrono::milliseconds(1500);
@@ -166,7 +168,13 @@ class TestSupervisor : public QObject {
   pid_t supervise_apart(const std::string& mode) {
     const pid_t pid = fork();
     if (pid == 0) {
-      execl("/proc/self/exe", "tst", "--supervise", mode.c_str(), folder().c_str(), nullptr);
+      execl("/proc/self/exe",
+            "tst",
+            running_test().c_str(),
+            "--supervise",
+            mode.c_str(),
+            folder().c_str(),
+            nullptr);
       _exit(127);
     }
     return pid;
@@ -262,7 +270,7 @@ void TestSupervisor::program_that_is_not_there() {
   QCOMPARE(end.code, 5);
   QVERIFY(end.reason == "rank 0 could not be started");
   wrong.log_folder = folder() + "/no/folder";
-  QVERIFY_EXCEPTION_THROWN(supervise(wrong), batchscope::contract::Error);
+  QVERIFY_THROWS_EXCEPTION(batchscope::contract::Error, supervise(wrong));
 }
 
 void TestSupervisor::restart() {
@@ -274,7 +282,7 @@ void TestSupervisor::restart() {
     for (const auto& rank : end.ranks) {
       write_file(folder() + "/restarted" + std::to_string(rank.rank), "");
     }
-    return std::vector<std::string>{"--child", "restart", folder()};
+    return std::vector<std::string>{running_test(), "--child", "restart", folder()};
   };
   QCOMPARE(supervise(twice).code, 0);
   QCOMPARE(asked, 1);
@@ -396,13 +404,13 @@ void TestSupervisor::launch_variables() {
   with({});
 }
 
-int main(int argc, char** argv) {
+static int main_of_test(int argc, char** argv) {
   if (argc == 4 && std::strcmp(argv[1], "--child") == 0) {
     return run_child(argv[2], argv[3]);
   }
   if (argc == 4 && std::strcmp(argv[1], "--supervise") == 0) {
     SupervisorOptions options;
-    options.arguments = {"--child", argv[2], argv[3]};
+    options.arguments = {running_test(), "--child", argv[2], argv[3]};
     options.ranks = 2;
     options.log_folder = argv[3];
     return supervise(options).code;
@@ -411,4 +419,5 @@ int main(int argc, char** argv) {
   TestSupervisor test;
   return QTest::qExec(&test, argc, argv);
 }
+BATCHSCOPE_TEST_MAIN(main_of_test)
 #include "tst_supervisor.moc"

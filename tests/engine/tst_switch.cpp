@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <QTemporaryDir>
@@ -314,5 +315,5 @@ class TestSwitch : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSwitch)
+BATCHSCOPE_TEST(TestSwitch)
 #include "tst_switch.moc"

@@ -1,6 +1,7 @@
 #include "engine/data/make_dataset.h"
 #include "engine/train/arithmetic.h"
 #include "models/factory.h"
+#include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -457,5 +458,5 @@ class TestTrainer : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestTrainer)
+BATCHSCOPE_TEST(TestTrainer)
 #include "tst_trainer.moc"

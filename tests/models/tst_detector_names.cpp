@@ -2,6 +2,7 @@
 #include "models/resnet.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/test_program.h"
 
 #include <torch/nn/module.h>
 
@@ -160,7 +161,7 @@ class TestDetectorNames : public QObject {
   void mistakes_are_named() {
     const auto refused = [](models::ModelOptions options) {
       options.norm = "frozen";
-      QVERIFY_EXCEPTION_THROWN(models::make_detector(options), std::invalid_argument);
+      QVERIFY_THROWS_EXCEPTION(std::invalid_argument, models::make_detector(options));
     };
     refused({.name = "fasterrcnn_resnet50_fpn", .backbone = "resnet7"});
     refused({.name = "retinanet_resnet50_fpn", .num_classes = 0});
@@ -170,10 +171,10 @@ class TestDetectorNames : public QObject {
     const auto images = torch::zeros({1, 3, 64, 64});
     const models::Target target{
         torch::tensor({{1.0F, 2.0F, 30.0F, 40.0F}}), torch::ones({1}, torch::kInt64), {}};
-    QVERIFY_EXCEPTION_THROWN(model->losses(images, {{64, 64}}, {target}, testing::generator(1)),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             model->losses(images, {{64, 64}}, {target}, testing::generator(1)));
   }
 };
 
-QTEST_GUILESS_MAIN(TestDetectorNames)
+BATCHSCOPE_TEST(TestDetectorNames)
 #include "tst_detector_names.moc"

@@ -3,6 +3,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 #include "tests/support/detector_parity.h"
+#include "tests/support/test_program.h"
 
 #include <torch/nn/module.h>
 #include <torch/utils.h>
@@ -285,5 +286,5 @@ class TestDetectorOptions : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDetectorOptions)
+BATCHSCOPE_TEST(TestDetectorOptions)
 #include "tst_detector_options.moc"

@@ -2,6 +2,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
 #include "tests/support/detector_parity.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -113,5 +114,5 @@ class TestDetectorParity : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDetectorParity)
+BATCHSCOPE_TEST(TestDetectorParity)
 #include "tst_detector_parity.moc"

@@ -1,6 +1,7 @@
 #include "models/builders.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/test_program.h"
 
 #include <torch/optim.h>
 
@@ -119,5 +120,5 @@ class TestDetectorTraining : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestDetectorTraining)
+BATCHSCOPE_TEST(TestDetectorTraining)
 #include "tst_detector_training.moc"

@@ -1,5 +1,6 @@
 #include "models/factory.h"
 #include "models/weights/tensor_file.h"
+#include "tests/support/test_program.h"
 
 #include <torch/autograd.h>
 #include <torch/optim.h>
@@ -180,10 +181,10 @@ class TestFasterRcnn : public QObject {
     QFETCH(QString, norm);
     QFETCH(int, layers);
     if (name == QLatin1String("lab_faster_rcnn") && (norm != QLatin1String("gn") || layers != -1)) {
-      QVERIFY_EXCEPTION_THROWN(
-          models::make_detector(
-              {.name = name.toStdString(), .norm = norm.toStdString(), .trainable_layers = layers}),
-          std::invalid_argument);
+      QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                               models::make_detector({.name = name.toStdString(),
+                                                      .norm = norm.toStdString(),
+                                                      .trainable_layers = layers}));
       return;
     }
     const auto model = models::make_detector(
@@ -297,17 +298,17 @@ class TestFasterRcnn : public QObject {
   }
 
   void mistakes_are_named() {
-    QVERIFY_EXCEPTION_THROWN(tiny("layer"), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(tiny("gn", 6), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, tiny("layer"));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, tiny("gn", 6));
     const auto model = tiny();
     auto batch = fixture_batch();
     batch.images = batch.images.to(torch::kFloat32);
     batch.targets[0].labels = batch.targets[0].labels + 1;
-    QVERIFY_EXCEPTION_THROWN(run(*model, batch, 1), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, run(*model, batch, 1));
     batch.images = torch::zeros({2, 3, 90, 128});
-    QVERIFY_EXCEPTION_THROWN(model->detect(batch.images, batch.sizes), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, model->detect(batch.images, batch.sizes));
   }
 };
 
-QTEST_GUILESS_MAIN(TestFasterRcnn)
+BATCHSCOPE_TEST(TestFasterRcnn)
 #include "tst_faster_rcnn.moc"

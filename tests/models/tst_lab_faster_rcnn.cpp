@@ -1,5 +1,6 @@
 #include "models/factory.h"
 #include "models/weights/tensor_file.h"
+#include "tests/support/test_program.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -277,19 +278,19 @@ class TestLabFasterRcnn : public QObject {
   }
 
   void mistakes_are_named() {
-    QVERIFY_EXCEPTION_THROWN(models::make_detector({.name = "lab_fast_rcnn"}),
-                             std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(models::make_detector({.name = "lab_faster_rcnn", .norm = "bn"}),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             models::make_detector({.name = "lab_fast_rcnn"}));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             models::make_detector({.name = "lab_faster_rcnn", .norm = "bn"}));
     const auto model = models::make_detector({.name = "lab_faster_rcnn"});
     Batch batch{torch::zeros({1, 3, 32, 32}),
                 {{32, 32}},
                 {{torch::tensor({{1.F, 1.F, 9.F, 9.F}}), torch::tensor({4}, torch::kInt64), {}}}};
-    QVERIFY_EXCEPTION_THROWN(run(*model, batch, 1), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, run(*model, batch, 1));
     batch.images = torch::zeros({1, 3, 30, 32});
-    QVERIFY_EXCEPTION_THROWN(run(*model, batch, 1), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, run(*model, batch, 1));
   }
 };
 
-QTEST_GUILESS_MAIN(TestLabFasterRcnn)
+BATCHSCOPE_TEST(TestLabFasterRcnn)
 #include "tst_lab_faster_rcnn.moc"

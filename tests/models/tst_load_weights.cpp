@@ -1,6 +1,7 @@
 #include "models/factory.h"
 #include "models/weights/load_weights.h"
 #include "models/weights/weight_error.h"
+#include "tests/support/test_program.h"
 #include "tests/support/weight_writing.h"
 
 #include <torch/nn/module.h>
@@ -302,5 +303,5 @@ class TestLoadWeights : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestLoadWeights)
+BATCHSCOPE_TEST(TestLoadWeights)
 #include "tst_load_weights.moc"

@@ -2,6 +2,7 @@
 #include "models/focal_loss.h"
 #include "models/mask_head.h"
 #include "models/weights/tensor_file.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -103,5 +104,5 @@ class TestLosses : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestLosses)
+BATCHSCOPE_TEST(TestLosses)
 #include "tst_losses.moc"

@@ -2,6 +2,7 @@
 #include "models/factory.h"
 #include "models/matcher.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -103,5 +104,5 @@ class TestManyBoxes : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestManyBoxes)
+BATCHSCOPE_TEST(TestManyBoxes)
 #include "tst_many_boxes.moc"

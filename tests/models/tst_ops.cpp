@@ -5,6 +5,7 @@
 #include "models/ops/roi_align.h"
 #include "models/roi_heads.h"
 #include "models/weights/tensor_file.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -86,11 +87,11 @@ class TestOps : public QObject {
   }
 
   void nms_refuses_wrong_shapes() {
-    QVERIFY_EXCEPTION_THROWN(models::nms(torch::rand({3, 5}), torch::rand({3}), 0.5), c10::Error);
-    QVERIFY_EXCEPTION_THROWN(models::nms(torch::rand({3, 4}), torch::rand({2}), 0.5), c10::Error);
-    QVERIFY_EXCEPTION_THROWN(
-        models::batched_nms(torch::rand({3, 4}), torch::rand({3}), torch::rand({3}), 0.5),
-        c10::Error);
+    QVERIFY_THROWS_EXCEPTION(c10::Error, models::nms(torch::rand({3, 5}), torch::rand({3}), 0.5));
+    QVERIFY_THROWS_EXCEPTION(c10::Error, models::nms(torch::rand({3, 4}), torch::rand({2}), 0.5));
+    QVERIFY_THROWS_EXCEPTION(
+        c10::Error,
+        models::batched_nms(torch::rand({3, 4}), torch::rand({3}), torch::rand({3}), 0.5));
   }
 
   void roi_align_is_torchvisions_data() {
@@ -140,11 +141,11 @@ class TestOps : public QObject {
 
   void roi_align_refuses_wrong_input() {
     const auto x = torch::ones({1, 2, 8, 8});
-    QVERIFY_EXCEPTION_THROWN(models::roi_align(x, torch::rand({3, 4}), {}), c10::Error);
-    QVERIFY_EXCEPTION_THROWN(models::roi_align(x, torch::rand({3, 5}, torch::kFloat64), {}),
-                             c10::Error);
-    QVERIFY_EXCEPTION_THROWN(models::roi_align(x, torch::tensor({{1.F, 0.F, 0.F, 4.F, 4.F}}), {}),
-                             c10::Error);
+    QVERIFY_THROWS_EXCEPTION(c10::Error, models::roi_align(x, torch::rand({3, 4}), {}));
+    QVERIFY_THROWS_EXCEPTION(c10::Error,
+                             models::roi_align(x, torch::rand({3, 5}, torch::kFloat64), {}));
+    QVERIFY_THROWS_EXCEPTION(c10::Error,
+                             models::roi_align(x, torch::tensor({{1.F, 0.F, 0.F, 4.F, 4.F}}), {}));
   }
 
   void box_functions_are_torchvisions() {
@@ -167,8 +168,8 @@ class TestOps : public QObject {
     QVERIFY(
         torch::equal(torch::cat(generator.levels({64, 96}, {{8, 12}, {4, 6}}, torch::empty({0}))),
                      value("anchors")));
-    QVERIFY_EXCEPTION_THROWN(generator.levels({64, 96}, {{8, 12}}, torch::empty({0})),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             generator.levels({64, 96}, {{8, 12}}, torch::empty({0})));
   }
 
   void matches_are_torchvisions() {
@@ -178,7 +179,7 @@ class TestOps : public QObject {
       QVERIFY(torch::equal(matches, value("match." + std::to_string(low))));
     }
     QVERIFY(!torch::equal(value("match.0"), value("match.1")));
-    QVERIFY_EXCEPTION_THROWN(models::match(torch::empty({0, 3}), {}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, models::match(torch::empty({0, 3}), {}));
   }
 
   void samples_are_torchvisions() {
@@ -196,5 +197,5 @@ class TestOps : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestOps)
+BATCHSCOPE_TEST(TestOps)
 #include "tst_ops.moc"

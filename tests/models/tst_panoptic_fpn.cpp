@@ -1,6 +1,7 @@
 #include "models/builders.h"
 #include "models/panoptic_merge.h"
 #include "tests/support/shapes_batch.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -125,7 +126,7 @@ class TestPanopticFpn : public QObject {
     QVERIFY(holds(models::tiny_retinanet_options(options)));
     for (const char* name : {"tiny_semantic_fpn", "lab_faster_rcnn", "tiny_mask_rcnn"}) {
       options.name = name;  // no boxes; fixed limits; no stuff
-      QVERIFY_EXCEPTION_THROWN(models::make_detector(options), std::invalid_argument);
+      QVERIFY_THROWS_EXCEPTION(std::invalid_argument, models::make_detector(options));
     }
     options.min_stuff_area.reset();
     QVERIFY(models::make_detector(options) != nullptr);  // tiny_mask_rcnn
@@ -191,5 +192,5 @@ class TestPanopticFpn : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestPanopticFpn)
+BATCHSCOPE_TEST(TestPanopticFpn)
 #include "tst_panoptic_fpn.moc"

@@ -2,6 +2,7 @@
 #include "models/upsampled_loss.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/shapes_batch.h"
+#include "tests/support/test_program.h"
 
 #include <torch/autograd.h>
 #include <torch/types.h>
@@ -122,8 +123,8 @@ class TestSemanticFpn : public QObject {
     const torch::NoGradGuard without;
     QVERIFY(difference(models::upsampled_cross_entropy_sum(logits, labels, 4, -100), whole) <
             1e-12);
-    QVERIFY_EXCEPTION_THROWN(
-        models::upsampled_cross_entropy_sum(logits, labels.slice(1, 1), 4, -100), c10::Error);
+    QVERIFY_THROWS_EXCEPTION(
+        c10::Error, models::upsampled_cross_entropy_sum(logits, labels.slice(1, 1), 4, -100));
   }
 
   void nothing_labelled_teaches_nothing() {
@@ -252,15 +253,15 @@ class TestSemanticFpn : public QObject {
     QVERIFY2(said(text, "whole numbers, found Float"), text.c_str());
     auto options = shapes(model);
     options.num_classes = options.stuff_classes = 0;
-    QVERIFY_EXCEPTION_THROWN(models::make_detector(options), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, models::make_detector(options));
   }
 
   void things_without_stuff_are_not_panoptic() {
     auto options = shapes("tiny_panoptic_fpn");
     options.stuff_classes = 0;
-    QVERIFY_EXCEPTION_THROWN(models::make_detector(options), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, models::make_detector(options));
   }
 };
 
-QTEST_GUILESS_MAIN(TestSemanticFpn)
+BATCHSCOPE_TEST(TestSemanticFpn)
 #include "tst_semantic_fpn.moc"

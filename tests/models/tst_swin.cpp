@@ -2,6 +2,7 @@
 #include "models/swin.h"
 #include "models/weights/tensor_file.h"
 #include "tests/support/detector_fixture.h"
+#include "tests/support/test_program.h"
 
 #include <ATen/autocast_mode.h>
 #include <torch/nn/module.h>
@@ -214,7 +215,7 @@ class TestSwin : public QObject {
         QCOMPARE(parameters[order[i]].requires_grad(), static_cast<std::int64_t>(i) < count);
       }
     }
-    QVERIFY_EXCEPTION_THROWN(body->train_layers(6), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, body->train_layers(6));
   }
 
   void every_builder_takes_it_data() {
@@ -253,5 +254,5 @@ class TestSwin : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSwin)
+BATCHSCOPE_TEST(TestSwin)
 #include "tst_swin.moc"

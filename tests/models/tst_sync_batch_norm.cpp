@@ -1,6 +1,7 @@
 #include "models/factory.h"
 #include "models/sync_batch_norm.h"
 #include "tests/support/shapes_batch.h"
+#include "tests/support/test_program.h"
 
 #include <torch/autograd.h>
 #include <torch/nn/module.h>
@@ -193,10 +194,10 @@ class TestSyncBatchNorm : public QObject {
     const auto plain = models::make_detector({.name = "tiny_faster_rcnn", .norm = "bn"});
     QCOMPARE(sync->named_parameters().keys(), plain->named_parameters().keys());
     QCOMPARE(sync->named_buffers().keys(), plain->named_buffers().keys());
-    QVERIFY_EXCEPTION_THROWN(models::make_detector({.name = "tiny_faster_rcnn", .norm = "layer"}),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             models::make_detector({.name = "tiny_faster_rcnn", .norm = "layer"}));
   }
 };
 
-QTEST_GUILESS_MAIN(TestSyncBatchNorm)
+BATCHSCOPE_TEST(TestSyncBatchNorm)
 #include "tst_sync_batch_norm.moc"

@@ -1,6 +1,7 @@
 #include "models/weights/weight_error.h"
 #include "models/weights/weight_index.h"
 #include "tests/support/sparse_weights.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -177,5 +178,5 @@ class TestWeightHeaders : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestWeightHeaders)
+BATCHSCOPE_TEST(TestWeightHeaders)
 #include "tst_weight_headers.moc"

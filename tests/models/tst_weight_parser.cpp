@@ -3,6 +3,7 @@
 #include "models/weights/weight_index.h"
 #include "models/weights/zip_directory.h"
 #include "tests/models/pickle_text.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -396,5 +397,5 @@ class TestWeightParser : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestWeightParser)
+BATCHSCOPE_TEST(TestWeightParser)
 #include "tst_weight_parser.moc"

@@ -2,6 +2,7 @@
 #include "models/weights/crc32.h"
 #include "models/weights/pickle_writer.h"
 #include "models/weights/weight_error.h"
+#include "tests/support/test_program.h"
 #include "tests/support/weight_writing.h"
 
 #include <torch/serialize.h>
@@ -193,15 +194,15 @@ class TestWeights : public QObject {
 
   void refusesToWriteNonsense() {
     const models::TensorFile file(kFixtures / "views.pth");
-    QVERIFY_EXCEPTION_THROWN(models::convert_weights(file, path("out.onnx"), {}),
-                             std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(models::convert_weights(file, "/none/out.pth", {}), models::DiskError);
-    QVERIFY_EXCEPTION_THROWN(
-        write_weights(path("twice.pth"), {{"a", torch::ones({1})}, {"a", torch::ones({1})}}),
-        std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             models::convert_weights(file, path("out.onnx"), {}));
+    QVERIFY_THROWS_EXCEPTION(models::DiskError, models::convert_weights(file, "/none/out.pth", {}));
+    QVERIFY_THROWS_EXCEPTION(
+        std::invalid_argument,
+        write_weights(path("twice.pth"), {{"a", torch::ones({1})}, {"a", torch::ones({1})}}));
     QVERIFY(!std::filesystem::exists(path("twice.pth")));
-    QVERIFY_EXCEPTION_THROWN(models::TensorFile("/none.pth"), models::WeightError);
-    QVERIFY_EXCEPTION_THROWN(models::TensorFile("/tmp"), models::WeightError);
+    QVERIFY_THROWS_EXCEPTION(models::WeightError, models::TensorFile("/none.pth"));
+    QVERIFY_THROWS_EXCEPTION(models::WeightError, models::TensorFile("/tmp"));
   }
 
  private:
@@ -211,5 +212,5 @@ class TestWeights : public QObject {
   QTemporaryDir folder_;
 };
 
-QTEST_GUILESS_MAIN(TestWeights)
+BATCHSCOPE_TEST(TestWeights)
 #include "tst_weights.moc"

@@ -1,5 +1,6 @@
 #include "optim/agvm.h"
 #include "tests/optim/rig.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -222,8 +223,8 @@ class TestAgvm : public QObject {
     const auto s = agvm_factors(std::vector<double>{0.0, 0.5, 0.0}, 0, 0.5, 10);
     QVERIFY(rig::near(s[1], 0.70710678, torch::kDouble));
     QCOMPARE(s[2], 1.0);
-    QVERIFY_EXCEPTION_THROWN(agvm_factors(std::vector<double>{}, 0, 0.5, 10),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             agvm_factors(std::vector<double>{}, 0, 0.5, 10));
   }
 
   void when_it_measures() {
@@ -356,24 +357,24 @@ class TestAgvm : public QObject {
     QCOMPARE(one.mu(), two.mu());
     QVERIFY(same(one.model_noise_scale(), two.model_noise_scale()));
     Agvm three(every_step(), 3);
-    QVERIFY_EXCEPTION_THROWN(three.load(one.save()), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(two.load({}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, three.load(one.save()));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, two.load({}));
     QVERIFY(rig::same_bits(one.save(), two.save()));
   }
 
   void refuses_bad_options() {
     AgvmOptions o;
     o.anchor = 2;
-    QVERIFY_EXCEPTION_THROWN(Agvm(o, 2), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, Agvm(o, 2));
     o = {};
     o.interval = 0;
-    QVERIFY_EXCEPTION_THROWN(Agvm(o, 2), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, Agvm(o, 2));
     o = {};
     o.alpha = 1;
-    QVERIFY_EXCEPTION_THROWN(Agvm(o, 2), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(Agvm(AgvmOptions{}, 0), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, Agvm(o, 2));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, Agvm(AgvmOptions{}, 0));
     Agvm agvm(AgvmOptions{}, 2);
-    QVERIFY_EXCEPTION_THROWN(agvm.measure(dots(1), {}, 8, 8, 1), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, agvm.measure(dots(1), {}, 8, 8, 1));
   }
 
   void dots_of_large_and_absent_tensors() {
@@ -390,10 +391,10 @@ class TestAgvm : public QObject {
     QCOMPARE(sums[0].d11, sums[1].d11);
     QCOMPARE(sums[0].d12, 0.0);
     QCOMPARE(sums[0].d22, 0.0);
-    QVERIFY_EXCEPTION_THROWN(half_dots({a}, {b}, {2}, 2), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(half_dots({a}, {b, b}, {0}, 1), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, half_dots({a}, {b}, {2}, 2));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, half_dots({a}, {b, b}, {0}, 1));
   }
 };
 
-QTEST_GUILESS_MAIN(TestAgvm)
+BATCHSCOPE_TEST(TestAgvm)
 #include "tst_agvm.moc"

@@ -1,4 +1,5 @@
 #include "tests/optim/rig.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -345,5 +346,5 @@ class TestGolden : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestGolden)
+BATCHSCOPE_TEST(TestGolden)
 #include "tst_golden.moc"

@@ -1,4 +1,5 @@
 #include "optim/kernels/multi_tensor.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -439,5 +440,5 @@ class TestKernels : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestKernels)
+BATCHSCOPE_TEST(TestKernels)
 #include "tst_kernels.moc"

@@ -1,5 +1,6 @@
 #include "optim/half_dots.h"
 #include "tests/optim/cases.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -123,8 +124,8 @@ class TestMemory : public QObject {
     QVERIFY(!measured.optimizer->step_measured(g, squares, 0.01, {1.0, 1.0}).applied);
     QVERIFY(rig::same_bits(state, measured.optimizer->save()));
     squares.pop_back();
-    QVERIFY_EXCEPTION_THROWN(measured.optimizer->step_measured(g, squares, 0.01, {1.0, 1.0}),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             measured.optimizer->step_measured(g, squares, 0.01, {1.0, 1.0}));
   }
 
   /// A tensor of many blocks with one number that is not finite, in the first, a middle or the last
@@ -227,9 +228,9 @@ class TestMemory : public QObject {
     QVERIFY(tensor_dots({}, {}).empty());
     const auto narrow = tensor_dots({a.to(torch::kBFloat16)}, {b.to(torch::kBFloat16)});
     QVERIFY(std::abs(narrow[0].d12 - dot(a.to(torch::kBFloat16), b.to(torch::kBFloat16))) < 1e-5);
-    QVERIFY_EXCEPTION_THROWN(tensor_dots({a}, {b.to(torch::kDouble)}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, tensor_dots({a}, {b.to(torch::kDouble)}));
   }
 };
 
-QTEST_GUILESS_MAIN(TestMemory)
+BATCHSCOPE_TEST(TestMemory)
 #include "tst_memory.moc"

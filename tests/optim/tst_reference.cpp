@@ -1,5 +1,6 @@
 #include "tests/optim/fixture_options.h"
 #include "tests/optim/rig.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -77,5 +78,5 @@ class TestReference : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestReference)
+BATCHSCOPE_TEST(TestReference)
 #include "tst_reference.moc"

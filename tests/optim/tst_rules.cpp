@@ -1,4 +1,5 @@
 #include "tests/optim/cases.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -229,11 +230,11 @@ class TestRules : public QObject {
     QVERIFY(close(f.weight(0, 0), 1.0 - 0.1 * 0.1));
     QVERIFY(close(f.weight(1, 0), 0.5 - 0.1 * 3 * 0.3));
     QVERIFY(close(report.module_lr[1], 0.3));
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->step(g, 0.1, {1.0}));
     g.pop_back();
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0, 1.0}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->step(g, 0.1, {1.0, 1.0}));
     g = {torch::zeros({3}, torch::kDouble), torch::zeros({1}, torch::kDouble)};
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->step(g, 0.1, {1.0, 1.0}), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->step(g, 0.1, {1.0, 1.0}));
   }
 
   void diagnostics_data() { rig::each_case(); }
@@ -370,5 +371,5 @@ class TestRules : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRules)
+BATCHSCOPE_TEST(TestRules)
 #include "tst_rules.moc"

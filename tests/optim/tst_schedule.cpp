@@ -1,4 +1,5 @@
 #include "optim/schedule.h"
+#include "tests/support/test_program.h"
 
 #include <torch/types.h>
 
@@ -47,8 +48,8 @@ class TestSchedule : public QObject {
     QCOMPARE(scaled_lr(LrRule::kNone, 0.02, batch, 16), 0.02);
   }
   void rule_refuses_no_batch() {
-    QVERIFY_EXCEPTION_THROWN(scaled_lr(LrRule::kLinear, 0.02, 0, 16), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(scaled_lr(LrRule::kLinear, 0.02, 16, 0), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, scaled_lr(LrRule::kLinear, 0.02, 0, 16));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, scaled_lr(LrRule::kLinear, 0.02, 16, 0));
   }
 
   void warmups() {
@@ -136,8 +137,8 @@ class TestSchedule : public QObject {
     QVERIFY(std::abs(pmd_coefficient(199, 200, true, true)) < 1e-15);
     QCOMPARE(pmd_coefficient(199, 200, false, true), 0.0);
     QCOMPARE(pmd_coefficient(0, 1, false, true), 1.0);
-    QVERIFY_EXCEPTION_THROWN(pmd_coefficient(3, 3, true, false), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(pmd_coefficient(-1, 3, true, false), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, pmd_coefficient(3, 3, true, false));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, pmd_coefficient(-1, 3, true, false));
   }
 
   void names() {
@@ -154,5 +155,5 @@ class TestSchedule : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSchedule)
+BATCHSCOPE_TEST(TestSchedule)
 #include "tst_schedule.moc"

@@ -1,5 +1,6 @@
 #include "optim/shadow.h"
 #include "tests/optim/cases.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -169,10 +170,10 @@ class TestShadow : public QObject {
     shadows.remove(0);
     QCOMPARE(shadows.count(), std::size_t{1});
     QCOMPARE(shadows.at(0).options().method, Method::kSgd);
-    QVERIFY_EXCEPTION_THROWN(shadows.advance(rig::gradients_f(f, 1), {}, kOnes, false),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             shadows.advance(rig::gradients_f(f, 1), {}, kOnes, false));
   }
 };
 
-QTEST_GUILESS_MAIN(TestShadow)
+BATCHSCOPE_TEST(TestShadow)
 #include "tst_shadow.moc"

@@ -1,4 +1,5 @@
 #include "tests/optim/cases.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -94,10 +95,10 @@ class TestState : public QObject {
     }
     state = before;
     state[0].second = torch::zeros({3});
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->load(state), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->load(state));
     state = before;
     std::erase_if(state, [](const auto& e) { return e.first == "scalar/M2"; });
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->load(state), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->load(state));
     QVERIFY(rig::same_bits(before, f.optimizer->save()));
   }
 
@@ -190,10 +191,10 @@ class TestState : public QObject {
     f.optimizer->set_options(o);
     QCOMPARE(f.optimizer->options().momentum, 0.5);
     o.momentum = 1.5;
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->set_options(o), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->set_options(o));
     o = {};
     o.method = Method::kAdamW;
-    QVERIFY_EXCEPTION_THROWN(f.optimizer->set_options(o), std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, f.optimizer->set_options(o));
     QCOMPARE(f.optimizer->options().momentum, 0.5);
     QCOMPARE(f.optimizer->options().method, Method::kSgd);
   }
@@ -201,14 +202,14 @@ class TestState : public QObject {
   void refuses_bad_arguments() {
     const torch::Tensor w = torch::ones({2});
     const Options ok;
-    QVERIFY_EXCEPTION_THROWN(make_optimizer(ok, {}, 1), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(make_optimizer(ok, {{"w", 1, w}}, 1), std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(make_optimizer(ok, {{"w", 0, w}, {"w", 0, w}}, 1),
-                             std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(make_optimizer(ok, {{"w", 0, w.to(torch::kHalf)}}, 1),
-                             std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(make_optimizer(ok, {{"w", 0, w}, {"x", 0, w.to(torch::kDouble)}}, 1),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, make_optimizer(ok, {}, 1));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument, make_optimizer(ok, {{"w", 1, w}}, 1));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             make_optimizer(ok, {{"w", 0, w}, {"w", 0, w}}, 1));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             make_optimizer(ok, {{"w", 0, w.to(torch::kHalf)}}, 1));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             make_optimizer(ok, {{"w", 0, w}, {"x", 0, w.to(torch::kDouble)}}, 1));
     const auto refused = [&](const auto& change) {
       Options o;
       change(o);
@@ -242,5 +243,5 @@ class TestState : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestState)
+BATCHSCOPE_TEST(TestState)
 #include "tst_state.moc"

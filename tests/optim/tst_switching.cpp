@@ -1,6 +1,7 @@
 #include "optim/switching.h"
 #include "tests/optim/fixture_options.h"
 #include "tests/optim/rig.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -313,10 +314,10 @@ class TestSwitching : public QObject {
       QCOMPARE(warm.factor(0), golden);
       warm.tick();
     }
-    QVERIFY_EXCEPTION_THROWN(match_update_ramp({t(1)}, {}, {0}, 1, 0.1, 0.1),
-                             std::invalid_argument);
-    QVERIFY_EXCEPTION_THROWN(match_update_ramp({t(1)}, {t(1)}, {1}, 1, 0.1, 0.1),
-                             std::invalid_argument);
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             match_update_ramp({t(1)}, {}, {0}, 1, 0.1, 0.1));
+    QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                             match_update_ramp({t(1)}, {t(1)}, {1}, 1, 0.1, 0.1));
   }
 
   void decay_is_mapped() {
@@ -336,5 +337,5 @@ class TestSwitching : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSwitching)
+BATCHSCOPE_TEST(TestSwitching)
 #include "tst_switching.moc"

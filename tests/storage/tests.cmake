@@ -1,8 +1,4 @@
-batchscope_test(tst_run_file storage LIBS batchscope_storage LABELS unit)
-    batchscope_test(tst_pyramid storage LIBS batchscope_storage LABELS unit)
-batchscope_test(tst_migrations storage LIBS batchscope_storage LABELS unit)
-batchscope_test(tst_run_processes storage LIBS batchscope_storage LABELS process)
-batchscope_test(tst_catalogue storage LIBS batchscope_storage LABELS unit)
-batchscope_test(tst_run_status storage LIBS batchscope_storage LABELS process)
-batchscope_test(tst_segments storage LIBS batchscope_storage LABELS unit)
-batchscope_test(tst_exports storage LIBS batchscope_storage LABELS unit)
+batchscope_test_program(tests_storage storage LIBS batchscope_storage)
+batchscope_tests(tests_storage LABELS unit
+  TESTS tst_catalogue tst_exports tst_migrations tst_pyramid tst_run_file tst_segments)
+batchscope_tests(tests_storage LABELS process TESTS tst_run_processes tst_run_status)

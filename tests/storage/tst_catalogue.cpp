@@ -2,6 +2,7 @@
 #include "storage/headline.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -311,5 +312,5 @@ class TestCatalogue : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCatalogue)
+BATCHSCOPE_TEST(TestCatalogue)
 #include "tst_catalogue.moc"

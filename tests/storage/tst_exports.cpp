@@ -4,6 +4,7 @@
 #include "storage/run_lock.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QFile>
 #include <QtTest>
@@ -287,5 +288,5 @@ class TestExports : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestExports)
+BATCHSCOPE_TEST(TestExports)
 #include "tst_exports.moc"

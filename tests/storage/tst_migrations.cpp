@@ -1,6 +1,7 @@
 #include "storage/migrations.h"
 #include "storage/run_check.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QFile>
 #include <QtTest>
@@ -190,5 +191,5 @@ class TestMigrations : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestMigrations)
+BATCHSCOPE_TEST(TestMigrations)
 #include "tst_migrations.moc"

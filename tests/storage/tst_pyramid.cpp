@@ -1,4 +1,5 @@
 #include "storage/pyramid.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -235,5 +236,5 @@ class TestPyramid : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestPyramid)
+BATCHSCOPE_TEST(TestPyramid)
 #include "tst_pyramid.moc"

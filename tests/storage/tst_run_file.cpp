@@ -1,6 +1,7 @@
 #include "storage/run_check.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -425,5 +426,5 @@ class TestRunFile : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunFile)
+BATCHSCOPE_TEST(TestRunFile)
 #include "tst_run_file.moc"

@@ -2,6 +2,7 @@
 #include "storage/sqlite.h"
 #include "tests/storage/child_process.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QCryptographicHash>
 #include <QFile>
@@ -346,5 +347,5 @@ class TestRunProcesses : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunProcesses)
+BATCHSCOPE_TEST(TestRunProcesses)
 #include "tst_run_processes.moc"

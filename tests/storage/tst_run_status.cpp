@@ -3,6 +3,7 @@
 #include "storage/run_lock.h"
 #include "storage/run_status.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -164,5 +165,5 @@ class TestRunStatus : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunStatus)
+BATCHSCOPE_TEST(TestRunStatus)
 #include "tst_run_status.moc"

@@ -1,5 +1,6 @@
 #include "storage/run_check.h"
 #include "tests/storage/run_maker.h"
+#include "tests/support/test_program.h"
 
 #include <QtTest>
 
@@ -107,5 +108,5 @@ class TestSegments : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestSegments)
+BATCHSCOPE_TEST(TestSegments)
 #include "tst_segments.moc"

@@ -1,5 +1,7 @@
 #include "tests/support/spawn_ranks.h"
 
+#include "tests/support/test_program.h"
+
 #include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
@@ -73,7 +75,8 @@ pid_t start(const SpawnOptions& options, int rank, const Listener& listener, int
   }
   environment.push_back(nullptr);
   std::string program = "/proc/self/exe";
-  char* arguments[] = {program.data(), nullptr};
+  std::string test = running_test();
+  char* arguments[] = {program.data(), test.data(), nullptr};
   const pid_t pid = fork();
   if (pid == 0) {
     dup2(output, STDOUT_FILENO);

@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/ui/fake_build.h"
 #include "ui/session/engine_build.h"
 #include "ui/session/launcher.h"
@@ -349,5 +350,5 @@ class TestSessionBuild : public QObject {
   }
 };
 
-QTEST_MAIN(TestSessionBuild)
+BATCHSCOPE_TEST(TestSessionBuild)
 #include "tst_session_build.moc"

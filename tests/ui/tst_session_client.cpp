@@ -1,4 +1,5 @@
 #include "fake_engine.h"
+#include "tests/support/test_program.h"
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 
@@ -183,5 +184,5 @@ class TestEngineClient : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestEngineClient)
+BATCHSCOPE_TEST(TestEngineClient)
 #include "tst_session_client.moc"

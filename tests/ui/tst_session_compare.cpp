@@ -1,4 +1,5 @@
 #include "session_fixture.h"
+#include "tests/support/test_program.h"
 #include "ui/session/curve_export.h"
 #include "ui/session/playhead.h"
 #include "ui/session/run_compare.h"
@@ -231,5 +232,5 @@ class TestCompare : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCompare)
+BATCHSCOPE_TEST(TestCompare)
 #include "tst_session_compare.moc"

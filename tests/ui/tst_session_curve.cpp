@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "ui/session/curve.h"
 
 #include <QTest>
@@ -286,5 +287,5 @@ class TestCurve : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestCurve)
+BATCHSCOPE_TEST(TestCurve)
 #include "tst_session_curve.moc"

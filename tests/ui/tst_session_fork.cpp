@@ -1,4 +1,5 @@
 #include "engine/contract/run_spec.h"
+#include "tests/support/test_program.h"
 #include "ui/session/fan_runner.h"
 #include "ui/session/fork_form.h"
 #include "ui/session/launcher.h"
@@ -185,5 +186,5 @@ class TestFork : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestFork)
+BATCHSCOPE_TEST(TestFork)
 #include "tst_session_fork.moc"

@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "ui/session/launcher.h"
 #include "ui/session/preflight.h"
 #include "ui/session/spec_form.h"
@@ -358,5 +359,5 @@ class TestLaunch : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestLaunch)
+BATCHSCOPE_TEST(TestLaunch)
 #include "tst_session_launch.moc"

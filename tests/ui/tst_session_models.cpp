@@ -1,4 +1,5 @@
 #include "session_fixture.h"
+#include "tests/support/test_program.h"
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 #include "ui/session/eval_model.h"
@@ -230,5 +231,5 @@ class TestModels : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestModels)
+BATCHSCOPE_TEST(TestModels)
 #include "tst_session_models.moc"

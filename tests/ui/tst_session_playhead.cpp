@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "ui/session/playhead.h"
 
 #include <QSignalSpy>
@@ -121,5 +122,5 @@ class TestPlayhead : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestPlayhead)
+BATCHSCOPE_TEST(TestPlayhead)
 #include "tst_session_playhead.moc"

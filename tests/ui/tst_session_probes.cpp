@@ -1,4 +1,5 @@
 #include "session_fixture.h"
+#include "tests/support/test_program.h"
 #include "ui/session/playhead.h"
 #include "ui/session/run_session.h"
 
@@ -180,5 +181,5 @@ class TestProbes : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestProbes)
+BATCHSCOPE_TEST(TestProbes)
 #include "tst_session_probes.moc"

@@ -1,5 +1,6 @@
 #include "fake_engine.h"
 #include "session_fixture.h"
+#include "tests/support/test_program.h"
 #include "ui/session/eval_model.h"
 #include "ui/session/event_model.h"
 #include "ui/session/playhead.h"
@@ -430,5 +431,5 @@ class TestRunSession : public QObject {
   }
 };
 
-QTEST_GUILESS_MAIN(TestRunSession)
+BATCHSCOPE_TEST(TestRunSession)
 #include "tst_session_run.moc"

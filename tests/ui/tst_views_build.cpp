@@ -1,4 +1,5 @@
 // The window while the engine is being built by another process.
+#include "tests/support/test_program.h"
 #include "tests/ui/fake_build.h"
 #include "tests/ui/views_fixture.h"
 #include "ui/session/playhead.h"
@@ -370,5 +371,5 @@ class TestViewsBuild : public QObject {
   }
 };
 
-QTEST_MAIN(TestViewsBuild)
+BATCHSCOPE_GUI_TEST(TestViewsBuild)
 #include "tst_views_build.moc"

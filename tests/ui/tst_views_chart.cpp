@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "ui/views/axis_ticks.h"
 #include "ui/views/chart_legend.h"
 #include "ui/views/curve_chart.h"
@@ -487,5 +488,5 @@ class TestChart : public QObject {
   }
 };
 
-QTEST_MAIN(TestChart)
+BATCHSCOPE_GUI_TEST(TestChart)
 #include "tst_views_chart.moc"

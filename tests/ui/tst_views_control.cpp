@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/ui/views_fixture.h"
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
@@ -435,5 +436,5 @@ class TestControl : public QObject {
   }
 };
 
-QTEST_MAIN(TestControl)
+BATCHSCOPE_GUI_TEST(TestControl)
 #include "tst_views_control.moc"

@@ -1,4 +1,5 @@
 // The window with a real engine: launch, watch, switch, undo, close, attach again, stop, replay.
+#include "tests/support/test_program.h"
 #include "ui/session/command_log.h"
 #include "ui/session/playhead.h"
 #include "ui/views/curve_chart.h"
@@ -192,5 +193,5 @@ class TestEngine : public QObject {
   }
 };
 
-QTEST_MAIN(TestEngine)
+BATCHSCOPE_GUI_TEST(TestEngine)
 #include "tst_views_engine.moc"

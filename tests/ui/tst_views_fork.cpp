@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/ui/views_fixture.h"
 #include "ui/session/playhead.h"
 #include "ui/views/compare_page.h"
@@ -151,5 +152,5 @@ class TestViewsFork : public QObject {
   }
 };
 
-QTEST_MAIN(TestViewsFork)
+BATCHSCOPE_GUI_TEST(TestViewsFork)
 #include "tst_views_fork.moc"

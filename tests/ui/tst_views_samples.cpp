@@ -1,4 +1,5 @@
 #include "engine/contract/stored_predictions.h"
+#include "tests/support/test_program.h"
 #include "tests/ui/views_fixture.h"
 #include "ui/views/chart_link.h"
 #include "ui/views/probe_view.h"
@@ -154,5 +155,5 @@ class TestSamples : public QObject {
   }
 };
 
-QTEST_MAIN(TestSamples)
+BATCHSCOPE_GUI_TEST(TestSamples)
 #include "tst_views_samples.moc"

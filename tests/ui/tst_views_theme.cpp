@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "ui/views/palette.h"
 #include "ui/views/theme.h"
 
@@ -143,5 +144,5 @@ class TestTheme : public QObject {
   }
 };
 
-QTEST_MAIN(TestTheme)
+BATCHSCOPE_GUI_TEST(TestTheme)
 #include "tst_views_theme.moc"

@@ -1,3 +1,4 @@
+#include "tests/support/test_program.h"
 #include "tests/ui/views_fixture.h"
 #include "ui/session/playhead.h"
 #include "ui/views/chart_legend.h"
@@ -628,5 +629,5 @@ class TestWindow : public QObject {
   }
 };
 
-QTEST_MAIN(TestWindow)
+BATCHSCOPE_GUI_TEST(TestWindow)
 #include "tst_views_window.moc"

@@ -1,0 +1,47 @@
+#include "tests/support/test_program.h"
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+
+namespace batchscope::test {
+namespace {
+
+std::map<std::string, TestMain>& tests() {
+  static std::map<std::string, TestMain> all;
+  return all;
+}
+
+std::string& name_of_running() {
+  static std::string name;
+  return name;
+}
+
+}  // namespace
+
+bool add_test(const char* file, TestMain main) {
+  const char* slash = std::strrchr(file, '/');
+  const std::string name = slash == nullptr ? file : slash + 1;
+  return tests().emplace(name.substr(0, name.find('.')), main).second;
+}
+
+const std::string& running_test() {
+  return name_of_running();
+}
+
+}  // namespace batchscope::test
+
+int main(int argc, char** argv) {
+  using namespace batchscope::test;
+  const auto found = argc > 1 ? tests().find(argv[1]) : tests().end();
+  if (found == tests().end()) {
+    std::fprintf(stderr, "usage: %s TEST [options of Qt Test]; its tests:\n", argv[0]);
+    for (const auto& [name, main] : tests()) {
+      std::fprintf(stderr, "  %s\n", name.c_str());
+    }
+    return 2;
+  }
+  name_of_running() = found->first;
+  argv[1] = argv[0];
+  return found->second(argc - 1, argv + 1);
+}
