@@ -14,15 +14,13 @@ constexpr std::int64_t kWriteRun = 1024;
 constexpr int kWide = 8;
 
 using Wide = float __attribute__((vector_size(kWide * sizeof(float))));
-using WideAnywhere =
-    float __attribute__((vector_size(kWide * sizeof(float)), aligned(alignof(float)), may_alias));
 using WideDouble = double __attribute__((vector_size(kWide * sizeof(double))));
 
 void load(const float* x, Wide& to) {
-  to = *reinterpret_cast<const WideAnywhere*>(x);
+  __builtin_memcpy(&to, x, sizeof to);
 }
 void store(const Wide& x, float* to) {
-  *reinterpret_cast<WideAnywhere*>(to) = x;
+  __builtin_memcpy(to, &x, sizeof x);
 }
 void add(const Wide& part, WideDouble& sum) {
   sum += __builtin_convertvector(part, WideDouble);

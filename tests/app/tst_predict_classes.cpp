@@ -233,13 +233,13 @@ class TestPredictClasses : public QObject {
     }
     for (int k = 0; k < 6 * kPictureCount; ++k) {
       const int x = 3 + 9 * (k / 6), y = 2 + 5 * (k % 6);
-      annotations.append(
-          QJsonObject{{QStringLiteral("id"), k + 1},
-                      {QStringLiteral("image_id"), k / 6 + 1},
-                      {QStringLiteral("category_id"), k % 6 + 1},
-                      {QStringLiteral("bbox"), QJsonArray{x, y, 16, 16}},
-                      {QStringLiteral("segmentation"),
-                       QJsonArray{QJsonArray{x, y, x + 16, y, x + 16, y + 16, x, y + 16}}}});
+      QJsonArray polygons;  // appended: what QJsonArray{one array} is, compilers do not agree on
+      polygons.append(QJsonArray{x, y, x + 16, y, x + 16, y + 16, x, y + 16});
+      annotations.append(QJsonObject{{QStringLiteral("id"), k + 1},
+                                     {QStringLiteral("image_id"), k / 6 + 1},
+                                     {QStringLiteral("category_id"), k % 6 + 1},
+                                     {QStringLiteral("bbox"), QJsonArray{x, y, 16, 16}},
+                                     {QStringLiteral("segmentation"), polygons}});
     }
     for (int id = 1; id <= 6; ++id) {
       categories.append(category(id, QStringLiteral("c%1").arg(id)));
