@@ -1,20 +1,22 @@
-# The set-up of ./batchscope (sourced). Sets: preset, build. Functions: set_up COMMAND, say, fail.
+# The set-up of ./batchscope (sourced). Sets: preset, build. Functions: set_up STAGE…, start_engine_build, say, fail.
+# Stages: window (no LibTorch), engine, all (with the tests), lint. Each builds what it needs and no more; ninja keeps the rest.
 
-torch_version=2.11.0
 flavour=${BATCHSCOPE_FLAVOUR:-auto}
 preset_base=dev
 preset=dev
 build=build/dev
 
-base_packages=(g++ cmake ninja-build ccache pkg-config ca-certificates python3 python3-pip unzip
-  libgloo-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libexpat1-dev libjpeg62-turbo-dev libpng-dev libcairo2-dev libsqlite3-dev
-  qt6-base-dev sqlite3)
-gui_packages=(qt6-charts-dev libqt6opengl6-dev qt6-svg-dev libqt6svg6 qt6-qpa-plugins libgl1-mesa-dev
-  fonts-dejavu-core xvfb xauth)
-lint_packages=(clang-format clang-tidy clangd)
+. scripts/packages.sh
+. scripts/engine_state.sh
+. scripts/libtorch.sh
 
 say() { printf '%s\n' "batchscope: $*" >&2; }
-fail() { say "$*"; exit 1; }
+fail() {
+  say "$*"
+  tell failed 0 0 "$*"
+  telling=
+  exit 1
+}
 
 choose_flavour() {
   if [ "$flavour" = auto ]; then
@@ -26,93 +28,183 @@ choose_flavour() {
   build=build/$preset
 }
 
-missing_packages() {
-  local name
-  for name in "$@"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || printf '%s\n' "$name"
+cached() { sed -n "s/^$1:BOOL=//p" "$build/CMakeCache.txt" 2>/dev/null; }
+
+# What a stage compiles: targets of ninja, options of CMake, folders whose files it is made of.
+targets_of() { case "$1" in window) echo batchscope ;; engine) echo batchscope-engine ;; *) echo all ;; esac; }
+options_of() {
+  case "$1" in
+    window) echo GUI ;;
+    engine) echo ENGINE ;;
+    *) echo ENGINE TESTS; [ "$preset_base" = headless ] || echo GUI ;;
+  esac
+}
+sources_of() {
+  case "$1" in
+    window) echo engine/contract storage ui app resources cmake CMakeLists.txt CMakePresets.json ;;
+    engine) echo engine storage models optim app resources cmake CMakeLists.txt CMakePresets.json ;;
+    *) echo engine storage models optim ui app resources tests cmake CMakeLists.txt CMakePresets.json ;;
+  esac
+}
+
+# Nothing of the stage's files is newer than its last build: some hundredths of a second, where ninja itself takes tenths.
+up_to_date() {
+  local stamp=$build/.built-$1
+  [ -e "$stamp" ] || return 1
+  [ "$1" != window ] || [ -x "$build/bin/batchscope" ] || return 1
+  [ "$1" = window ] || { [ -x "$build/bin/batchscope-engine" ] && have_libtorch; } || return 1
+  # shellcheck disable=SC2046
+  [ -z "$(find $(sources_of "$1") -newer "$stamp" -print -quit)" ]
+}
+
+# Options only ever come on: a stage does not take away what another one needs.
+configure() {
+  local name options wanted=() different=
+  options=" $(options_of "$1" | tr '\n' ' ') "
+  for name in GUI ENGINE TESTS; do
+    if [ "$(cached "BATCHSCOPE_$name")" = ON ]; then
+      wanted+=("-DBATCHSCOPE_$name=ON")
+    elif [[ $options == *" $name "* ]]; then
+      wanted+=("-DBATCHSCOPE_$name=ON")
+      different=1
+    else
+      wanted+=("-DBATCHSCOPE_$name=OFF")
+    fi
   done
+  [ -n "$different" ] || [ ! -f "$build/build.ninja" ] || return 0
+  say "configuring ($preset)"
+  tell configuring
+  cmake --preset "$preset" "${wanted[@]}" >"$build/configure.log" 2>&1 || {
+    tail -n 30 "$build/configure.log" >&2
+    cp "$build/configure.log" "$build/engine-build.log"
+    fail "configuring failed: $(grep -m 1 -A 1 '^CMake Error' "$build/configure.log" | tail -n 1 | sed 's/^ *//'); the whole log is $build/configure.log"
+  }
 }
 
-# Debian packages: prints the plan, then asks at the terminal, unless --yes was given or there is no terminal to ask at.
-install_packages() {
-  command -v dpkg-query >/dev/null 2>&1 || { say "this is not Debian: install the packages of scripts/setup.sh yourself"; return 0; }
-  local missing sudo=()
-  mapfile -t missing < <(missing_packages "$@")
-  [ ${#missing[@]} -gt 0 ] || return 0
-  say "these Debian packages are missing and will be installed with apt-get:"
-  say "  ${missing[*]}"
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null 2>&1 || fail "that needs root: run it as root, or install sudo"
-    sudo=(sudo)
-  fi
-  if [ -z "${BATCHSCOPE_YES:-}" ] && [ -t 0 ]; then
-    read -r -p "batchscope: go on? [Y/n] " answer
-    case "$answer" in ''|y|Y|yes) ;; *) fail "nothing was installed" ;; esac
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  ${sudo[@]+"${sudo[@]}"} apt-get update -q >/dev/null || fail "apt-get update failed: is there a network?"
-  ${sudo[@]+"${sudo[@]}"} apt-get install -y -q --no-install-recommends "${missing[@]}" >&2 || fail "apt-get install failed; start again when it is mended"
-}
-
-cache_folder() { printf '%s\n' "${XDG_CACHE_HOME:-$HOME/.cache}/batchscope/libtorch"; }
-
-# LibTorch: the wheels of the lock file, by hash, unpacked beside and renamed, one process at a time.
-install_libtorch() {
-  if [ -n "${BATCHSCOPE_TORCH_DIR:-}" ]; then return 0; fi
-  local cache target lock need free
-  cache=$(cache_folder)
-  target=$cache/$torch_version-$flavour
-  [ -e "$target/torch/include/ATen/ATen.h" ] && return 0
-  [ "$(uname -m)" = x86_64 ] || fail "LibTorch is fetched for x86_64 only; name one with BATCHSCOPE_TORCH_DIR=FOLDER"
-  lock=$PWD/scripts/libtorch-$flavour.lock
-  mkdir -p "$cache"
-  exec 9>"$cache/.lock"
-  flock 9
-  [ -e "$target/torch/include/ATen/ATen.h" ] && { exec 9>&-; return 0; }
-  need=3000000
-  [ "$flavour" = cuda ] && need=12000000
-  free=$(df -Pk "$cache" | awk 'NR == 2 {print $4}')
-  [ "$free" -gt "$need" ] || fail "LibTorch needs $((need / 1000000)) GB free in $cache, found $((free / 1000000)) GB"
-  say "fetching LibTorch $torch_version ($flavour) into $target"
-  rm -rf "$cache"/.unpack-*
-  local work
-  work=$(mktemp -d "$cache/.unpack-XXXXXX")
-  python3 -m pip download -q --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
-    --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none \
-    $(printf -- '--platform %s ' manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_25_x86_64 manylinux_2_18_x86_64 \
-      manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux_2_12_x86_64 manylinux2010_x86_64 manylinux_2_5_x86_64 manylinux1_x86_64 any) \
-    -d "$work/wheels" -r "$lock" >&2 || fail "the LibTorch wheels could not be fetched; start again when the network is there"
-  mkdir "$work/tree"
-  local wheel
-  for wheel in "$work"/wheels/*.whl; do
-    unzip -q -o "$wheel" -d "$work/tree" || fail "$(basename "$wheel") could not be unpacked: is the disk full?"
-    rm -f "$wheel"
+# ninja's lines go to the log and, as one line that moves at a terminal, to the person; its counts to the window.
+show_progress() {
+  local line counts
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$1"
+    counts=
+    if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
+      tell building "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+      counts=1
+    fi
+    if [ -n "$counts" ] && [ -t 2 ]; then
+      printf '\r\033[K%.*s' "$((${COLUMNS:-100} - 1))" "$line" >&2
+    else
+      printf '%s\n' "$line" >&2
+    fi
   done
-  rm -rf "$target"
-  mv "$work/tree" "$target"
-  rm -rf "$work"
-  exec 9>&-
+  if [ -t 2 ]; then printf '\n' >&2; fi
 }
 
-build_all() {
-  if [ ! -f "$build/build.ninja" ]; then
-    say "configuring ($preset)"
-    cmake --preset "$preset" >"$build.configure.log" 2>&1 || { tail -n 30 "$build.configure.log" >&2; fail "configuring failed; the whole log is $build.configure.log"; }
+run_ninja() {
+  local log=$build/engine-build.log
+  [ "$1" != window ] || log=$build/window-build.log
+  : >"$log"
+  touch "$build/.building.$$"
+  say "building ($preset, $1)"
+  tell building
+  # shellcheck disable=SC2046
+  NINJA_STATUS='[%f/%t] ' ninja -C "$build" $(targets_of "$1") 2>&1 | show_progress "$log"
+  if [ "${PIPESTATUS[0]}" != 0 ]; then
+    rm -f "$build/.building.$$"
+    fail "the build failed: $(grep -m 1 -E '(error:|FAILED:|Killed|No space left)' "$log" | cut -c1-200)"
   fi
-  # Nothing to do costs one stat of every file; output only when something is built.
-  if ! ninja -C "$build" -n 2>/dev/null | grep -q 'no work to do'; then
-    say "building ($preset)"
-    ninja -C "$build" >&2 || fail "the build failed"
+  mv "$build/.building.$$" "$build/.built-$1"
+}
+
+# build_stage STAGE [FOR]: one at a time by the lock; who waits says so. An interrupted build goes on where it was.
+build_stage() {
+  up_to_date "$1" && return 0
+  mkdir -p "$build"
+  exec 8>"$build.lock"
+  if ! flock -n 8; then
+    say "another set-up is building; waiting for it"
+    flock 8
   fi
+  [ "$1" != engine ] || telling=1
+  if ! up_to_date "$1"; then
+    # The download of what the engine needs goes on beside the window's build.
+    [ "$1" != window ] || start_engine_build
+    configure "${2:-$1}"
+    run_ninja "$1"
+  fi
+  exec 8>&-
+}
+
+# The packages of a stage, asked of the system only when its list of packages is newer than the last look.
+packages_for() {
+  local stamp=$build/.packages-$1 names
+  [ -e "$stamp" ] && [ "$stamp" -nt /var/lib/dpkg/status ] && return 0
+  case "$1" in
+    window) names=(window engine) ;;
+    window_alone) names=(window) ;;
+    engine) names=(engine) ;;
+    all) names=(engine tests); [ "$preset_base" = headless ] || names+=(window) ;;
+    lint) names=(engine tests window lint) ;;
+  esac
+  tell packages
+  install_packages "${names[@]}"
+  mkdir -p "$build"
+  touch "$stamp"
+}
+
+report_interruption() {
+  local code=$?
+  last_told=
+  tell stopped 0 0 "it was interrupted"
+  exit "$code"
+}
+
+build_engine() {
+  up_to_date engine && return 0
+  [ -n "${in_background:-}" ] || stop_background
+  mkdir -p "$build"
+  [ -n "$(live_builder)" ] || telling=1
+  trap report_interruption EXIT
+  trap 'exit 143' TERM
+  trap 'exit 130' INT
+  trap 'exit 129' HUP
+  tell waiting
+  install_libtorch
+  build_stage engine "$1"
+  last_told= telling=1
+  tell ready
+  telling=
+  trap - EXIT TERM INT HUP
+}
+
+# The engine, detached from this terminal and of low priority; nothing if another process is at it.
+start_engine_build() {
+  up_to_date engine && return 0
+  [ -z "$(live_builder)" ] || return 0
+  mkdir -p "$build"
+  local options=(--yes "--$flavour")
+  [ "$preset_base" != headless ] || options+=(--no-gui)
+  setsid nice -n 10 ./batchscope "${options[@]}" setup --engine --in-background </dev/null >"$build/set-up.log" 2>&1 8>&- 9>&- &
+  say "the engine is built in the background; its log: $build/engine-build.log"
+}
+
+# The process that start_engine_build started: two of them may have been started at once.
+build_in_background() {
+  in_background=1
+  exec 7>"$build.background.lock"
+  flock -n 7 || exit 0
+  set_up engine
 }
 
 set_up() {
-  choose_flavour
-  local packages=("${base_packages[@]}")
-  [ "$preset_base" = headless ] || packages+=("${gui_packages[@]}")
-  [ "$1" = lint ] && packages+=("${lint_packages[@]}")
-  install_packages "${packages[@]}"
-  install_libtorch
-  mkdir -p build
-  build_all
+  packages_for "$1"
+  case "$1" in
+    window)
+      build_stage window
+      start_engine_build ;;
+    all|lint)
+      build_engine all
+      build_stage all ;;
+    *) build_engine engine ;;
+  esac
 }
