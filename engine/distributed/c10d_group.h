@@ -33,6 +33,7 @@ class C10dGroup : public Group {
   std::string broadcast_bytes(const std::string& bytes, std::int64_t root) override;
   std::vector<std::string> all_gather_bytes(const std::string& bytes) override;
   void barrier() override;
+  void set_timeout(std::chrono::milliseconds timeout) override;
   std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) override;
 
   const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const { return group_; }

@@ -8,6 +8,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
@@ -29,6 +30,7 @@ class SoloGroup : public Group {
   std::string broadcast_bytes(const std::string& bytes, std::int64_t) override { return bytes; }
   std::vector<std::string> all_gather_bytes(const std::string& bytes) override { return {bytes}; }
   void barrier() override {}
+  void set_timeout(std::chrono::milliseconds) override {}
   std::shared_ptr<Group> part(std::int64_t, std::int64_t) override {
     return std::make_shared<SoloGroup>();
   }
@@ -66,6 +68,15 @@ torch::Tensor bytes_tensor(std::int64_t size) {
   return torch::zeros({size}, torch::kUInt8);
 }
 
+/// Where a write to a dead peer would end the process, it is an error of that write.
+void ignore_broken_pipes() {
+  struct sigaction action {};
+  sigaction(SIGPIPE, nullptr, &action);
+  if (action.sa_handler == SIG_DFL) {
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<Group> Group::create(const LaunchEnv& env,
@@ -74,6 +85,7 @@ std::shared_ptr<Group> Group::create(const LaunchEnv& env,
   if (env.world <= 1) {
     return std::make_shared<SoloGroup>();
   }
+  ignore_broken_pipes();
   const std::string place = env.master_address + ":" + std::to_string(env.master_port);
   C10dGroup::Options options;
   options.rank = int(env.rank);
@@ -204,6 +216,13 @@ void C10dGroup::barrier() {
   // A tensor of the CPU: c10d's own barrier would need a CUDA device under NCCL.
   torch::Tensor nothing = torch::zeros({1});
   all_reduce_sum(nothing);
+}
+
+void C10dGroup::set_timeout(std::chrono::milliseconds timeout) {
+  options_.timeout = timeout;
+  for (const torch::Device& device : group_->getDeviceTypes()) {
+    group_->getBackend(device.type())->setTimeout(timeout);
+  }
 }
 
 std::shared_ptr<Group> C10dGroup::part(std::int64_t first, std::int64_t count) {

@@ -28,9 +28,11 @@ LaunchEnv launch_env();
 /// A communicator over c10d (Gloo on the CPU, NCCL under CUDA). A world of one communicates with
 /// nobody through the same code. Collectives are called from the training thread only, in the same
 /// order on all ranks. A peer that is lost or silent for longer than the timeout makes every call
-/// throw contract::PeerError.
+/// throw contract::PeerError. With more than one rank the process ignores SIGPIPE from create() on,
+/// unless it has a handler for it: Gloo writes to sockets of peers that may be dead.
 class Group {
  public:
+  /// The ranks have the timeout to meet, too.
   static std::shared_ptr<Group> create(const LaunchEnv& env,
                                        const torch::Device& device,
                                        std::chrono::seconds timeout = std::chrono::seconds(60));
@@ -45,6 +47,8 @@ class Group {
   /// Everyone's bytes, by rank, on every rank.
   virtual std::vector<std::string> all_gather_bytes(const std::string& bytes) = 0;
   virtual void barrier() = 0;
+  /// Another timeout of the collectives to come, and of parts that are made later.
+  virtual void set_timeout(std::chrono::milliseconds timeout) = 0;
   /// A communicator of the ranks first … first + count - 1, this one among them, beside this one:
   /// its collectives have an order of their own. All of those ranks call it together.
   virtual std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) = 0;

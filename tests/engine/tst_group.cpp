@@ -7,6 +7,7 @@
 #include <QCoreApplication>
 #include <QTest>
 
+#include <cerrno>
 #include <cstdio>
 #include <thread>
 #include <unistd.h>
@@ -81,7 +82,7 @@ int run_rank(const std::string& name) {
   const LaunchEnv env = launch_env();
   try {
     const auto group =
-        Group::create(env, torch::kCPU, std::chrono::seconds(name == "use" ? 30 : 3));
+        Group::create(env, torch::kCPU, std::chrono::seconds(name == "missing" ? 2 : 60));
     if (name == "use") {
       use(*group);
       relay(*group);
@@ -89,14 +90,35 @@ int run_rank(const std::string& name) {
       return wrong;
     }
     if (name == "pause") {
-      // Longer than the timeout, kept alive each second.
-      for (int i = 0; i < 5; ++i) {
+      // Longer than the timeout, kept alive every half second.
+      group->barrier();
+      group->set_timeout(std::chrono::milliseconds(2000));
+      for (int i = 0; i < 6; ++i) {
         if (group->rank() == 0) {
-          std::this_thread::sleep_for(std::chrono::seconds(1));
+          std::this_thread::sleep_for(std::chrono::milliseconds(500));
         }
         agree_on_commands(*group, {});
       }
       return 0;
+    }
+    if (name == "silent") {
+      // The timeout of a group that has met is the one that was set last, in its parts, too.
+      group->barrier();
+      group->set_timeout(std::chrono::milliseconds(500));
+      const auto part = group->part(0, 2);
+      if (group->rank() == 1) {
+        std::this_thread::sleep_for(std::chrono::seconds(3));
+        return 9;
+      }
+      part->barrier();
+    }
+    if (name == "broken pipe") {
+      int ends[2];
+      expect(pipe(ends) == 0, "pipe");
+      close(ends[0]);
+      expect(write(ends[1], "x", 1) == -1 && errno == EPIPE, "a write that nobody reads");
+      group->barrier();
+      return wrong;
     }
     if (group->rank() == 1) {
       _exit(9);
@@ -148,6 +170,19 @@ class TestGroup : public QObject {
     QCOMPARE(results[1].code, 9);
     for (const int rank : {0, 2}) {
       QVERIFY2(results[std::size_t(rank)].code == 5, results[std::size_t(rank)].output.c_str());
+    }
+  }
+  void a_silent_peer() {
+    const auto results = spawn_ranks(spawn("silent", 2));
+    QCOMPARE(results[1].code, 9);
+    QVERIFY2(results[0].code == 5, results[0].output.c_str());
+    QVERIFY2(results[0].output.find("imed out") != std::string::npos, results[0].output.c_str());
+  }
+  // Gloo's next write to a peer that has died would end the process instead of failing.
+  void broken_pipes_are_errors_and_not_signals() {
+    for (const auto& rank : spawn_ranks(spawn("broken pipe", 2))) {
+      QCOMPARE(rank.signal, 0);
+      QVERIFY2(rank.code == 0, rank.output.c_str());
     }
   }
   void a_peer_that_never_comes() {
