@@ -1,5 +1,7 @@
 #include "engine/distributed/bucket_reducer.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -112,8 +114,9 @@ void BucketReducer::run(const torch::Tensor& output, const torch::Tensor& seed, 
   } catch (const std::exception& error) {
     // The model's own mistakes pass through; a sum that failed means that a rank is gone.
     const std::string text = error.what();
+    // The Reducer waits for the futures, which have their errors before the works have them.
     const bool failed = std::any_of(works_.begin(), works_.end(), [](const auto& work) {
-      return work->exception() != nullptr;
+      return work->getFuture()->hasError();
     });
     if (failed || text.find("gloo") != std::string::npos ||
         text.find("NCCL") != std::string::npos || text.find("c10d") != std::string::npos) {
