@@ -4,6 +4,7 @@
 #include "storage/run_lock.h"
 #include "storage/run_reader.h"
 #include "tests/app/engine_runner.h"
+#include "tests/support/ports.h"
 #include "tests/support/test_program.h"
 
 #include <QDir>
@@ -18,26 +19,12 @@
 
 #include <csignal>
 #include <memory>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 using namespace batchscope;
 using contract::RunState;
 
 namespace {
-
-int free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
 
 QByteArray weights_of(const QString& file) {
   // The data area of a checkpoint: model, optimizer and AGVM, in the order of their names.
@@ -252,7 +239,8 @@ class TestEngineProcess : public QObject {
   /// Ranks that a launcher started (torchrun, Slurm) make one run, without our supervisor.
   void ranksOfALauncher() {
     QTemporaryDir library;
-    const QString port = QString::number(free_port());
+    const test::HeldPort held;
+    const QString port = QString::number(held.port());
     QProcess ranks[2];
     for (int rank = 0; rank < 2; ++rank) {
       QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();

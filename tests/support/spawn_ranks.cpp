@@ -1,15 +1,12 @@
 #include "tests/support/spawn_ranks.h"
 
+#include "tests/support/ports.h"
 #include "tests/support/test_program.h"
 
-#include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <stdexcept>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -21,29 +18,9 @@ namespace {
 
 constexpr const char* kCase = "BATCHSCOPE_TEST_RANK";
 
-struct Listener {
-  int fd = -1;
-  int port = 0;
-};
-
-Listener listen_on_loopback() {
-  Listener out;
-  out.fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (bind(out.fd, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(out.fd, 64) != 0 ||
-      getsockname(out.fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    throw std::runtime_error("no port for the test's ranks");
-  }
-  out.port = ntohs(address.sin_port);
-  return out;
-}
-
 std::vector<std::string> environment_of(const SpawnOptions& options,
                                         int rank,
-                                        const Listener& listener) {
+                                        const BoundSocket& listener) {
   std::map<std::string, std::string> all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
@@ -67,7 +44,7 @@ std::vector<std::string> environment_of(const SpawnOptions& options,
   return out;
 }
 
-pid_t start(const SpawnOptions& options, int rank, const Listener& listener, int output) {
+pid_t start(const SpawnOptions& options, int rank, const BoundSocket& listener, int output) {
   const auto text = environment_of(options, rank, listener);
   std::vector<char*> environment;
   for (const auto& entry : text) {
@@ -103,7 +80,7 @@ std::string contents(std::FILE* file) {
 }  // namespace
 
 std::vector<RankResult> spawn_ranks(const SpawnOptions& options) {
-  const Listener listener = listen_on_loopback();
+  const BoundSocket listener = listen_on_loopback();
   const int count = options.start < 0 ? options.world : options.start;
   std::vector<pid_t> pids;
   std::vector<std::FILE*> outputs;

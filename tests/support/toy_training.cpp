@@ -1,33 +1,17 @@
 #include "tests/support/toy_training.h"
 
 #include "engine/data/make_dataset.h"
+#include "tests/support/ports.h"
+
+#include <torch/utils.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <thread>
-#include <unistd.h>
 
 namespace batchscope::testing {
-namespace {
-
-std::int64_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
-  socklen_t size = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(fd);
-  return ntohs(address.sin_port);
-}
-
-}  // namespace
-
 ToyDetector::ToyDetector(std::uint64_t seed) {
   torch::manual_seed(seed);
   backbone_ = register_module("backbone", torch::nn::Linear(48, 12));
@@ -159,7 +143,7 @@ void with_ranks(std::int64_t ranks,
                 const std::function<void(std::shared_ptr<train::Group>)>& work) {
   // c10d's flight recorder is one per process and not made for several ranks in one.
   ::setenv("TORCH_FR_BUFFER_SIZE", "0", 1);
-  const std::int64_t port = free_port();
+  const test::BoundSocket meeting = test::listen_on_loopback();
   std::vector<std::thread> threads;
   std::exception_ptr failure;
   std::mutex mutex;
@@ -171,7 +155,8 @@ void with_ranks(std::int64_t ranks,
                                    .world = ranks,
                                    .local_rank = rank,
                                    .master_address = "127.0.0.1",
-                                   .master_port = port},
+                                   .master_port = meeting.port,
+                                   .store_fd = rank == 0 ? meeting.fd : -1},
                                   torch::kCPU));
       } catch (...) {
         const std::lock_guard lock(mutex);
