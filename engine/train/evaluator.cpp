@@ -124,15 +124,15 @@ Figures score_together(const Dataset& dataset,
                        std::int64_t pictures,
                        std::vector<EvalBlock>& blocks,
                        Group& group,
+                       std::chrono::milliseconds keep_alive,
                        const std::function<void()>& beat) {
-  constexpr std::chrono::milliseconds kKeepAlive{1000};
   std::future<Figures> computed;
   if (group.rank() == 0) {
     computed = compute(dataset, pictures, blocks);
   }
   const auto goes_on = [&] {
     const bool ready =
-        computed.valid() && computed.wait_for(kKeepAlive) == std::future_status::ready;
+        computed.valid() && computed.wait_for(keep_alive) == std::future_status::ready;
     return group.broadcast_bytes(ready ? "" : "wait", 0) == "wait";
   };
   while (goes_on()) {
@@ -176,7 +176,8 @@ EvalResult evaluate(models::Detector& model,
     }
   }
   model.train();
-  result.metrics = share(score_together(dataset, result.pictures, blocks, group, beat), group);
+  result.metrics = share(
+      score_together(dataset, result.pictures, blocks, group, options.keep_alive, beat), group);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -5,6 +5,7 @@
 #include "engine/distributed/group.h"
 #include "models/detector.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +20,7 @@ struct EvalOptions {
   models::InputTransform transform;
   torch::Device device = torch::kCPU;
   torch::ScalarType dtype = torch::kFloat32;
+  std::chrono::milliseconds keep_alive{1000};  // of ranks that wait for the figures
 };
 
 struct EvalResult {
@@ -31,8 +33,8 @@ struct EvalResult {
 /// depend on their number, and gives the figures of score_blocks(). Called by all ranks together,
 /// which wait for each other after each block: a lost or silent one is a contract::PeerError on the
 /// others within the group's timeout; on rank 0, while it computes the figures, once it has them.
-/// `beat` is called after every block, and each second while the figures are computed. The model is
-/// left in training mode.
+/// `beat` is called after every block, and each `keep_alive` while the figures are computed. The
+/// model is left in training mode.
 EvalResult evaluate(models::Detector& model,
                     const Dataset& dataset,
                     Group& group,

@@ -16,8 +16,9 @@ using batchscope::test::spawn_ranks;
 
 namespace {
 
-constexpr std::chrono::seconds kTimeout{10};  // of the group
-constexpr std::chrono::seconds kSlow{14};     // rank 0 is busy with the truth
+constexpr std::chrono::milliseconds kTimeout{3000};   // of the group, once it has met
+constexpr std::chrono::milliseconds kSlow{4500};      // rank 0 is busy with the truth
+constexpr std::chrono::milliseconds kKeepAlive{200};  // meanwhile
 
 /// One picture with one object, whose mask takes its time or cannot be had.
 class SlowTruth : public train::Dataset {
@@ -82,11 +83,14 @@ class Finder : public models::Detector {
 /// Prints what came of it, and how often it was alive meanwhile.
 int run_rank(const std::string& name) {
   try {
-    const auto group = train::Group::create(train::launch_env(), torch::kCPU, kTimeout);
+    const auto group = train::Group::create(train::launch_env(), torch::kCPU);
+    group->barrier();
+    group->set_timeout(kTimeout);
     Finder model;
     int beats = 0;
     train::EvalOptions options;
     options.batch = 1;
+    options.keep_alive = kKeepAlive;
     options.transform = model.input_transform();
     const auto result =
         train::evaluate(model, SlowTruth(name == "broken"), *group, options, [&] { ++beats; });
