@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <malloc.h>
 #include <map>
 
 namespace batchscope::test {
@@ -41,6 +42,9 @@ int main(int argc, char** argv) {
     }
     return 2;
   }
+  // As the engine does (app/allocator.h): page faults were a third of what the ranks' tests cost.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   name_of_running() = found->first;
   argv[1] = argv[0];
   return found->second(argc - 1, argv + 1);
