@@ -9,6 +9,7 @@ json_text() { printf '%s' "$1" | tr -d '\000-\037' | cut -c1-300 | sed 's/[\\"]/
 tell() {
   [ -n "$telling" ] && [ -d "$build" ] || return 0
   local now="$1 ${2:-0} ${3:-0}"
+  [ "$now" != "$last_told" ] || return 0
   # Not more often than once a second while only the count grows.
   if [ "${now%% *}" = "${last_told%% *}" ] && [ "${told_at:-}" = "$SECONDS" ]; then return 0; fi
   last_told=$now told_at=$SECONDS
@@ -18,7 +19,7 @@ tell() {
     "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" "$(json_text "$PWD/batchscope")" >"$file.$$" && mv -f "$file.$$" "$file"
 }
 
-# Fields of /proc/PID/stat behind the name: 4 is the session, 20 the start time, which with pid and boot id names a process for good.
+# Fields of /proc/PID/stat behind the name: 1 is the state, 4 the session, 20 the start time, which with pid and boot id names a process for good.
 process_field() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f"$2"; }
 
 state_value() { sed -nE "s/.*\"$1\":\"?([^\",}]*)\"?[,}].*/\1/p" "$build/engine-build.json" 2>/dev/null; }
@@ -28,7 +29,8 @@ live_builder() {
   local pid
   case "$(state_value state)" in waiting|packages|fetching|configuring|building) ;; *) return 0 ;; esac
   pid=$(state_value pid)
-  if [ -n "$pid" ] && [ "$pid" != "$$" ] && [ "$(process_field "$pid" 20)" = "$(state_value pid_start)" ]; then printf '%s\n' "$pid"; fi
+  # A dead process that nobody has waited for keeps its entry.
+  if [ -n "$pid" ] && [ "$pid" != "$$" ] && [ "$(process_field "$pid" 1)" != Z ] && [ "$(process_field "$pid" 20)" = "$(state_value pid_start)" ]; then printf '%s\n' "$pid"; fi
 }
 
 # Stops what builds in the background (a session of its own), since a person waits for the same at the terminal: ninja keeps

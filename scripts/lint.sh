@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# lint.sh BUILD [--all]: formatting of every file; clang-tidy of the rooms without LibTorch and of changed files; --all adds every
-# other file by clangd, which runs the same checks on the file itself and not on LibTorch's and Qt's headers, five times as
-# fast (without the static analyzer and bugprone-use-after-move, which clangd leaves out).
+# lint.sh BUILD [--all]: formatting of every file; clang-tidy of the rooms without LibTorch; changed files of the others by clangd,
+# which runs the same checks on the file itself and not on LibTorch's and Qt's headers, five times as fast (without the static
+# analyzer and bugprone-use-after-move, which clangd leaves out). --all: every file of the others, and all headers.
 set -euo pipefail
 build=$1
 all=${2:-}
@@ -9,27 +9,29 @@ mapfile -t sources < <(git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 echo "clang-format: ${#sources[@]} files"
 clang-format --dry-run --Werror "${sources[@]}"
 
-# GCC's precompiled header is not clang's: tidy reads the commands without it.
+# The build compiles several files as one, with a precompiled header of its own compiler: the checks read one file at a time.
 tidy=$build/tidy
-mkdir -p "$tidy"
-sed -E 's/ -include [^ ]*cmake_pch\.hxx//; s/ -Winvalid-pch//; s/ -fopenmp//' "$build/compile_commands.json" >"$tidy/compile_commands.json"
-
-if git rev-parse -q --verify origin/main >/dev/null && [ "$(git rev-parse origin/main)" != "$(git rev-parse HEAD)" ]; then
-  base=origin/main
-else
-  base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
-fi
-mapfile -t chosen < <({
-  git ls-files 'engine/contract/*.cpp' 'storage/*.cpp'
-  git diff --name-only --diff-filter=d "$base" -- 'app/*.cpp' 'engine/*.cpp' 'models/*.cpp' 'optim/*.cpp' 'storage/*.cpp' 'ui/*.cpp'
-} | sort -u | head -n "${BATCHSCOPE_LINT_MOST:-40}")
+python3 scripts/single_commands.py "$build" "$tidy" --without-headers
 # Files that this build does not compile (CUDA's) cannot be checked; headers take the command of a neighbour.
-present=()
-for file in "${chosen[@]}"; do
-  grep -q "/$file\"" "$tidy/compile_commands.json" && present+=("$file")
-done
-echo "clang-tidy: ${#present[@]} files"
-printf '%s\n' "${present[@]}" | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p "$tidy" 2>/dev/null
+compiled() { while IFS= read -r file; do if grep -q "/$file\"" "$tidy/compile_commands.json"; then echo "$file"; fi; done; }
+
+mapfile -t plain < <(git ls-files 'engine/contract/*.cpp' 'storage/*.cpp' | compiled)
+echo "clang-tidy: ${#plain[@]} files"
+printf '%s\n' "${plain[@]}" | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p "$tidy" 2>/dev/null
+
+others() { git "$@" -- 'app/*.cpp' 'engine/*.cpp' 'models/*.cpp' 'optim/*.cpp' 'ui/*.cpp' | grep -v '^engine/contract/' | sort -u | compiled; }
+if [ "$all" = --all ]; then
+  mapfile -t chosen < <(others ls-files)
+else
+  if git rev-parse -q --verify origin/main >/dev/null && [ "$(git rev-parse origin/main)" != "$(git rev-parse HEAD)" ]; then
+    base=origin/main
+  else
+    base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
+  fi
+  mapfile -t chosen < <(others diff --name-only --diff-filter=d "$base" | head -n "${BATCHSCOPE_LINT_MOST:-40}")
+fi
+echo "clangd: ${#chosen[@]} files"
+[ ${#chosen[@]} = 0 ] || printf '%s\n' "${chosen[@]}" | xargs -P "$(nproc)" -n 1 scripts/lint_file.sh "$tidy"
 
 # All headers of a room in one file of ours, with the command of a neighbour: one reading of LibTorch or Qt for all of them.
 check_headers() {
@@ -47,14 +49,6 @@ export -f check_headers
 export tidy build
 
 if [ "$all" = --all ]; then
-  mapfile -t others < <(git ls-files 'app/*.cpp' 'engine/*.cpp' 'models/*.cpp' 'optim/*.cpp' 'ui/*.cpp' |
-    sort | comm -23 - <(printf '%s\n' "${present[@]}" | sort))
-  rest=()
-  for file in "${others[@]}"; do
-    [[ $file != *.cpp ]] || grep -q "/$file\"" "$tidy/compile_commands.json" && rest+=("$file")
-  done
-  echo "clangd: ${#rest[@]} files"
-  printf '%s\n' "${rest[@]}" | xargs -P "$(nproc)" -n 1 scripts/lint_file.sh "$tidy"
   echo "clang-tidy: all headers"
   printf '%s\n' "storage storage/run_reader.cpp" "models models/factory.cpp" "optim optim/adaptive.cpp" \
     "engine engine/train/trainer.cpp" "ui ui/views/main_window.cpp" "app app/engine_commands_train.cpp" |

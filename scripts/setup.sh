@@ -79,23 +79,34 @@ configure() {
     cp "$build/configure.log" "$build/engine-build.log"
     fail "configuring failed: $(grep -m 1 -A 1 '^CMake Error' "$build/configure.log" | tail -n 1 | sed 's/^ *//'); the whole log is $build/configure.log"
   }
+  # For clangd and editors (.clangd): the command of every file by itself.
+  if command -v python3 >/dev/null 2>&1; then python3 scripts/single_commands.py "$build" "$build/single"; fi
 }
 
 # ninja's lines go to the log and, as one line that moves at a terminal, to the person; its counts to the window.
 show_progress() {
-  local line counts
-  while IFS= read -r line; do
+  local line code begun= counts=
+  while true; do
+    code=0
+    IFS= read -r -t 1 line || code=$?
+    line=$begun$line begun=
+    if [ "$code" -gt 128 ]; then
+      # Nothing for a second: a count that came too soon after another is told now.
+      begun=$line
+      [ -z "$counts" ] || tell building $counts
+      continue
+    fi
+    [ "$code" = 0 ] || break
     printf '%s\n' "$line" >>"$1"
-    counts=
     if [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]]; then
-      tell building "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-      counts=1
+      counts="${BASH_REMATCH[1]} ${BASH_REMATCH[2]}"
+      tell building $counts
+      if [ -t 2 ]; then
+        printf '\r\033[K%.*s' "$((${COLUMNS:-100} - 1))" "$line" >&2
+        continue
+      fi
     fi
-    if [ -n "$counts" ] && [ -t 2 ]; then
-      printf '\r\033[K%.*s' "$((${COLUMNS:-100} - 1))" "$line" >&2
-    else
-      printf '%s\n' "$line" >&2
-    fi
+    printf '%s\n' "$line" >&2
   done
   if [ -t 2 ]; then printf '\n' >&2; fi
 }
@@ -108,8 +119,7 @@ run_ninja() {
   say "building ($preset, $1)"
   tell building
   # shellcheck disable=SC2046
-  NINJA_STATUS='[%f/%t] ' ninja -C "$build" $(targets_of "$1") 2>&1 | show_progress "$log"
-  if [ "${PIPESTATUS[0]}" != 0 ]; then
+  if ! NINJA_STATUS='[%f/%t] ' ninja -C "$build" $(targets_of "$1") 2>&1 | show_progress "$log"; then
     rm -f "$build/.building.$$"
     fail "the build failed: $(grep -m 1 -E '(error:|FAILED:|Killed|No space left)' "$log" | cut -c1-200)"
   fi
@@ -128,7 +138,7 @@ build_stage() {
   [ "$1" != engine ] || telling=1
   if ! up_to_date "$1"; then
     # The download of what the engine needs goes on beside the window's build.
-    [ "$1" != window ] || start_engine_build
+    [ -z "${engine_follows:-}" ] || start_engine_build
     configure "${2:-$1}"
     run_ninja "$1"
   fi
@@ -200,6 +210,7 @@ set_up() {
   packages_for "$1"
   case "$1" in
     window)
+      engine_follows=1
       build_stage window
       start_engine_build ;;
     all|lint)

@@ -1,6 +1,6 @@
 batchscope_test_program(tests_wiring app LIBS batchscope_wiring)
 batchscope_tests(tests_wiring LABELS unit TESTS tst_layers tst_sink_queue)
-batchscope_tests(tests_wiring LABELS process TESTS tst_sqlite_sink)
+batchscope_tests(tests_wiring LABELS process TESTS tst_setup tst_sqlite_sink)
 
 if(BATCHSCOPE_ENGINE)
   batchscope_test_program(tests_runs_cli app LIBS batchscope_runs_cli)
