@@ -4,6 +4,7 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <torch/optim/adamw.h>
 #include <torch/optim/sgd.h>
+#include <torch/utils.h>
 
 namespace batchscope {
 namespace {

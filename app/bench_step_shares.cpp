@@ -3,6 +3,8 @@
 #include "app/bench_timing.h"
 #include "optim/half_dots.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <memory>
 

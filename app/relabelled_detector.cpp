@@ -1,5 +1,7 @@
 #include "app/relabelled_detector.h"
 
+#include <torch/utils.h>
+
 namespace batchscope::app {
 
 RelabelledDetector::RelabelledDetector(std::shared_ptr<models::Detector> detector,

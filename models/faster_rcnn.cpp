@@ -3,6 +3,8 @@
 #include "models/batch_checks.h"
 #include "models/init.h"
 
+#include <torch/utils.h>
+
 namespace batchscope::models {
 
 FasterRcnn::FasterRcnn(const FasterRcnnOptions& options) : options_(options) {

@@ -3,6 +3,8 @@
 #include "models/init.h"
 #include "models/precision.h"
 
+#include <torch/nn/modules/container/modulelist.h>
+
 namespace batchscope::models {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "models/init.h"
 
+#include <torch/utils.h>
+
 #include <cmath>
 
 namespace batchscope::models::init {

@@ -6,6 +6,8 @@
 #include "models/module_groups.h"
 #include "models/ops/roi_align.h"
 
+#include <torch/utils.h>
+
 #include <stdexcept>
 
 namespace batchscope::models {

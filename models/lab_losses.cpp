@@ -1,5 +1,7 @@
 #include "models/lab_losses.h"
 
+#include <torch/autograd.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -5,6 +5,8 @@
 #include "models/mask_head.h"
 #include "models/module_groups.h"
 
+#include <torch/utils.h>
+
 namespace batchscope::models {
 namespace {
 

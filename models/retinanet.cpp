@@ -6,6 +6,8 @@
 #include "models/module_groups.h"
 #include "models/ops/nms.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 
 namespace batchscope::models {

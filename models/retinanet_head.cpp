@@ -4,6 +4,9 @@
 #include "models/init.h"
 #include "models/precision.h"
 
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/utils.h>
+
 #include <cmath>
 
 namespace batchscope::models {

@@ -3,6 +3,8 @@
 #include "models/init.h"
 #include "models/ops/nms.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 
 namespace batchscope::models {

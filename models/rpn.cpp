@@ -5,6 +5,9 @@
 #include "models/ops/nms.h"
 #include "models/precision.h"
 
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/utils.h>
+
 #include <algorithm>
 
 namespace batchscope::models {

@@ -4,6 +4,8 @@
 #include "models/init.h"
 #include "models/module_groups.h"
 
+#include <torch/utils.h>
+
 namespace batchscope::models {
 namespace {
 

@@ -4,6 +4,8 @@
 #include "models/precision.h"
 #include "models/upsampled_loss.h"
 
+#include <torch/nn/modules/container/modulelist.h>
+
 #include <algorithm>
 
 namespace batchscope::models {

@@ -2,6 +2,8 @@
 
 #include "models/init.h"
 
+#include <torch/nn/modules/container/modulelist.h>
+
 #include <algorithm>
 #include <numeric>
 #include <string>

@@ -1,5 +1,8 @@
 #include "models/sync_batch_norm.h"
 
+#include <torch/autograd.h>
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <utility>
 

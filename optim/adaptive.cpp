@@ -3,6 +3,8 @@
 #include "optim/outside_decay.h"
 #include "optim/schedule.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

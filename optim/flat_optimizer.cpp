@@ -2,6 +2,8 @@
 
 #include "optim/kernels/update_math.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -1,6 +1,8 @@
 #include "optim/flat_optimizer.h"
 #include "optim/kernels/update_math.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <map>
 #include <stdexcept>

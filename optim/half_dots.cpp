@@ -4,6 +4,8 @@
 #include "optim/kernels/memory_order.h"
 #include "optim/kernels/multi_tensor.h"
 
+#include <torch/utils.h>
+
 #include <stdexcept>
 #include <string>
 

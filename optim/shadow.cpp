@@ -2,6 +2,8 @@
 
 #include "optim/agvm.h"
 
+#include <torch/utils.h>
+
 #include <cmath>
 #include <limits>
 #include <stdexcept>

@@ -3,6 +3,8 @@
 #include "cmake/torch/threads.h"
 #include "engine/data/transforms.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>

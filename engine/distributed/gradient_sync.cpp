@@ -4,6 +4,9 @@
 #include "engine/distributed/bucket_reducer.h"
 #include "engine/distributed/c10d_group.h"
 
+#include <torch/autograd.h>
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <array>
 #include <stdexcept>

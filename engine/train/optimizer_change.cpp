@@ -5,6 +5,8 @@
 #include "optim/kernels/update_math.h"
 #include "optim/switching.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -5,6 +5,8 @@
 #include "engine/train/updater.h"
 #include "models/weights/weight_error.h"
 
+#include <torch/utils.h>
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>

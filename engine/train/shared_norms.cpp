@@ -1,6 +1,7 @@
 #include "engine/train/shared_norms.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <torch/autograd.h>
 
 #include <algorithm>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "engine/train/trainer.h"
 
 #include <ATen/Parallel.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -2,6 +2,8 @@
 
 #include "engine/train/plan_options.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <cmath>
 

@@ -1,6 +1,8 @@
 #include "engine/train/plan_options.h"
 #include "engine/train/updater.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 
 namespace batchscope::train {

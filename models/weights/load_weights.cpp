@@ -3,6 +3,8 @@
 #include "models/weights/key_names.h"
 #include "models/weights/weight_error.h"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <array>
 #include <map>

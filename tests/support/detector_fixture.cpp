@@ -1,5 +1,7 @@
 #include "tests/support/detector_fixture.h"
 
+#include <torch/utils.h>
+
 #include <cmath>
 
 namespace batchscope::testing {
