@@ -62,7 +62,7 @@ class TestSinkQueue : public QObject {
         }
       });
       const auto waits = [&given] { return given >= 4; };
-      [[maybe_unused]] const bool filled = QTest::qWaitFor(waits, 3000);
+      [[maybe_unused]] const bool filled = QTest::qWaitFor(waits, 60000);
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       before = given;
     }
