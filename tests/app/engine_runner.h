@@ -9,6 +9,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <csignal>
 #include <memory>
 
 namespace batchscope {
@@ -118,6 +119,11 @@ class Training {
       }
     }
     return found;
+  }
+  /// As a terminal's Ctrl-C; false when it runs no more.
+  bool interrupt() const {
+    const auto pid = static_cast<pid_t>(process.processId());
+    return pid > 0 && ::kill(pid, SIGINT) == 0;
   }
   int wait() {
     process.waitForFinished(kPatience);

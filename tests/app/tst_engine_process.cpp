@@ -144,7 +144,7 @@ class TestEngineProcess : public QObject {
     QCOMPARE(whole.wait(), 0);
     Training first(settings);
     QVERIFY(first.reach(20));
-    ::kill(static_cast<pid_t>(first.process.processId()), SIGINT);
+    QVERIFY(first.interrupt());
     QCOMPARE(first.wait(), 130);
     QCOMPARE(first.summary().state, RunState::kStopped);
     QVERIFY(first.summary().step < 300);

@@ -103,10 +103,13 @@ class TestForkProcess : public QObject {
     QCOMPARE(parent.control(words("lr 0.0123456789")).code, 0);
     QCOMPARE(parent.control(words("optimizer lamb --lr 0.01 --lr-mapping target_now")).code, 0);
     QCOMPARE(parent.control(words("undo")).code, 0);
+    // Paused, so that it does not train past its end while that is told.
+    QCOMPARE(parent.control(words("pause")).code, 0);
     QCOMPARE(parent.control(words("accumulation 1")).code, 0);
     QVERIFY(QTest::qWaitFor([&] { return parent.events("accumulation").size() == 1; }, kPatience));
     const auto changed = parent.events("accumulation").front();
     QCOMPARE(parent.control({QStringLiteral("end"), QString::number(changed.step + 400)}).code, 0);
+    QCOMPARE(parent.control(words("resume")).code, 0);
     QCOMPARE(parent.wait(), 0);
     const Started again = runs(parent, {QStringLiteral("rerun"), parent.id});
     QVERIFY2(again.result.code == 0, qPrintable(again.result.err));

@@ -10,6 +10,8 @@
 #include <QFile>
 #include <QtTest>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <sstream>
 #include <thread>
@@ -87,6 +89,22 @@ std::unique_ptr<RunWriter> make_run(const fs::path& library,
   writer->commit();
   return writer;
 }
+
+/// What is written, and from any thread how many lines of it there are.
+class LineCounter : public std::stringbuf {
+ public:
+  int lines() const { return lines_; }
+
+ protected:
+  int sync() override {  // at the end of each line
+    const std::string text = str();
+    lines_ = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+    return 0;
+  }
+
+ private:
+  std::atomic<int> lines_{0};
+};
 
 }  // namespace
 
@@ -270,23 +288,27 @@ class TestRunsCommands : public QObject {
     const std::string once = output({"runs", "watch", "one", "--once", "--library", temp.path()});
     QVERIFY(once.find("step 40/300") != std::string::npos);
     QVERIFY(once.find('\x1b') == std::string::npos);
-    std::thread training([&writer] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    LineCounter written;
+    std::thread training([&writer, &written] {
+      while (written.lines() < 4) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
       writer->event({1, 40, 0, "2026-11-20T22:50:00.000Z", "finish", "engine", "the end", {}});
       writer->finish(RunState::kFinished, 0);
     });
-    std::ostringstream out;
+    std::ostream out(&written);
     app::WatchOptions options;
     options.plain_seconds = 0.05;
     app::watch_run(temp.path() / "aaaa00000001", options, false, out);
     training.join();
+    const std::string text = written.str();
     const QStringList lines =
-        QString::fromStdString(out.str()).split(QLatin1Char('\n'), Qt::SkipEmptyParts);
-    QVERIFY2(lines.size() >= 5, out.str().c_str());
+        QString::fromStdString(text).split(QLatin1Char('\n'), Qt::SkipEmptyParts);
+    QVERIFY2(lines.size() >= 5, text.c_str());
     QVERIFY(lines[1].startsWith(QStringLiteral("running  step 40/300  images 5120  loss 0.1")));
-    QVERIFY(out.str().find("finish (engine)  the end\nfinished  step 40/300") != std::string::npos);
+    QVERIFY(text.find("finish (engine)  the end\nfinished  step 40/300") != std::string::npos);
     QCOMPARE(lines.last(), QStringLiteral("ended with exit code 0, lock still held"));
-    QCOMPARE(out.str().find("back to step 30"), out.str().rfind("back to step 30"));
+    QCOMPARE(text.find("back to step 30"), text.rfind("back to step 30"));
   }
 
   void sparklines() {

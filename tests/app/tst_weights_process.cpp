@@ -6,8 +6,6 @@
 #include <QJsonDocument>
 #include <QJsonObject>
 
-#include <csignal>
-
 using namespace batchscope;
 
 namespace {
@@ -282,7 +280,7 @@ class TestWeightsProcess : public QObject {
              0);
     Training first(settings + steps(30) + QStringList{QStringLiteral("model.weights=") + file});
     QVERIFY(first.reach(1));
-    ::kill(static_cast<pid_t>(first.process.processId()), SIGINT);
+    QVERIFY(first.interrupt());
     QCOMPARE(first.wait(), 130);
     QVERIFY(bytes_of(first.folder + QStringLiteral("/spec.toml")).contains("norm_eps = 0.0"));
     QVERIFY(QFile::remove(file));

@@ -45,6 +45,14 @@ int work_until_stop(int code) {
   return stop_requests() > 0 ? code : 99;
 }
 
+/// Waits for a file that another rank writes when it listens to signals.
+void wait_for_rank(const std::string& folder, int rank) {
+  const std::string path = folder + "/pid" + std::to_string(rank);
+  for (int i = 0; i < 3000 && access(path.c_str(), F_OK) != 0; ++i) {
+    pause_for(20);
+  }
+}
+
 /// What a rank does in each of the tests; `folder` is where it leaves its pid.
 int run_child(const std::string& mode, const std::string& folder) {
   const LaunchEnv env = launch_env();
@@ -62,14 +70,15 @@ int run_child(const std::string& mode, const std::string& folder) {
   }
   if (mode == "code3") {
     if (second) {
-      pause_for(1500);  // rank 0 has to be listening before it is asked to stop
+      wait_for_rank(folder, 0);  // it has to be listening before it is asked to stop
       return 3;
     }
     return work_until_stop(5);
   }
   if (mode == "second dies" || mode == "stubborn") {
-    pause_for(1500);
     if (second) {
+      wait_for_rank(folder, 0);
+      wait_for_rank(folder, 2 % int(env.world));
       raise(SIGKILL);
     }
     if (mode == "stubborn") {
@@ -78,8 +87,8 @@ int run_child(const std::string& mode, const std::string& folder) {
     return work_until_stop(5);
   }
   if (mode == "first dies") {
-    pause_for(300);
     if (env.rank == 0) {
+      wait_for_rank(folder, 1);
       abort();
     }
     return work_until_stop(5);
@@ -118,6 +127,17 @@ bool is_alive(pid_t pid) {
   return text.mid(text.lastIndexOf(')') + 2, 1) != "Z";
 }
 
+/// Whether a process was sent a signal that it has not taken yet.
+bool is_pending(pid_t pid, int signal) {
+  QFile status(QStringLiteral("/proc/%1/status").arg(pid));
+  if (!status.open(QIODevice::ReadOnly)) {
+    return false;
+  }
+  const QByteArray text = status.readAll();
+  const qsizetype at = text.indexOf("ShdPnd:");
+  return (text.mid(at + 7, 17).trimmed().toULongLong(nullptr, 16) >> (signal - 1) & 1) != 0;
+}
+
 }  // namespace
 
 class TestSupervisor : public QObject {
@@ -146,7 +166,8 @@ class TestSupervisor : public QObject {
     out.arguments = {running_test(), "--child", mode, folder()};
     out.ranks = ranks;
     out.log_folder = folder();
-    out.grace = std::chrono::milliseconds(1500);
+    out.grace =
+        std::chrono::seconds(20);  // a rank that ends when asked is never waited for so long
     return out;
   }
   std::string folder() const { return folder_->path().toStdString(); }
@@ -155,7 +176,7 @@ class TestSupervisor : public QObject {
     std::vector<pid_t> out;
     for (int rank = 0; rank < ranks; ++rank) {
       QFile file(folder_->filePath(QStringLiteral("pid%1").arg(rank)));
-      for (int i = 0; i < 500 && (!file.exists() || file.size() == 0); ++i) {
+      for (int i = 0; i < 3000 && (!file.exists() || file.size() == 0); ++i) {
         pause_for(20);
       }
       if (file.open(QIODevice::ReadOnly)) {
@@ -255,7 +276,9 @@ void TestSupervisor::rank_0_may_take_its_time() {
 }
 
 void TestSupervisor::stubborn_rank_is_killed() {
-  const JobEnd end = supervise(options("stubborn"));
+  SupervisorOptions short_grace = options("stubborn");
+  short_grace.grace = std::chrono::milliseconds(300);
+  const JobEnd end = supervise(short_grace);
   QCOMPARE(end.code, 5);
   QVERIFY(end.rank0_lost);
   QVERIFY(end.reason == "rank 1 was killed by signal 9 (Killed)");
@@ -310,7 +333,8 @@ void TestSupervisor::signals() {
   QCOMPARE(pids(2).size(), std::size_t(2));
   for (int i = 0; i < times; ++i) {
     kill(supervisor, signal);
-    pause_for(200);
+    // One that comes before the last was taken would be lost in it.
+    QTRY_VERIFY(!is_pending(supervisor, signal));
   }
   int status = 0;
   QCOMPARE(waitpid(supervisor, &status, 0), supervisor);
@@ -332,7 +356,7 @@ void TestSupervisor::killed_supervisor() {
   kill(supervisor, SIGKILL);
   waitpid(supervisor, nullptr, 0);
   for (const pid_t rank : ranks) {
-    QTRY_VERIFY_WITH_TIMEOUT(!is_alive(rank), 10000);
+    QTRY_VERIFY(!is_alive(rank));
   }
 }
 

@@ -1,6 +1,18 @@
 #pragma once
 
 #include <string>
+#if __has_include(<QTest>)
+#include <QTest>
+#endif
+
+/// A condition that is waited for has the time that a busy machine may need for it; Qt's own
+/// patience is five seconds. Waiting ends when it is true.
+#undef QTRY_VERIFY
+#undef QTRY_VERIFY2
+#undef QTRY_COMPARE
+#define QTRY_VERIFY(condition) QTRY_VERIFY_WITH_TIMEOUT(condition, 60000)
+#define QTRY_VERIFY2(condition, text) QTRY_VERIFY2_WITH_TIMEOUT(condition, text, 60000)
+#define QTRY_COMPARE(found, wanted) QTRY_COMPARE_WITH_TIMEOUT(found, wanted, 60000)
 
 /// A program holds the tests of a room, so that a room links once: `tests_models tst_rpn [options
 /// of Qt Test]`. A test file ends with one of the macros below instead of Qt's QTEST_MAIN.

@@ -47,6 +47,11 @@ class TestLaunch : public QObject {
     QFile file(folder_->filePath(QLatin1String(name)));
     return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
   }
+  /// Of its script, once it has told its pid: no pid would be this test and all that CTest runs.
+  void killEngine() const {
+    QTRY_VERIFY(content("pid").endsWith('\n'));
+    ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
+  }
   PreflightContext goodContext() {
     PreflightContext context;
     context.library = folder_->path();
@@ -92,7 +97,7 @@ class TestLaunch : public QObject {
     QVERIFY(session > 0);
     QVERIFY(session != ::getsid(0));
     QTRY_VERIFY(!content("pid").trimmed().isEmpty());
-    ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
+    killEngine();
   }
 
   void saysWhyTheEngineEnded() {
@@ -110,13 +115,14 @@ class TestLaunch : public QObject {
   void reportsTheEndOfWhatItStarted() {
     Launcher launcher;
     launcher.setEnginePath(
-        fakeEngine("echo run 0123456789ab /tmp/x\nsleep 0.3\necho 'train.json is missing' >&2\n"
-                   "exit 3"));
+        fakeEngine("echo run 0123456789ab /tmp/x\nwhile [ ! -e " + folder_->path().toUtf8() +
+                   "/go ]; do sleep 0.02; done\necho 'train.json is missing' >&2\nexit 3"));
     QSignalSpy started(&launcher, &Launcher::started);
     QSignalSpy ended(&launcher, &Launcher::ended);
     QVERIFY(launcher.start({}));
     QTRY_COMPARE(started.count(), 1);
     QCOMPARE(ended.count(), 0);
+    QVERIFY(QFile(folder_->filePath(QStringLiteral("go"))).open(QIODevice::WriteOnly));
     QTRY_COMPARE(ended.count(), 1);
     QCOMPARE(ended[0][0].toString(), QStringLiteral("0123456789ab"));
     QCOMPARE(ended[0][1].toString(), QStringLiteral("train.json is missing"));
@@ -130,7 +136,7 @@ class TestLaunch : public QObject {
     QVERIFY(launcher.start({}));
     QTRY_COMPARE(failed.count(), 1);
     QVERIFY(failed[0][0].toString().contains(QStringLiteral("has not named its run")));
-    ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
+    killEngine();
   }
 
   void saysThatThereIsNoEngine() {

@@ -32,7 +32,7 @@ class TestRunSession : public QObject {
                           double smoothing = 0,
                           std::int64_t samples = -1) {
     SeriesView view;
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       view = session.view(QLatin1String(name), kind, 0, 500, 5000, smoothing);
       if (!view.loading && (samples < 0 || view.samples == samples))
         break;
@@ -48,7 +48,7 @@ class TestRunSession : public QObject {
       return session->state() == RunSession::State::kOpening ||
              session->playheadSample().step < steps;
     };
-    for (int i = 0; i < 500 && waiting(); ++i)
+    for (int i = 0; i < 6000 && waiting(); ++i)
       QTest::qWait(10);
     return session;
   }
@@ -106,7 +106,7 @@ class TestRunSession : public QObject {
     QVERIFY(session->status().evidence.contains(QStringLiteral("lock held")));
     QVERIFY(std::abs(session->status().imagesPerSecond - 16) < 1e-9);
     run.finish();
-    QTRY_COMPARE_WITH_TIMEOUT(session->state(), RunSession::State::kStored, 5000);
+    QTRY_COMPARE_WITH_TIMEOUT(session->state(), RunSession::State::kStored, 60000);
   }
 
   void anUndoGreysTheBranch() {
