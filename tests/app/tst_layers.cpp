@@ -117,6 +117,7 @@ class TestLayers : public QObject {
   void noRoomBreaksTheTable();
   void sqliteStaysInItsWrapper();
   void jsonAndTomlStayOutOfHeaders();
+  void libTorchComesInParts();
 };
 
 void TestLayers::theRuleItself() {
@@ -199,6 +200,31 @@ void TestLayers::jsonAndTomlStayOutOfHeaders() {
       QVERIFY2(internal || (!text.contains("#include <nlohmann/json.hpp>") &&
                             !text.contains("#include <toml++/")),
                qPrintable(file.fileName()));
+    }
+  }
+}
+
+// torch/torch.h costs every file seconds; threads that a compiler makes of pragmas or of
+// at::parallel_for are serial or of another run time than LibTorch's (cmake/torch/threads.h).
+void TestLayers::libTorchComesInParts() {
+  static const QRegularExpression forbidden(
+      QStringLiteral("#include <(torch/torch|torch/all|omp)\\.h>|\\bat::parallel_for\\(|"
+                     "^#pragma omp parallel"),
+      QRegularExpression::MultilineOption);
+  for (const char* folder : {"engine", "models", "optim", "app", "tests"}) {
+    QDirIterator walk(QStringLiteral(BATCHSCOPE_SOURCE_DIR "/") + QString::fromUtf8(folder),
+                      {QStringLiteral("*.h"), QStringLiteral("*.cpp")},
+                      QDir::Files,
+                      QDirIterator::Subdirectories);
+    while (walk.hasNext()) {
+      QFile file(walk.next());
+      if (file.fileName().endsWith(QStringLiteral("tst_layers.cpp"))) {
+        continue;
+      }
+      QVERIFY(file.open(QIODevice::ReadOnly));
+      const auto found = forbidden.match(QString::fromUtf8(file.readAll()));
+      QVERIFY2(!found.hasMatch(),
+               qPrintable(file.fileName() + QStringLiteral(": ") + found.captured()));
     }
   }
 }
