@@ -24,7 +24,8 @@ jpeg_package() {
 }
 
 missing_packages() {
-  dpkg-query -W -f '${Package}:${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/:installed$//p' | sort >"$scratch/installed"
+  # It fails as soon as one of them is unknown to it.
+  { dpkg-query -W -f '${Package}:${db:Status-Status}\n' "$@" 2>/dev/null || true; } | sed -n 's/:installed$//p' | sort >"$scratch/installed"
   printf '%s\n' "$@" | sort -u | comm -23 - "$scratch/installed"
 }
 

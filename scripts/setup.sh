@@ -77,7 +77,7 @@ configure() {
   cmake --preset "$preset" "${wanted[@]}" >"$build/configure.log" 2>&1 || {
     tail -n 30 "$build/configure.log" >&2
     cp "$build/configure.log" "$build/engine-build.log"
-    fail "configuring failed: $(grep -m 1 -A 1 '^CMake Error' "$build/configure.log" | tail -n 1 | sed 's/^ *//'); the whole log is $build/configure.log"
+    fail "configuring failed: $( (grep -A 1 '^CMake Error' "$build/configure.log" || cat "$build/configure.log") | sed -n '/./{s/^ *//;p}' | head -n 2 | tail -n 1); the whole log is $build/configure.log"
   }
   # For clangd and editors (.clangd): the command of every file by itself.
   if command -v python3 >/dev/null 2>&1; then python3 scripts/single_commands.py "$build" "$build/single"; fi

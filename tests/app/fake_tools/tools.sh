@@ -36,9 +36,11 @@ case "$name" in
       chmod +x "$build/bin/$program"
     done ;;
   dpkg-query)
+    code=0
     for package in "${@:4}"; do
-      grep -qx "$package" "$FAKE/missing" 2>/dev/null || printf '%s:installed\n' "$package"
-    done ;;
+      if grep -qx "$package" "$FAKE/missing" 2>/dev/null; then code=1; else printf '%s:installed\n' "$package"; fi
+    done
+    exit "$code" ;;
   sudo) exit 1 ;;
   id) echo 1000 ;;
   python3)
