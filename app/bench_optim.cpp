@@ -7,6 +7,8 @@
 #include "optim/half_dots.h"
 #include "optim/kernels/streams.h"
 
+#include <ATen/Parallel.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>

@@ -12,6 +12,7 @@
 #include "models/weights/tensor_file.h"
 #include "optim/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
 

@@ -4,6 +4,8 @@
 #include "app/json_output.h"
 #include "engine/contract/error.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>

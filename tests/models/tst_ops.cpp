@@ -7,6 +7,7 @@
 #include "models/weights/tensor_file.h"
 #include "tests/support/test_program.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <QtTest>

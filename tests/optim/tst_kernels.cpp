@@ -1,6 +1,7 @@
 #include "optim/kernels/multi_tensor.h"
 #include "tests/support/test_program.h"
 
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <QtTest>

@@ -2,6 +2,8 @@
 #include "tests/optim/cases.h"
 #include "tests/support/test_program.h"
 
+#include <ATen/Parallel.h>
+
 #include <QtTest>
 
 #include <limits>

@@ -3,6 +3,7 @@
 #include "engine/data/make_dataset.h"
 #include "tests/support/ports.h"
 
+#include <ATen/Parallel.h>
 #include <torch/utils.h>
 
 #include <cstdlib>
