@@ -16,7 +16,7 @@ tell() {
   local file=$PWD/$build/engine-build.json
   printf '{"state":"%s","done":%d,"total":%d,"message":"%s","log":"%s","pid":%d,"pid_start":"%s","boot":"%s","again":["%s","setup","--engine","--background"]}\n' \
     "$1" "${2:-0}" "${3:-0}" "$(json_text "${4:-}")" "$(json_text "$PWD/$build/engine-build.log")" "$$" "$(process_field $$ 20)" \
-    "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" "$(json_text "$PWD/batchscope")" >"$file.$$" && mv -f "$file.$$" "$file"
+    "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" "$(json_text "$PWD/batchscope")" >"$file.$$" && mv -f "$file.$$" "$file" || true  # a full disk must not end the set-up here
 }
 
 # Fields of /proc/PID/stat behind the name: 1 is the state, 4 the session, 20 the start time, which with pid and boot id names a process for good.
