@@ -127,9 +127,11 @@ struct StatusReport {
   std::int64_t committed_seq = 0;  // newest sequence number that readers can see
   std::string optimizer;
   bool agvm = false;
-  double lr = 0;  // base learning rate in force
+  double lr = 0;         // base learning rate in force
+  double lr_in_use = 0;  // what warm-up and decay make of it for the next update
   std::int64_t micro = 0, accumulation = 0, ranks = 0;
-  std::string phase;  // "loading data", "training", "evaluating", ...
+  std::string phase;    // "loading data", "training", "evaluating", ...
+  std::string trouble;  // one sentence: what hinders the run now and is not over; empty: nothing
   bool operator==(const StatusReport&) const = default;
 };
 

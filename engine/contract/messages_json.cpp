@@ -276,10 +276,17 @@ Json to_json(const StatusReport& status) {
           {"optimizer", status.optimizer},
           {"agvm", status.agvm},
           {"lr", number_or_null(status.lr)},
+          {"lr_in_use", number_or_null(status.lr_in_use)},
           {"micro", status.micro},
           {"accumulation", status.accumulation},
           {"ranks", status.ranks},
-          {"phase", status.phase}};
+          {"phase", status.phase},
+          {"trouble", status.trouble}};
+}
+
+double number_from(Members& members, const char* name) {
+  return members.has(name) && members.raw(name).is_null() ? std::numeric_limits<double>::quiet_NaN()
+                                                          : members.get<double>(name);
 }
 
 StatusReport status_from(const Json& json) {
@@ -296,13 +303,16 @@ StatusReport status_from(const Json& json) {
   status.committed_seq = members.get<std::int64_t>("committed_seq");
   status.optimizer = members.get<std::string>("optimizer");
   status.agvm = members.get<bool>("agvm");
-  status.lr = members.has("lr") && members.raw("lr").is_null()
-                  ? std::numeric_limits<double>::quiet_NaN()
-                  : members.get<double>("lr");
+  status.lr = number_from(members, "lr");
+  // Engines of before did not tell.
+  status.lr_in_use = members.has("lr_in_use") ? number_from(members, "lr_in_use") : status.lr;
   status.micro = members.get<std::int64_t>("micro");
   status.accumulation = members.get<std::int64_t>("accumulation");
   status.ranks = members.get<std::int64_t>("ranks");
   status.phase = members.get<std::string>("phase");
+  if (members.has("trouble")) {
+    status.trouble = members.get<std::string>("trouble");
+  }
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include "engine/contract/messages.h"
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>
@@ -155,6 +156,9 @@ class TelemetrySink {
   virtual void prediction(const PredictionRecord& record) = 0;
   virtual void checkpoint(const CheckpointRecord& record) = 0;
   virtual void checkpoint_removed(const std::string& file) = 0;
+  /// Calls `call` once all that was given before can be read back; never, if it cannot be stored.
+  /// On another thread where the sink has one. (As it stands: for sinks that store at once.)
+  virtual void after_commit(std::function<void()> call) { call(); }
   /// State, step and heartbeat; call at least every 2 s (also while paused).
   virtual void status(const StatusReport& report) = 0;
   /// Blocks until everything given so far is committed.

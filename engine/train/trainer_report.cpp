@@ -199,6 +199,7 @@ contract::StatusReport Trainer::status() const {
   report.optimizer = state_.spec.optim.name;
   report.agvm = state_.spec.optim.agvm.enabled;
   report.lr = plan().lr;
+  report.lr_in_use = updater_->next_lr();
   report.micro = state_.spec.batch.micro;
   report.accumulation = state_.spec.batch.accumulation;
   report.ranks = state_.spec.batch.ranks;

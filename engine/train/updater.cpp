@@ -145,12 +145,16 @@ optim::StepReport Updater::refused_report(const std::vector<torch::Tensor>& mean
   return report;
 }
 
+double Updater::next_lr() const {
+  return optim::scheduled_lr(schedule_, plan_.lr, state_.images);
+}
+
 optim::StepReport Updater::update(std::vector<torch::Tensor>& mean,
                                   std::int64_t pictures,
                                   bool refused,
                                   const std::vector<double>& squares) {
   const torch::NoGradGuard no_grad;
-  last_lr_ = optim::scheduled_lr(schedule_, plan_.lr, state_.images);
+  last_lr_ = next_lr();
   last_mu_ = agvm_->mu();
   optim::StepReport report;
   if (refused) {

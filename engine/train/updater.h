@@ -87,6 +87,8 @@ class Updater {
   const std::vector<std::int64_t>& module_of() const { return module_of_; }
   /// Scheduled rate of the last update; AGVM's factors in it.
   double last_lr() const { return last_lr_; }
+  /// Of the next update: the base rate after warm-up and decay.
+  double next_lr() const;
   const std::vector<double>& last_mu() const { return last_mu_; }
   /// Factors of a ramp for the next update, per module; empty: there is none.
   std::vector<double> ramp_factors() const;

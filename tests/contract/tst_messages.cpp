@@ -87,7 +87,9 @@ StatusReport a_status() {
   status.micro = 2;
   status.accumulation = 3;
   status.ranks = 4;
+  status.lr_in_use = 0.5;
   status.phase = "training";
+  status.trouble = "The disk is full.";
   return status;
 }
 
