@@ -77,6 +77,9 @@ struct RankZero {
 void continue_numbers(train::ResumePoint& point, const fs::path& folder) {
   storage::RunReader reader(folder);
   point.next_seq = reader.last_seq() + 1;
+  if (const auto evals = reader.evals(0); !evals.empty()) {
+    point.evaluated_step = evals.back().record.step;
+  }
   for (const contract::SegmentRecord& segment : reader.segments()) {
     point.next_segment = std::max(point.next_segment, segment.segment + 1);
   }

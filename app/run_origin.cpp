@@ -181,10 +181,32 @@ class Line {
   std::vector<Link> links_;
 };
 
-/// The command that an event tells of, or nothing.
-std::optional<contract::CommandBody> command_of(const contract::EventRecord& event) {
+/// Accumulation on `ranks` ranks that gives the batch of the event, which may have had others.
+/// Throws contract::SpecError where there is none.
+std::int64_t accumulation_on(std::int64_t ranks, const contract::EventRecord& event) {
+  const auto number = [&](const char* key, std::int64_t missing) {
+    const auto found = event.args.find(key);
+    return found == event.args.end() ? missing : std::stoll(found->second);
+  };
+  const std::int64_t value = number("value", 1), own = number("new_ranks", ranks);
+  if (value * own % ranks != 0) {
+    throw contract::SpecError("batch.ranks",
+                              "From step " + std::to_string(event.step) + " on the run had " +
+                                  std::to_string(value * own) + " micro-batches an update on " +
+                                  std::to_string(own) + " ranks: " + std::to_string(ranks) +
+                                  " ranks, which it began with, cannot repeat that.");
+  }
+  return value * own / ranks;
+}
+
+/// The command that an event tells of, or nothing; of a run that began on `ranks` ranks.
+std::optional<contract::CommandBody> command_of(const contract::EventRecord& event,
+                                                std::int64_t ranks) {
   if (!changes_training(event.kind)) {
     return std::nullopt;
+  }
+  if (event.kind == "accumulation") {
+    return contract::AccumulationCommand{accumulation_on(ranks, event)};
   }
   std::map<std::string, std::string> args;
   for (const auto& [key, value] : event.args) {
@@ -212,7 +234,7 @@ void adopt(contract::RunSpec& spec, const contract::EventRecord& event) {
     set("optim.lr", value("value"));
     spec.optim.lr_rule = "none";
   } else if (event.kind == "accumulation") {
-    set("batch.accumulation", value("value"));
+    spec.batch.accumulation = accumulation_on(spec.batch.ranks, event);
   } else if (event.kind == "end") {
     spec.schedule.epochs.reset();
     spec.schedule.images.reset();
@@ -318,7 +340,7 @@ RunOrigin find_origin(const fs::path& run, std::int64_t step, const std::string&
     }
     adopt(origin.spec, record);
     if (!known && record.source == "user") {
-      if (auto command = command_of(record)) {
+      if (auto command = command_of(record, origin.spec.batch.ranks)) {
         origin.changes.push_back({record.step, std::move(*command)});
       }
     }
@@ -343,7 +365,7 @@ contract::RunSpec spec_with_changes(const fs::path& run) {
     if (record.source != "user" || !line.holds(record.segment, record.step, event.id)) {
       continue;
     }
-    if (auto command = command_of(record)) {
+    if (auto command = command_of(record, spec.batch.ranks)) {
       spec.events.push_back({record.step, std::move(*command)});
     }
   }

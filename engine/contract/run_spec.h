@@ -249,9 +249,11 @@ struct EvalSection {
   bool operator==(const EvalSection&) const = default;
 };
 struct CheckpointSection {
-  std::int64_t every_steps = 0;     // 0: only at the end, on stop and on request
+  std::int64_t every_steps = 0;     // 0: not by steps
+  double every_minutes = 10;        // of wall time; 0: not by time
   std::int64_t keep = 3;            // newest ones kept
-  std::int64_t restore_points = 5;  // newest ones kept
+  std::int64_t restore_points = 5;  // newest ones kept, of them as many as fit
+  double restore_megabytes = 8000;  // (of 10^6 bytes; the newest always stays)
   bool operator==(const CheckpointSection&) const = default;
 };
 struct TelemetrySection {

@@ -111,12 +111,20 @@ void add_the_rest(KeyTable& b) {
   b.add("checkpoint.every_steps",
         AT(checkpoint.every_steps),
         at_least(0),
-        "save every N updates; 0: at the end and on request");
+        "save every N updates; 0: by time alone");
+  b.add("checkpoint.every_minutes",
+        AT(checkpoint.every_minutes),
+        at_least(0),
+        "save when this long has passed since the last save; 0: by steps alone");
   b.add("checkpoint.keep", AT(checkpoint.keep), at_least(1), "newest checkpoints kept");
   b.add("checkpoint.restore_points",
         AT(checkpoint.restore_points),
         at_least(1),
         "newest restore points kept (undo goes back that far)");
+  b.add("checkpoint.restore_megabytes",
+        AT(checkpoint.restore_megabytes),
+        at_least(0),
+        "bytes that restore points may take, in 10^6; the newest one always stays");
   b.add("telemetry.module_interval",
         AT(telemetry.module_interval),
         at_least(1),

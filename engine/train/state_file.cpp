@@ -29,23 +29,56 @@ constexpr std::string_view kChecksumKey = "\"checksum\":\"";
 constexpr std::uint64_t kLengthBytes = 8;
 
 /// A 64-bit mix of eight bytes at a time: fast enough to be no part of a checkpoint's cost, and any
-/// single changed byte changes it. Of `bytes` with zeros in the place of the checksum itself.
-std::string checksum(const std::string& bytes, std::size_t place) {
-  std::uint64_t hash = 0x9e3779b97f4a7c15ULL ^ bytes.size();
-  const std::size_t end = place + kNoChecksum.size();
-  for (std::size_t at = 0; at < bytes.size(); at += 8) {
-    std::uint64_t word = 0;
-    const std::size_t taken = std::min<std::size_t>(8, bytes.size() - at);
-    std::memcpy(&word, bytes.data() + at, taken);
-    for (std::size_t i = std::max(at, place); i < std::min(at + taken, end); ++i) {
-      reinterpret_cast<char*>(&word)[i - at] = '0';
+/// single changed byte changes it. Takes the bytes in pieces of any size.
+class Checksum {
+ public:
+  explicit Checksum(std::uint64_t total) : hash_(0x9e3779b97f4a7c15ULL ^ total) {}
+  void add(const void* bytes, std::size_t count) {
+    const auto* at = static_cast<const char*>(bytes);
+    while (count > 0) {
+      if (held_ == 0 && count >= sizeof word_) {
+        std::memcpy(&word_, at, sizeof word_);
+        mix();
+        at += sizeof word_;
+        count -= sizeof word_;
+        continue;
+      }
+      reinterpret_cast<char*>(&word_)[held_++] = *at++;
+      --count;
+      if (held_ == sizeof word_) {
+        mix();
+      }
     }
-    hash = std::rotl(hash ^ word, 27) * 0xff51afd7ed558ccdULL + 0x52dce729ULL;
   }
-  std::ostringstream text;
-  text << std::hex << hash;
-  const std::string digits = text.str();
-  return std::string(kNoChecksum.size() - digits.size(), '0') + digits;
+  /// The last call.
+  std::string digits() {
+    if (held_ > 0) {
+      mix();
+    }
+    std::ostringstream text;
+    text << std::hex << hash_;
+    const std::string found = text.str();
+    return std::string(kNoChecksum.size() - found.size(), '0') + found;
+  }
+
+ private:
+  void mix() {
+    hash_ = std::rotl(hash_ ^ word_, 27) * 0xff51afd7ed558ccdULL + 0x52dce729ULL;
+    word_ = 0;
+    held_ = 0;
+  }
+  std::uint64_t hash_, word_ = 0;
+  std::size_t held_ = 0;
+};
+
+/// Of `bytes` with zeros in the place of the checksum itself.
+std::string checksum(const std::string& bytes, std::size_t place) {
+  Checksum sum(bytes.size());
+  const std::size_t end = place + kNoChecksum.size();
+  sum.add(bytes.data(), place);
+  sum.add(kNoChecksum.data(), kNoChecksum.size());
+  sum.add(bytes.data() + end, bytes.size() - end);
+  return sum.digits();
 }
 
 std::string with_length(const std::string& header) {
@@ -107,11 +140,15 @@ std::vector<std::pair<std::string, torch::Tensor>> StateFile::part(
   return found;
 }
 
-std::string encode_state(const StateFile& state) {
+namespace {
+
+/// The file's start, with its checksum; `tensors` are whole and on the CPU.
+std::string header_of(const std::string& words,
+                      const std::vector<std::pair<std::string, torch::Tensor>>& tensors) {
   json header = json::object();
-  header["__metadata__"] = {{"format", kFormat}, {"checksum", kNoChecksum}, {"state", state.words}};
+  header["__metadata__"] = {{"format", kFormat}, {"checksum", kNoChecksum}, {"state", words}};
   std::size_t total = 0;
-  for (const auto& [name, tensor] : state.tensors) {
+  for (const auto& [name, tensor] : tensors) {
     const std::size_t end = total + tensor.nbytes();
     const bool is_new =
         header
@@ -125,14 +162,36 @@ std::string encode_state(const StateFile& state) {
     }
     total = end;
   }
-  std::string bytes = with_length(header.dump());
-  const std::size_t place = checksum_place(bytes, std::string(kNoChecksum));
-  bytes.reserve(bytes.size() + total);
-  for (const auto& [name, tensor] : state.tensors) {
-    const torch::Tensor flat = tensor.detach().to(torch::kCPU).contiguous();
-    bytes.append(static_cast<const char*>(flat.const_data_ptr()), flat.nbytes());
+  std::string start = with_length(header.dump());
+  Checksum sum(start.size() + total);
+  sum.add(start.data(), start.size());
+  for (const auto& [name, tensor] : tensors) {
+    sum.add(tensor.const_data_ptr(), tensor.nbytes());
   }
-  bytes.replace(place, kNoChecksum.size(), checksum(bytes, place));
+  const std::size_t place = checksum_place(start, std::string(kNoChecksum));
+  start.replace(place, kNoChecksum.size(), sum.digits());
+  return start;
+}
+
+/// Calls take(bytes, count) with the file's bytes, from the first to the last.
+template <class Take>
+void put_out(const StateFile& state, Take take) {
+  std::vector<std::pair<std::string, torch::Tensor>> flat;
+  for (const auto& [name, tensor] : state.tensors) {
+    flat.emplace_back(name, tensor.detach().to(torch::kCPU).contiguous());
+  }
+  const std::string start = header_of(state.words, flat);
+  take(start.data(), start.size());
+  for (const auto& [name, tensor] : flat) {
+    take(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+  }
+}
+
+}  // namespace
+
+std::string encode_state(const StateFile& state) {
+  std::string bytes;
+  put_out(state, [&](const char* more, std::size_t count) { bytes.append(more, count); });
   return bytes;
 }
 
@@ -160,17 +219,32 @@ StateFile decode_state(const std::string& bytes, const std::string& origin) {
   return state;
 }
 
-std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes) {
+namespace {
+
+template <class Fill>
+std::int64_t write_durably(const std::filesystem::path& file, Fill fill) {
   std::error_code ignored;
   std::filesystem::create_directories(file.parent_path(), ignored);
   try {
     models::FileWriter writer(file, {.durable = true});
-    writer.append(bytes);
+    fill(writer);
     writer.finish();
+    return static_cast<std::int64_t>(writer.place());
   } catch (const models::DiskError& error) {
     throw StorageError(error.what());
   }
-  return static_cast<std::int64_t>(bytes.size());
+}
+
+}  // namespace
+
+std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes) {
+  return write_durably(file, [&](models::FileWriter& writer) { writer.append(bytes); });
+}
+
+std::int64_t write_state_durably(const std::filesystem::path& file, const StateFile& state) {
+  return write_durably(file, [&](models::FileWriter& writer) {
+    put_out(state, [&](const char* bytes, std::size_t count) { writer.append(bytes, count); });
+  });
 }
 
 std::string read_bytes(const std::filesystem::path& file) {

@@ -32,6 +32,8 @@ StateFile decode_state(const std::string& bytes, const std::string& origin);
 /// Writes beside, syncs and renames: the file is whole or not there. Returns its size in bytes.
 /// Throws contract::StorageError (disk full, no permission).
 std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes);
+/// The same of encode_state(state), without a second copy of it in memory.
+std::int64_t write_state_durably(const std::filesystem::path& file, const StateFile& state);
 /// Throws contract::DataError if the file is missing or cannot be read.
 std::string read_bytes(const std::filesystem::path& file);
 

@@ -31,20 +31,29 @@ void Trainer::step() {
                 .micro = plan.micro,
                 .measure = measure,
                 .interleave = state_.spec.optim.agvm.interleave});
+  statistics_->remember();
   double data_ms = 0;
   const torch::Tensor local = forward_backward(plan, data_ms);
   StepGradients gradients = sync_->finish();
   const StepSums sums = reduce(local, plan, data_ms);
-  if (measure && std::isfinite(sums.loss)) {
+  const bool refused = guard_.refuses(sums.loss);
+  if (measure && !refused) {
     measure_variance(gradients);
   }
-  const bool refused = guard_.refuses(sums.loss);
   shadows_fed_ = false;
   if (!refused) {
     feed_shadows(gradients);
   }
+  whole_ = false;
   const optim::StepReport report =
       updater_->update(gradients.mean, plan.pictures, refused, gradients.squares);
+  if (report.applied) {
+    statistics_->remember();
+  } else {
+    statistics_->restore();  // as if its pictures had not been seen
+  }
+  whole_ = true;
+  store_.touch();
   last_loss_ = sums.loss;
   record(plan, sums, report);
   watch(sums.loss, report);
@@ -111,14 +120,10 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
 }
 
 Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms) {
-  if (setup_.port != nullptr) {
-    for (QueuedCommand& command : setup_.port->take()) {
-      waiting_.push_back(std::move(command));
-    }
-  }
+  const bool commands = inbox_.gather();
   // One small sum carries the losses and whether anything else has to be agreed upon.
   torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
-  flags[0] = waiting_.empty() ? 0.0 : 1.0;
+  flags[0] = commands ? 1.0 : 0.0;
   flags[1] = static_cast<double>(stop_requests());
   torch::Tensor all = torch::cat({sums.cpu(), flags});
   setup_.group->all_reduce_sum(all);
@@ -171,13 +176,11 @@ void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::St
   state_.seconds = clock_.seconds();
   const double step_ms = 1000 * (state_.seconds - last_row_seconds_);
   last_row_seconds_ = state_.seconds;
-  if (series_ == nullptr) {
+  if (!record_.listens()) {
     return;
   }
   const auto start = MonotonicClock::now();
   StepObservation seen;
-  seen.seq = ++seq_;
-  seen.segment = state_.segment;
   seen.step = state_.step;
   seen.images = state_.images;
   seen.pictures = plan.pictures;
@@ -196,12 +199,12 @@ void Trainer::record(const StepPlan& plan, const StepSums& sums, const optim::St
   seen.factor = updater_->ramp_factors();
   const std::int64_t tensors = state_.spec.telemetry.tensor_interval;
   seen.tensors = tensors > 0 && state_.step % tensors == 0;
-  contract::StepRecord row = series_->record(seen);
+  contract::StepRecord row = record_.row(std::move(seen));
   diagnostics_ms_ += ms_since(start);
   if (shadows_fed_) {
-    shadows_->record(row, *setup_.sink);
+    shadows_->record(row, *record_.sink());
   }
-  setup_.sink->step(row);
+  record_.step(row);
   heartbeat();
 }
 
@@ -215,7 +218,7 @@ void Trainer::keep_budget(double step_ms) {
   // The shadows' own time was asked for, and recording less would not save it.
   const double percent = diagnostics_percent_ - shadow_percent_;
   const double budget = state_.spec.telemetry.budget_percent;
-  if (series_ == nullptr || state_.step % kBudgetEvery != 0) {
+  if (!record_.listens() || state_.step % kBudgetEvery != 0) {
     return;
   }
   const std::int64_t asked = std::max<std::int64_t>(1, state_.spec.telemetry.module_interval);

@@ -3,12 +3,15 @@
 #include "engine/contract/records.h"
 #include "engine/data/loader.h"
 #include "engine/distributed/gradient_sync.h"
+#include "engine/train/command_inbox.h"
 #include "engine/train/evaluator.h"
 #include "engine/train/guard.h"
+#include "engine/train/run_record.h"
+#include "engine/train/running_statistics.h"
 #include "engine/train/shadows.h"
 #include "engine/train/shared_norms.h"
 #include "engine/train/state_file.h"
-#include "engine/train/step_series.h"
+#include "engine/train/state_store.h"
 #include "engine/train/stopwatch.h"
 #include "engine/train/training_setup.h"
 #include "engine/train/training_state.h"
@@ -48,6 +51,7 @@ class Trainer {
   const optim::Agvm& agvm() const { return updater_->agvm(); }
   const std::vector<optim::Parameter>& parameters() const { return updater_->parameters(); }
   const std::vector<std::string>& modules() const { return updater_->modules(); }
+  const StateStore& store() const { return store_; }
   contract::StatusReport status() const;
 
  private:
@@ -68,16 +72,22 @@ class Trainer {
   void keep_budget(double step_ms);
   void feed_shadows(const StepGradients& gradients);
 
-  // trainer_run.cpp: around the updates
+  // trainer_begin.cpp: before the first update
   void build_model();
-  void take_buffers_of_rank_0();
   std::unique_ptr<Loader> make_loader(std::int64_t seed) const;
-  void note_norms();
   void start_record();
+  void note_start();
+  void note_ranks();
+  void note_norms();
+  void note_warnings();
+
+  // trainer_run.cpp: around the updates
+  void take_buffers_of_rank_0();
   void evaluate_if_due();
   void evaluate_now();
+  void ask_for_stop();
   void probe_now();
-  void checkpoint_if_due();
+  void save_if_due();
   void check_target(const contract::EvalRecord& eval);
   void note(const std::string& kind,
             const std::string& source,
@@ -88,13 +98,14 @@ class Trainer {
   std::int64_t planned_steps() const;
   std::int64_t effective_batch() const { return state_.spec.batch.effective(); }
   void on_divergence(const GuardVerdict& verdict);
+  Outcome outcome();
+  void save_what_is_whole();
   void fail(const std::string& sentence, contract::ExitCode code);
-  void part();
+  void leave();
 
   // trainer_commands.cpp
   void apply_scripted();
   void apply_waiting();
-  void refuse_waiting();
   void wait_while_paused();
   int stop_requests();
   void take_stop(double requests);
@@ -106,6 +117,8 @@ class Trainer {
   contract::Reply change_end(const contract::EndCommand& c, const std::string& source);
   contract::Reply change_shadow(const contract::ShadowCommand& c, const std::string& source);
   contract::Reply undo(const std::string& source);
+  void abandon_after(const RestorePoint& point, const std::vector<contract::SegmentRecord>& line);
+  void keep_undone(const RestorePoint& point);
   contract::Reply done(const std::string& detail = "") const;
   const contract::ResolvedPlan& plan() const { return updater_->plan(); }
 
@@ -115,31 +128,31 @@ class Trainer {
   void note_shadows();
 
   // trainer_state.cpp
-  std::string encode() const;
-  void load(const std::string& bytes, const std::string& origin);
-  std::string save_checkpoint();
+  StateFile snapshot() const;
+  CheckpointInfo load(const std::string& bytes, const std::string& origin);
   void save_restore_point(const std::string& change);
-  void write_state(const std::string& file, const std::string& kind);
-  void prune(std::vector<std::string>& files, std::int64_t keep);
   void resume_from(const ResumePoint& point);
   void adopt_settings(const contract::RunSpec& asked);
+  void keep_effective_batch(const contract::BatchSection& saved);
 
   // trainer_fork.cpp
   void start_line_of_fork(const ForkStart& fork);
   void execute_again(const ForkStart& fork);
   void check_executed_again(const ForkStart& fork, double& worst) const;
   void apply_again(const ForkStart& fork, std::size_t& next);
-  void open_segment(std::int64_t parent, const std::string& reason);
   std::string read_on_rank_0(const std::filesystem::path& file);
 
   TrainerSetup setup_;
   TrainingState state_;
+  RunRecord record_;
+  StateStore store_;
+  CommandInbox inbox_;
   std::vector<std::string> loss_names_;
   std::unique_ptr<GradientSync> sync_;
   std::unique_ptr<SharedNorms> norms_;
+  std::unique_ptr<RunningStatistics> statistics_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Updater> updater_;
-  std::unique_ptr<StepSeries> series_;
   std::unique_ptr<Probes> probes_;
   std::unique_ptr<ShadowSet> shadows_;  // rank 0 alone
   Guard guard_;
@@ -147,28 +160,25 @@ class Trainer {
   EvalOptions eval_options_;
 
   // Not part of a checkpoint.
-  std::vector<QueuedCommand> waiting_;
   Stopwatch clock_;  // training time: stands still in pauses and evaluations
   double last_loss_ = 0, last_row_seconds_ = 0;
   double diagnostics_ms_ = 0, diagnostics_percent_ = 0, shadow_percent_ = 0;
   bool shadows_fed_ = false;  // in this update
-  std::int64_t module_interval_ = 1, announced_ = 0;
-  std::int64_t seq_ = 0, next_segment_ = 1, evaluated_step_ = -1, saved_step_ = -1;
-  bool paused_ = false, checkpoint_due_ = false, commands_wait_ = false, save_at_end_ = true;
+  std::int64_t module_interval_ = 1, announced_ = 0, first_step_ = 0;
+  bool paused_ = false, commands_wait_ = false, save_at_end_ = true;
   bool executes_again_ = false;  // updates of a fork's parent: nothing is recorded or saved
   bool saves_ = false;           // rank 0 has a folder for checkpoints
-  bool alone_ = false;           // the other ranks are lost
+  bool whole_ = false;           // the state is one that a training can go on from
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
   End end_ = End::kNone;
   std::string phase_ = "starting", end_text_;
   std::chrono::steady_clock::time_point last_beat_{};
+  /// The batch and base rate of a state that was loaded, where it ran on another number of ranks.
+  std::optional<std::pair<contract::BatchSection, double>> ran_with_;
 };
 
 /// `spec` with those settings of `asked` that training numerics do not depend on.
 contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked);
-
-/// ISO 8601 UTC with milliseconds.
-std::string utc_now();
 
 /// The weights of a model in a checkpoint, and back. load_model throws contract::DataError naming
 /// the tensor that is missing or has another shape.

@@ -1,8 +1,5 @@
-#include "engine/distributed/command_relay.h"
 #include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
-
-#include <thread>
 
 namespace batchscope::train {
 namespace {
@@ -19,11 +16,14 @@ struct Overloaded : Ts... {
 template <class... Ts>
 Overloaded(Ts...) -> Overloaded<Ts...>;
 
-Reply refusal(const std::string& field, const std::string& error) {
-  Reply reply;
-  reply.field = field;
-  reply.error = error;
-  return reply;
+/// Others are about the process, or save by themselves.
+bool changes_state(const contract::CommandBody& body) {
+  return std::holds_alternative<contract::LrCommand>(body) ||
+         std::holds_alternative<contract::AccumulationCommand>(body) ||
+         std::holds_alternative<contract::EndCommand>(body) ||
+         std::holds_alternative<contract::ShadowCommand>(body) ||
+         (std::holds_alternative<contract::OptimizerCommand>(body) &&
+          !std::get<contract::OptimizerCommand>(body).dry_run);
 }
 
 }  // namespace
@@ -51,35 +51,8 @@ void Trainer::apply_waiting() {
     return;
   }
   commands_wait_ = false;
-  std::vector<contract::Command> commands;
-  for (const QueuedCommand& queued : waiting_) {
-    commands.push_back(queued.command);
-  }
-  commands = agree_on_commands(*setup_.group, std::move(commands));
-  for (std::size_t i = 0; i < commands.size(); ++i) {
-    const Reply reply = apply(commands[i].body, "user");
-    if (setup_.port != nullptr) {
-      setup_.port->answer(waiting_[i], reply);
-    }
-  }
-  waiting_.clear();
+  inbox_.carry_out([this](const contract::CommandBody& body) { return apply(body, "user"); });
   heartbeat(true);
-}
-
-void Trainer::refuse_waiting() {
-  if (setup_.port == nullptr) {
-    return;
-  }
-  for (QueuedCommand& command : setup_.port->take()) {
-    waiting_.push_back(std::move(command));
-  }
-  for (const QueuedCommand& command : waiting_) {
-    setup_.port->answer(command,
-                        refusal("",
-                                "The training ended at step " + std::to_string(state_.step) +
-                                    " before the command could take effect."));
-  }
-  waiting_.clear();
 }
 
 void Trainer::wait_while_paused() {
@@ -89,12 +62,8 @@ void Trainer::wait_while_paused() {
   clock_.hold();
   set_phase("paused");
   while (paused_ && end_ == End::kNone) {
-    if (setup_.port != nullptr) {
-      setup_.port->wait(kKeepAliveMs);
-      waiting_ = setup_.port->take();
-    } else if (setup_.group->rank() == 0) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(kKeepAliveMs));
-    }
+    inbox_.wait(kKeepAliveMs);
+    store_.poll();
     torch::Tensor asked = torch::full({1}, static_cast<double>(stop_requests()), torch::kFloat64);
     setup_.group->all_reduce_sum(asked);
     take_stop(asked.item<double>());
@@ -128,6 +97,9 @@ Reply Trainer::apply(const contract::CommandBody& body, const std::string& sourc
   const contract::StatusReport before = status();
   try {
     Reply reply = carry_out(body, source);
+    if (reply.ok && changes_state(body)) {
+      store_.touch();
+    }
     follow_shadows();
     // Every client shows what one of them changed.
     if (setup_.port != nullptr && !(status() == before)) {
@@ -138,7 +110,7 @@ Reply Trainer::apply(const contract::CommandBody& body, const std::string& sourc
   } catch (const SpecError& error) {
     return refusal(error.field(), error.what());
   } catch (const contract::Error& error) {
-    if (error.code() == contract::ExitCode::kPeer) {
+    if (error.code() == contract::ExitCode::kPeer || !whole_) {
       throw;
     }
     return refusal("", error.what());
@@ -189,7 +161,7 @@ Reply Trainer::carry_out(const contract::CommandBody& body, const std::string& s
             if (diverged_) {
               return refusal("", "No checkpoint is written after a divergence: undo first.");
             }
-            const std::string file = save_checkpoint();
+            const std::string file = store_.save();
             note("checkpoint", source, "Saved " + file + ".", {{"file", file}});
             return done(file);
           },
@@ -233,6 +205,7 @@ Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.value)},
         {"value", std::to_string(c.value)},
+        {"new_ranks", std::to_string(state_.spec.batch.ranks)},
         {"old_lr", number_text(old_lr)},
         {"new_lr", number_text(plan().lr)}});
   return done();

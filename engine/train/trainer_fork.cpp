@@ -20,9 +20,9 @@ void Trainer::start_line_of_fork(const ForkStart& fork) {
   state_.checkpoints.clear();
   state_.restore_points.clear();
   state_.restore_serial = 0;
-  next_segment_ = 1;
-  evaluated_step_ = -1;
-  saved_step_ = -1;
+  record_.restart_segments();
+  state_.evaluated_step = -1;
+  store_.touch();
 }
 
 void Trainer::apply_again(const ForkStart& fork, std::size_t& next) {
@@ -62,7 +62,7 @@ void Trainer::execute_again(const ForkStart& fork) {
   double worst = 0;
   if (state_.step < fork.step) {
     executes_again_ = true;
-    std::unique_ptr<StepSeries> series = std::move(series_);
+    record_.mute(true);
     loader_ = make_loader(fork.seed);
     announced_ = state_.images;
     phase_ = "executing again";
@@ -89,7 +89,7 @@ void Trainer::execute_again(const ForkStart& fork) {
            events[static_cast<std::size_t>(state_.events_done)].step <= state_.step) {
       state_.events_done += 1;
     }
-    series_ = std::move(series);
+    record_.mute(false);
     executes_again_ = false;
   }
   if (fork.seconds >= 0) {

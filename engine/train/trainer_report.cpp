@@ -10,37 +10,68 @@ using contract::RunState;
 
 constexpr double kBeatSeconds = 0.5;  // between status reports
 
+struct GivenUp {};
+
 }  // namespace
 
 void Trainer::evaluate_if_due() {
   const contract::EvalSection& e = state_.spec.eval;
-  if (setup_.validation_set != nullptr && evaluated_step_ != state_.step && state_.step > 0) {
+  if (setup_.validation_set != nullptr && state_.evaluated_step != state_.step && state_.step > 0) {
     const bool by_step = e.every_steps > 0 && state_.step % e.every_steps == 0;
     const double epoch = e.every_epochs * static_cast<double>(setup_.training_set->size());
     const auto images = static_cast<double>(state_.images);
     const bool by_epoch =
         epoch > 0 && std::floor(images / epoch) >
                          std::floor((images - static_cast<double>(effective_batch())) / epoch);
-    const bool at_end = e.at_end && state_.images >= state_.total_images && end_ == End::kNone;
+    const bool at_end = e.at_end && state_.images >= state_.total_images;
     if (by_step || by_epoch || at_end) {
       evaluate_now();
       return;
     }
   }
   // Readers see what the model finds long before the first evaluation.
-  if (state_.step == std::max<std::int64_t>(1, plan().warmup_steps) && evaluated_step_ < 0) {
+  if (state_.step == std::max<std::int64_t>(1, plan().warmup_steps) && state_.evaluated_step < 0) {
     probe_now();
+  }
+}
+
+/// A stop need not wait for an evaluation: all ranks ask between its blocks.
+void Trainer::ask_for_stop() {
+  heartbeat();
+  inbox_.gather();
+  torch::Tensor asked = torch::zeros({2}, torch::kFloat64);
+  asked[0] = static_cast<double>(stop_requests());
+  asked[1] = inbox_.stop_waits() ? 1.0 : 0.0;
+  setup_.group->all_reduce_sum(asked);
+  take_stop(asked[0].item<double>());
+  commands_wait_ = commands_wait_ || asked[1].item<double>() > 0;
+  if (end_ != End::kNone || commands_wait_) {
+    throw GivenUp();
   }
 }
 
 void Trainer::evaluate_now() {
   const Hold hold(clock_);
+  if (state_.images >= state_.total_images && store_.changed() && !guard_.abnormal() &&
+      !diverged_) {
+    store_.begin_save();  // whatever the last evaluation meets, the training is kept
+  }
   set_phase("evaluating");
   take_buffers_of_rank_0();
-  const EvalResult result = evaluate(
-      *setup_.model, *setup_.validation_set, *setup_.group, eval_options_, [this] { heartbeat(); });
-  evaluated_step_ = state_.step;
+  EvalResult result;
+  try {
+    result = evaluate(*setup_.model, *setup_.validation_set, *setup_.group, eval_options_, [this] {
+      ask_for_stop();
+    });
+  } catch (const GivenUp&) {
+    setup_.model->train();
+    note("evaluation", "engine", "The evaluation was given up for a stop.");
+    set_phase("training");
+    return;
+  }
+  state_.evaluated_step = state_.step;
   state_.metrics = result.metrics;
+  store_.touch();
   const contract::EvalRecord record{state_.segment,
                                     state_.step,
                                     state_.images,
@@ -50,9 +81,7 @@ void Trainer::evaluate_now() {
                                     result.metrics};
   // The predictions first: a reader that sees the evaluation asks for them.
   probe_now();
-  if (setup_.sink != nullptr) {
-    setup_.sink->eval(record);
-  }
+  record_.eval(record);
   check_target(record);
   set_phase("training");
 }
@@ -64,7 +93,7 @@ void Trainer::probe_now() {
   const Hold hold(clock_);
   for (const contract::PredictionRecord& prediction :
        probes_->predict(*setup_.model, state_.segment, state_.step)) {
-    setup_.sink->prediction(prediction);
+    record_.prediction(prediction);
   }
 }
 
@@ -92,14 +121,12 @@ void Trainer::check_target(const contract::EvalRecord& eval) {
   }
 }
 
-void Trainer::checkpoint_if_due() {
-  const std::int64_t every = state_.spec.checkpoint.every_steps;
-  if (every > 0 && state_.step > 0 && state_.step % every == 0 && saved_step_ != state_.step) {
-    checkpoint_due_ = true;
-  }
+void Trainer::save_if_due() {
+  store_.poll();
   // A state from an abnormal stretch is not worth going back to: wait until it is over.
-  if (checkpoint_due_ && !guard_.abnormal() && !diverged_) {
-    save_checkpoint();
+  if (store_.due() && !guard_.abnormal() && !diverged_) {
+    const Hold hold(clock_);
+    store_.begin_save();
   }
 }
 
@@ -117,18 +144,11 @@ void Trainer::on_divergence(const GuardVerdict& verdict) {
       {"module", module},
       {"ratio", std::isfinite(verdict.ratio) ? number_text(verdict.ratio) : "inf"},
       {"action", state_.spec.guard.on_diverge}};
-  if (setup_.sink != nullptr) {
-    setup_.sink->event({state_.segment,
-                        verdict.abnormal_step,
-                        seq_,
-                        utc_now(),
-                        "abnormal",
-                        "engine",
-                        "The first abnormal update was " + std::to_string(verdict.abnormal_step) +
-                            where + (module.empty() ? "" : ": its gradient norm was " + ratio) +
-                            ".",
-                        args});
-  }
+  record_.event_at(verdict.abnormal_step,
+                   "abnormal",
+                   "The first abnormal update was " + std::to_string(verdict.abnormal_step) +
+                       where + (module.empty() ? "" : ": its gradient norm was " + ratio) + ".",
+                   args);
   end_text_ = "The training diverged at step " + std::to_string(state_.step) + ": " +
               verdict.reason + "; it began at step " + std::to_string(verdict.abnormal_step) +
               where + ".";
@@ -147,10 +167,7 @@ void Trainer::note(const std::string& kind,
                    const std::string& source,
                    const std::string& text,
                    std::map<std::string, std::string> args) {
-  if (setup_.sink != nullptr && !executes_again_) {
-    setup_.sink->event(
-        {state_.segment, state_.step, seq_, utc_now(), kind, source, text, std::move(args)});
-  }
+  record_.event(kind, source, text, std::move(args));
 }
 
 void Trainer::set_phase(const std::string& phase) {
@@ -171,7 +188,7 @@ void Trainer::heartbeat(bool force) {
   }
   last_beat_ = now;
   const contract::StatusReport report = status();
-  setup_.sink->status(report);
+  record_.status(report);
   if (setup_.port != nullptr) {
     setup_.port->set_status(report);
   }
@@ -195,7 +212,7 @@ contract::StatusReport Trainer::status() const {
   report.step = state_.step;
   report.steps = planned_steps();
   report.images = state_.images;
-  report.committed_seq = seq_;
+  report.committed_seq = record_.seq();
   report.optimizer = state_.spec.optim.name;
   report.agvm = state_.spec.optim.agvm.enabled;
   report.lr = plan().lr;
@@ -204,6 +221,7 @@ contract::StatusReport Trainer::status() const {
   report.accumulation = state_.spec.batch.accumulation;
   report.ranks = state_.spec.batch.ranks;
   report.phase = phase_;
+  report.trouble = store_.trouble();
   return report;
 }
 

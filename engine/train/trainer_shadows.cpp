@@ -33,7 +33,7 @@ void Trainer::feed_shadows(const StepGradients& gradients) {
   if (shadows_ == nullptr || shadows_->empty()) {
     return;
   }
-  const bool compare = series_ != nullptr && (state_.step + 1) % module_interval_ == 0;
+  const bool compare = record_.listens() && (state_.step + 1) % module_interval_ == 0;
   shadows_->advance(gradients.mean, updater_->schedule(), state_.images, agvm().mu(), compare);
   shadows_fed_ = true;
 }

@@ -4,21 +4,12 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace batchscope::train {
 namespace {
 
 constexpr const char* kModel = "model/";
 constexpr const char* kShadow = "shadow/";
-constexpr const char* kCheckpointName = "checkpoints/step-";
-constexpr const char* kRestoreName = "checkpoints/restore-";
-
-std::string padded(std::int64_t step) {
-  char text[24];
-  std::snprintf(text, sizeof text, "%08lld", static_cast<long long>(step));
-  return text;
-}
 
 }  // namespace
 
@@ -59,7 +50,8 @@ void load_model(torch::nn::Module& model, const StateFile& file, const std::stri
   }
 }
 
-std::string Trainer::encode() const {
+StateFile Trainer::snapshot() const {
+  const torch::NoGradGuard no_grad;
   StateFile file;
   TrainingState state = state_;
   state.seconds = clock_.seconds();
@@ -71,14 +63,20 @@ std::string Trainer::encode() const {
                          .ranks = setup_.group->size(),
                          .classes = setup_.training_set->classes()});
   add_model(file, *setup_.model);
+  for (auto& [name, tensor] : file.tensors) {
+    tensor = tensor.to(torch::kCPU, tensor.scalar_type(), false, /*copy=*/true);
+  }
   updater_->save(file);
   if (shadows_ != nullptr) {
     file.add(kShadow, shadows_->save());
   }
-  return encode_state(file);
+  for (auto& [name, tensor] : file.tensors) {
+    tensor = tensor.to(torch::kCPU);
+  }
+  return file;
 }
 
-void Trainer::load(const std::string& bytes, const std::string& origin) {
+CheckpointInfo Trainer::load(const std::string& bytes, const std::string& origin) {
   const StateFile file = decode_state(bytes, origin);
   auto [state, info] = from_words(file.words, origin);
   if (info.data_checksum != setup_.training_set->checksum()) {
@@ -86,6 +84,14 @@ void Trainer::load(const std::string& bytes, const std::string& origin) {
                               " was made with other training data: the annotations or the list of "
                               "pictures changed since.");
   }
+  for (const auto* numbers : {&state.last_trust, &state.ramp.start}) {
+    if (!numbers->empty() && numbers->size() != modules().size()) {
+      throw contract::DataError("Checkpoint " + origin + " is of a model with " +
+                                std::to_string(numbers->size()) + " modules, this one has " +
+                                std::to_string(modules().size()) + ".");
+    }
+  }
+  whole_ = false;
   load_model(*setup_.model, file, origin);
   const double seconds = clock_.seconds();
   state_ = std::move(state);
@@ -95,6 +101,8 @@ void Trainer::load(const std::string& bytes, const std::string& origin) {
     shadows_->load(file.part(kShadow));
   }
   state_.seconds = std::max(seconds, state_.seconds);
+  statistics_->remember();
+  return info;
 }
 
 std::string Trainer::read_on_rank_0(const std::filesystem::path& file) {
@@ -115,116 +123,70 @@ std::string Trainer::read_on_rank_0(const std::filesystem::path& file) {
   return setup_.group->broadcast_bytes(bytes, 0);
 }
 
-void Trainer::write_state(const std::string& file, const std::string& kind) {
-  std::string failure;
-  if (setup_.group->rank() == 0) {
-    try {
-      const std::int64_t bytes = write_bytes_durably(setup_.folder / file, encode());
-      if (setup_.sink != nullptr) {
-        setup_.sink->checkpoint({state_.segment, state_.step, file, kind, bytes});
-      }
-    } catch (const contract::Error& error) {
-      failure = error.what();
-    }
-  }
-  if (!alone_) {
-    failure = setup_.group->broadcast_bytes(failure, 0);
-  }
-  if (!failure.empty()) {
-    throw contract::StorageError(failure);
-  }
-}
-
-std::string Trainer::save_checkpoint() {
-  if (!saves_) {
-    return "";
-  }
-  std::string file = kCheckpointName;
-  file += padded(state_.step);
-  file += "-segment-" + std::to_string(state_.segment) + ".ckpt";
-  const Hold hold(clock_);
-  if (std::find(state_.checkpoints.begin(), state_.checkpoints.end(), file) ==
-      state_.checkpoints.end()) {
-    state_.checkpoints.push_back(file);
-  }
-  write_state(file, "checkpoint");
-  prune(state_.checkpoints, std::max<std::int64_t>(1, state_.spec.checkpoint.keep));
-  saved_step_ = state_.step;
-  checkpoint_due_ = false;
-  return file;
-}
-
 void Trainer::save_restore_point(const std::string& change) {
   if (!saves_ || executes_again_) {
     return;
   }
   const Hold hold(clock_);
-  std::string file = kRestoreName;
-  file += std::to_string(++state_.restore_serial);
-  file += "-step-" + padded(state_.step) + ".ckpt";
-  write_state(file, "restore_point");
-  state_.restore_points.push_back({file, state_.segment, state_.step, change});
-  note("restore_point", "engine", "Restore point before \"" + change + "\".", {{"file", file}});
-  std::vector<std::string> files;
-  for (const RestorePoint& point : state_.restore_points) {
-    files.push_back(point.file);
+  std::string failure;
+  try {
+    store_.save_restore_point(change);
+  } catch (const contract::Error& error) {
+    failure = error.what();
   }
-  prune(files, std::max<std::int64_t>(1, state_.spec.checkpoint.restore_points));
-  std::erase_if(state_.restore_points, [&](const RestorePoint& point) {
-    return std::find(files.begin(), files.end(), point.file) == files.end();
-  });
-}
-
-void Trainer::prune(std::vector<std::string>& files, std::int64_t keep) {
-  while (static_cast<std::int64_t>(files.size()) > keep) {
-    if (setup_.group->rank() == 0) {
-      std::error_code ignored;
-      std::filesystem::remove(setup_.folder / files.front(), ignored);
-      if (setup_.sink != nullptr) {
-        setup_.sink->checkpoint_removed(files.front());
-      }
-    }
-    files.erase(files.begin());
-  }
-}
-
-void Trainer::open_segment(std::int64_t parent, const std::string& reason) {
-  state_.segment = next_segment_++;
-  state_.segments.push_back({state_.segment, parent, state_.step, -1, reason});
-  if (setup_.sink != nullptr) {
-    setup_.sink->segment(state_.segments.back());
+  failure = setup_.group->broadcast_bytes(failure, 0);
+  if (!failure.empty()) {
+    throw contract::StorageError(failure);
   }
 }
 
 void Trainer::resume_from(const ResumePoint& point) {
-  seq_ = point.next_seq - 1;
-  next_segment_ = point.next_segment;
+  record_.go_on_after(point.next_seq - 1, point.next_segment - 1);
   if (point.checkpoint.empty()) {
     state_.segments = {{0, -1, 0, 0, "start"}};
   } else {
     const contract::RunSpec asked = state_.spec;
     const std::int64_t threads = at::get_num_threads();
-    const std::string bytes = read_on_rank_0(point.checkpoint);
-    const auto origin = point.checkpoint.filename().string();
-    load(bytes, origin);
-    const CheckpointInfo info = from_words(decode_state(bytes, origin).words, origin).second;
+    const CheckpointInfo info =
+        load(read_on_rank_0(point.checkpoint), point.checkpoint.filename().string());
+    const contract::BatchSection saved = state_.spec.batch;
+    adopt_settings(asked);
+    store_.as_saved();
+    if (state_.spec.batch.ranks != saved.ranks) {
+      keep_effective_batch(saved);
+    }
     if (info.threads != threads || info.ranks != setup_.group->size()) {
       setup_.resume->text += " It ran with " + std::to_string(info.ranks) + " ranks of " +
                              std::to_string(info.threads) + " threads and goes on with " +
                              std::to_string(setup_.group->size()) + " of " +
                              std::to_string(threads) +
-                             ": the numbers agree to rounding, not bit for bit.";
+                             (state_.spec.batch.effective() == saved.effective()
+                                  ? ": the numbers agree to rounding, not bit for bit."
+                                  : ".");
     }
-    adopt_settings(asked);
     state_.segments.back().abandoned_after = state_.step;
   }
   if (point.fork) {
     start_line_of_fork(*point.fork);
     return;
   }
-  evaluated_step_ = state_.metrics.empty() ? -1 : state_.step;
-  saved_step_ = state_.step;
-  open_segment(state_.segments.back().segment, "resume");
+  // The state of a step is saved before its evaluation.
+  const std::string evaluated =
+      setup_.group->broadcast_bytes(std::to_string(point.evaluated_step), 0);
+  if (evaluated == std::to_string(state_.step)) {
+    state_.evaluated_step = state_.step;
+  }
+  record_.open_segment(state_.segments.back().segment, "resume");
+}
+
+/// Another number of ranks is no reason for another training: accumulation makes up for it, where
+/// it divides. Where it does not, the nearest batch is taken as a user's change would be.
+void Trainer::keep_effective_batch(const contract::BatchSection& saved) {
+  ran_with_ = {saved, plan().lr};
+  const std::int64_t micros = saved.accumulation * saved.ranks, ranks = state_.spec.batch.ranks;
+  const std::int64_t accumulation = std::max<std::int64_t>(1, (micros + ranks / 2) / ranks);
+  updater_->take_over_batch(saved, accumulation);
+  store_.touch();
 }
 
 contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked) {

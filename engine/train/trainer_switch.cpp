@@ -39,22 +39,9 @@ contract::Reply Trainer::change_optimizer(const contract::OptimizerCommand& c,
   return done(table);
 }
 
-contract::Reply Trainer::undo(const std::string& source) {
-  if (state_.restore_points.empty()) {
-    throw contract::SpecError("", "There is nothing to undo: no change was made.");
-  }
-  const RestorePoint point = state_.restore_points.back();
-  const std::filesystem::path file = setup_.folder / point.file;
-  const std::string bytes = read_on_rank_0(file);
-  const std::int64_t from_step = state_.step, from_segment = state_.segment;
-  const std::int64_t events_done = state_.events_done, serial = state_.restore_serial;
-  const auto line = state_.segments;
-  const auto checkpoints = state_.checkpoints;
-  load(bytes, file.filename().string());
-  state_.events_done = events_done;  // an undone script is not played again
-  state_.restore_serial = serial;
-  state_.checkpoints = checkpoints;
-  // All that followed the restore point is abandoned, through every segment back to its own.
+/// All that followed the restore point is abandoned, through every segment back to its own.
+void Trainer::abandon_after(const RestorePoint& point,
+                            const std::vector<contract::SegmentRecord>& line) {
   for (contract::SegmentRecord segment : line) {
     const bool own = segment.segment == point.segment;
     const bool later = std::none_of(
@@ -63,29 +50,65 @@ contract::Reply Trainer::undo(const std::string& source) {
         });
     if (own || later) {
       segment.abandoned_after = own ? point.step : segment.start_step;
-      if (setup_.sink != nullptr) {
-        setup_.sink->segment(segment);
-      }
+      record_.segment(segment);
     }
   }
   state_.segments.back().abandoned_after = point.step;
-  open_segment(point.segment, "undo");
+}
+
+contract::Reply Trainer::undo(const std::string& source) {
+  // The list is rank 0's.
+  const std::string found = setup_.group->broadcast_bytes(
+      state_.restore_points.empty() ? "" : to_words(state_.restore_points.back()), 0);
+  if (found.empty()) {
+    throw contract::SpecError("", "There is nothing to undo: no change was made.");
+  }
+  const RestorePoint point = restore_point_from_words(found);
+  const std::filesystem::path file = setup_.folder / point.file;
+  const std::string bytes = read_on_rank_0(file);
+  const TrainingState before = state_;
+  load(bytes, file.filename().string());
+  // What belongs to the process, or to what is on the disk, is not undone; nor is a script played
+  // again.
+  state_.events_done = before.events_done;
+  state_.restore_serial = before.restore_serial;
+  state_.checkpoints = before.checkpoints;
+  state_.restore_points = before.restore_points;
+  const contract::BatchSection saved = state_.spec.batch;
+  adopt_settings(before.spec);
+  if (state_.spec.batch.ranks != saved.ranks) {
+    keep_effective_batch(saved);
+  }
+  abandon_after(point, before.segments);
+  record_.open_segment(point.segment, "undo");
   loader_->cancel();
   announced_ = state_.images;
   guard_.forget();
   diverged_ = divergence_noted_ = false;
-  evaluated_step_ = state_.metrics.empty() ? -1 : state_.step;
+  whole_ = true;
   note("undo",
        source,
-       "Undid \"" + point.change + "\": back from step " + std::to_string(from_step) + " to step " +
-           std::to_string(state_.step) + ".",
+       "Undid \"" + point.change + "\": back from step " + std::to_string(before.step) +
+           " to step " + std::to_string(state_.step) + ".",
        {{"change", point.change},
         {"file", point.file},
-        {"from_step", std::to_string(from_step)},
-        {"from_segment", std::to_string(from_segment)},
+        {"from_step", std::to_string(before.step)},
+        {"from_segment", std::to_string(before.segment)},
         {"to_step", std::to_string(state_.step)}});
-  save_checkpoint();
+  note_ranks();
+  store_.touch();
+  keep_undone(point);
   return done("Undid \"" + point.change + "\".");
+}
+
+/// The undo has happened, whether its state can be saved or not. The file that it came from goes
+/// when there is another.
+void Trainer::keep_undone(const RestorePoint& point) {
+  if (store_.save_if_possible()) {
+    store_.drop_restore_point(point.file);
+  } else {
+    std::erase(state_.restore_points, point);
+  }
 }
 
 }  // namespace batchscope::train

@@ -38,7 +38,8 @@ struct ForkStart {
 struct ResumePoint {
   std::filesystem::path checkpoint;  // empty: from the first step again
   std::int64_t next_seq = 1, next_segment = 1;
-  std::string text;  // why and from where, for the event
+  std::string text;                  // why and from where, for the event
+  std::int64_t evaluated_step = -1;  // of the newest evaluation on record; the state may not know
   std::optional<ForkStart> fork;
 };
 

@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 
 namespace batchscope::train {
 namespace {
@@ -12,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kVersion = 1;
+constexpr std::int64_t kMost = 1'000'000'000'000'000;  // of steps, pictures, …
 
 json segment_json(const contract::SegmentRecord& s) {
   return {{"segment", s.segment},
@@ -42,7 +45,78 @@ optim::LrRamp ramp_from(const json& j) {
   return ramp;
 }
 
+json point_json(const RestorePoint& r) {
+  return {{"file", r.file}, {"segment", r.segment}, {"step", r.step}, {"change", r.change}};
+}
+
+RestorePoint point_from(const json& j) {
+  return {j.at("file"), j.at("segment"), j.at("step"), j.at("change")};
+}
+
+/// Throws contract::DataError for what no training of ours has written.
+void check(const TrainingState& s, const std::string& origin) {
+  const auto expect = [&](bool holds, const std::string& what, const std::string& found) {
+    if (!holds) {
+      throw contract::DataError("Checkpoint " + origin + " is not one of ours: " + what +
+                                ", found " + found + ".");
+    }
+  };
+  const auto within = [&](const char* name, std::int64_t value, std::int64_t most) {
+    expect(value >= 0 && value <= most,
+           std::string(name) + " must be 0 to " + std::to_string(most),
+           std::to_string(value));
+  };
+  within("step", s.step, kMost);
+  within("images", s.images, kMost);
+  within("total_images", s.total_images, kMost);
+  within("segment", s.segment, kMost);
+  within("skipped", s.skipped, s.step);
+  within("restore_serial", s.restore_serial, kMost);
+  within("events_done", s.events_done, static_cast<std::int64_t>(s.spec.events.size()));
+  expect(s.seconds >= 0 && std::isfinite(s.seconds),
+         "seconds must be a finite number from 0 on",
+         std::to_string(s.seconds));
+  expect(!s.segments.empty(), "it must have a segment", "none");
+  for (const contract::SegmentRecord& segment : s.segments) {
+    within("a segment's number", segment.segment, kMost);
+    within("a segment's first step", segment.start_step, kMost);
+  }
+  // Files of these names are read and removed.
+  const auto name = [&](const std::string& file) {
+    expect(
+        is_state_name(file), "a file of its lists must be checkpoints/….ckpt", "\"" + file + "\"");
+  };
+  for (const std::string& file : s.checkpoints) {
+    name(file);
+  }
+  for (const RestorePoint& point : s.restore_points) {
+    name(point.file);
+  }
+}
+
 }  // namespace
+
+bool is_state_name(const std::string& name) {
+  constexpr std::string_view kFolder = "checkpoints/", kEnding = ".ckpt";
+  if (!name.starts_with(kFolder) || !name.ends_with(kEnding) ||
+      name.size() < kFolder.size() + kEnding.size()) {
+    return false;
+  }
+  const std::string_view stem =
+      std::string_view(name).substr(kFolder.size(), name.size() - kFolder.size() - kEnding.size());
+  const bool plain = std::all_of(stem.begin(), stem.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
+  });
+  return plain && (stem.starts_with("step-") || stem.starts_with("restore-"));
+}
+
+std::string to_words(const RestorePoint& point) {
+  return point_json(point).dump();
+}
+
+RestorePoint restore_point_from_words(const std::string& words) {
+  return point_from(json::parse(words));
+}
 
 std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
   json j = {{"version", kVersion},
@@ -66,6 +140,7 @@ std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
             {"last_trust", s.last_trust},
             {"checkpoints", s.checkpoints},
             {"metrics", s.metrics},
+            {"evaluated_step", s.evaluated_step},
             {"target_reached", s.target_reached}};
   if (s.pending) {
     j["pending"] = {{"old_spec", contract::to_toml(s.pending->old_spec)},
@@ -77,8 +152,7 @@ std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
   }
   j["restore_points"] = json::array();
   for (const RestorePoint& r : s.restore_points) {
-    j["restore_points"].push_back(
-        {{"file", r.file}, {"segment", r.segment}, {"step", r.step}, {"change", r.change}});
+    j["restore_points"].push_back(point_json(r));
   }
   return j.dump();
 }
@@ -113,6 +187,8 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
     for (const auto& [name, value] : j.at("metrics").items()) {
       s.metrics[name] = value.is_number() ? value.get<double>() : std::nan("");
     }
+    // States of before did not tell.
+    s.evaluated_step = j.value("evaluated_step", s.metrics.empty() ? std::int64_t{-1} : s.step);
     if (j.contains("pending")) {
       const json& p = j.at("pending");
       s.pending = PendingMatch{contract::parse_spec(p.at("old_spec").get<std::string>()),
@@ -122,8 +198,9 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
       s.segments.push_back(segment_from(segment));
     }
     for (const json& r : j.at("restore_points")) {
-      s.restore_points.push_back({r.at("file"), r.at("segment"), r.at("step"), r.at("change")});
+      s.restore_points.push_back(point_from(r));
     }
+    check(s, origin);
     CheckpointInfo info;
     info.run_id = j.at("run_id");
     info.engine_version = j.at("engine_version");

@@ -52,6 +52,7 @@ struct TrainingState : UpdateState {
   std::vector<RestorePoint> restore_points;       // oldest first
   std::vector<std::string> checkpoints;           // on disk, oldest first
   std::map<std::string, double> metrics;          // last evaluation
+  std::int64_t evaluated_step = -1;               // of the last evaluation; -1: none
   bool target_reached = false;
 };
 
@@ -62,9 +63,17 @@ struct CheckpointInfo {
   std::vector<std::string> classes;
 };
 
+/// True for the name of a checkpoint or restore point as the engine gives them, relative to the run
+/// folder: such a file is the run's own, and no other is read or removed for a state's sake.
+bool is_state_name(const std::string& name);
+
 /// As JSON text, bit-exact for every number.
 std::string to_words(const TrainingState& state, const CheckpointInfo& info);
-/// Throws contract::DataError naming `origin`.
+std::string to_words(const RestorePoint& point);
+/// Of what to_words() made.
+RestorePoint restore_point_from_words(const std::string& words);
+/// Throws contract::DataError naming `origin`, and what in it is not as written by to_words(): a
+/// state file may come from anybody.
 std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
                                                     const std::string& origin);
 

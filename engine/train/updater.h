@@ -63,6 +63,9 @@ class Updater {
   void apply(const contract::LrCommand& command);
   void apply(const contract::AccumulationCommand& command);
   void apply(const contract::EndCommand& command);
+  /// The settings' micro-batches and ranks with this accumulation, after `old`: the rate follows
+  /// optim.lr_on_batch_change where the effective batch is another one.
+  void take_over_batch(const contract::BatchSection& old, std::int64_t accumulation);
   /// Works an optimizer change out without changing anything. Throws contract::SpecError.
   PlannedChange plan_change(const contract::OptimizerCommand& command) const;
   /// Carries it out.

@@ -9,6 +9,9 @@
 namespace batchscope::train {
 namespace {
 
+/// Pictures are counted in whole numbers that doubles hold exactly.
+constexpr std::int64_t kMostPictures = 1'000'000'000'000'000;
+
 optim::StatePolicy policy_of(contract::StatePolicy policy) {
   switch (policy) {
     case contract::StatePolicy::kCarry:
@@ -64,6 +67,12 @@ void Updater::check(const contract::EndCommand& command) const {
                               "end must be after the present step " + std::to_string(state_.step) +
                                   ", found " + std::to_string(command.step) + ".");
   }
+  if (command.step - state_.step > kMostPictures / state_.spec.batch.effective()) {
+    throw contract::SpecError("step",
+                              "end must be within 10^15 pictures of the present step " +
+                                  std::to_string(state_.step) + ", found " +
+                                  std::to_string(command.step) + ".");
+  }
 }
 
 void Updater::apply(const contract::LrCommand& command) {
@@ -77,14 +86,18 @@ void Updater::apply(const contract::LrCommand& command) {
 
 void Updater::apply(const contract::AccumulationCommand& command) {
   check(command);
+  take_over_batch(state_.spec.batch, command.value);
+}
+
+void Updater::take_over_batch(const contract::BatchSection& old, std::int64_t accumulation) {
   contract::RunSpec spec = state_.spec;
-  const std::int64_t old_batch = spec.batch.effective();
-  spec.batch.accumulation = command.value;
-  if (spec.optim.lr_on_batch_change == "rule" && spec.optim.lr_rule != "none") {
+  spec.batch.accumulation = accumulation;
+  const bool by_rule = spec.optim.lr_on_batch_change == "rule" && spec.optim.lr_rule != "none";
+  if (by_rule && spec.batch.effective() != old.effective()) {
     // The rule's rate for the new batch, from what is in force now.
     const optim::LrRule rule = optim::lr_rule_from(spec.optim.lr_rule);
     const double ratio = optim::scaled_lr(rule, 1, spec.batch.effective(), spec.optim.base_batch) /
-                         optim::scaled_lr(rule, 1, old_batch, spec.optim.base_batch);
+                         optim::scaled_lr(rule, 1, old.effective(), spec.optim.base_batch);
     spec.optim.lr *= ratio;
   }
   use_spec(spec);

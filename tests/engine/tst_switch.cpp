@@ -277,8 +277,13 @@ class TestSwitch : public QObject {
       }
       // Only what the command takes: the outcome is stored beside it.
       std::map<std::string, std::string> args = event.args;
-      for (const char* outcome :
-           {"old", "new", "old_lr", "new_lr", "old_weight_decay", "new_weight_decay"}) {
+      for (const char* outcome : {"old",
+                                  "new",
+                                  "old_lr",
+                                  "new_lr",
+                                  "new_ranks",
+                                  "old_weight_decay",
+                                  "new_weight_decay"}) {
         args.erase(outcome);
       }
       script.events.push_back({event.step, contract::make_command(event.kind, args)});

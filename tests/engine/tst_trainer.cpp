@@ -358,8 +358,11 @@ class TestTrainer : public QObject {
     QCOMPARE(run.sink->probes.size(), std::size_t{2});
     spec.eval.probes = 3;
     spec.eval.max_pictures = 9;
-    const train::ResumePoint point{
-        place / "checkpoints/step-00000004-segment-0.ckpt", 100, 1, "Goes on."};
+    const train::ResumePoint point{.checkpoint = place / "checkpoints/step-00000004-segment-0.ckpt",
+                                   .next_seq = 100,
+                                   .next_segment = 1,
+                                   .text = "Goes on.",
+                                   .evaluated_step = 4};
     ToyRun rest = toy_run(spec, nullptr, torch::kFloat32, place, point);
     rest.trainer->run();
     QVERIFY(rest.sink->resumed);

@@ -114,10 +114,11 @@ ToyRun toy_run(const contract::RunSpec& spec,
                const std::filesystem::path& folder,
                std::optional<train::ResumePoint> resume,
                train::CommandPort* port,
-               std::shared_ptr<models::Detector> detector) {
+               std::shared_ptr<models::Detector> detector,
+               std::shared_ptr<MemorySink> sink) {
   static std::mutex seeding;  // the default generator is shared by the ranks of a test
   ToyRun run;
-  run.sink = std::make_shared<MemorySink>();
+  run.sink = sink ? std::move(sink) : std::make_shared<MemorySink>();
   train::TrainerSetup setup;
   setup.spec = spec;
   setup.info.id = "0123456789ab";

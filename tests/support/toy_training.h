@@ -68,7 +68,8 @@ ToyRun toy_run(const contract::RunSpec& spec,
                const std::filesystem::path& folder = {},
                std::optional<train::ResumePoint> resume = std::nullopt,
                train::CommandPort* port = nullptr,
-               std::shared_ptr<models::Detector> detector = nullptr);
+               std::shared_ptr<models::Detector> detector = nullptr,
+               std::shared_ptr<MemorySink> sink = nullptr);
 
 /// Runs `work(group)` on `ranks` threads that form one Gloo group. Rethrows the first exception.
 void with_ranks(std::int64_t ranks, const std::function<void(std::shared_ptr<train::Group>)>& work);
