@@ -25,11 +25,20 @@ std::filesystem::path run_folder(const std::filesystem::path& library, const std
 std::filesystem::path run_file_of(const std::filesystem::path& path);
 /// The run folder of a folder or of its run.sqlite; empty for a file elsewhere (*.bscope).
 std::filesystem::path folder_of_run(const std::filesystem::path& path);
+/// True where a run folder's record has begun: there is a run file, and it is not the empty one of
+/// a start that was killed (by a program of before) before its first commit.
+bool has_record(const std::filesystem::path& folder) noexcept;
 /// ISO 8601 UTC with milliseconds: 2026-11-20T22:30:00.123Z.
 std::string now_utc();
 
-/// A file that appears whole or not at all: written beside, renamed by commit(), removed by the
-/// destructor without one. Throws contract::StorageError.
+/// Forces a file to the disk. Throws contract::StorageError.
+void sync_file(const std::filesystem::path& file);
+/// Forces the names in a folder to the disk, after a rename (empty: the current folder). File
+/// systems that cannot are left alone.
+void sync_folder(const std::filesystem::path& folder) noexcept;
+
+/// A file that appears whole or not at all, after a power cut too: written beside, renamed by
+/// commit(), removed by the destructor without one. Throws contract::StorageError.
 class ReplacingFile {
  public:
   explicit ReplacingFile(const std::filesystem::path& path);
