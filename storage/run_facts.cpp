@@ -1,7 +1,7 @@
 #include "storage/run_facts.h"
 
 #include "storage/run_files.h"
-#include "storage/run_opening.h"
+#include "storage/run_identity.h"
 #include "storage/run_status.h"
 #include "storage/sqlite.h"
 

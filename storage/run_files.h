@@ -10,6 +10,7 @@ namespace batchscope::storage {
 /// Names inside a run folder.
 inline constexpr const char* kRunFile = "run.sqlite";
 inline constexpr const char* kSpecFile = "spec.toml";
+inline constexpr const char* kForkFile = "fork.json";  // of a fork or a rerun
 inline constexpr const char* kControlFile =
     "control.json";  // {"socket": path, "pid": n, "protocol": 1}, written by rank 0
 inline constexpr const char* kLockFile = "run.lock";  // held with flock while a writer lives
@@ -25,9 +26,6 @@ std::filesystem::path run_folder(const std::filesystem::path& library, const std
 std::filesystem::path run_file_of(const std::filesystem::path& path);
 /// The run folder of a folder or of its run.sqlite; empty for a file elsewhere (*.bscope).
 std::filesystem::path folder_of_run(const std::filesystem::path& path);
-/// True where a run folder's record has begun: there is a run file, and it is not the empty one of
-/// a start that was killed (by a program of before) before its first commit.
-bool has_record(const std::filesystem::path& folder) noexcept;
 /// ISO 8601 UTC with milliseconds: 2026-11-20T22:30:00.123Z.
 std::string now_utc();
 

@@ -3,6 +3,7 @@
 #include "storage/json_text.h"
 #include "storage/migrations.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_status.h"
 
 #include <unistd.h>
@@ -138,25 +139,6 @@ Database reopen_run(const fs::path& file, const contract::RunInfo& info) {
   claim(database);
   transaction.commit();
   return database;
-}
-
-bool nothing_written(const fs::path& file) noexcept {
-  try {
-    std::error_code error;
-    if (!fs::is_regular_file(file, error)) {
-      return false;
-    }
-    Database database = Database::open_for_reading(file);
-    return database.query_integer("PRAGMA application_id") == 0 &&
-           database.query_integer("SELECT count(*) FROM sqlite_schema") == 0;
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-bool has_record(const fs::path& folder) noexcept {
-  std::error_code error;
-  return fs::exists(folder / kRunFile, error) && !nothing_written(folder / kRunFile);
 }
 
 void write_compact_copy(Database& database) {

@@ -16,9 +16,6 @@ inline constexpr std::uintmax_t kWalLimit = 64U << 20;
 /// A new run file with its tables and `info`, in WAL mode, committed. It comes to be under another
 /// name: whoever sees it sees a whole one, also after a kill or on a full disk.
 Database create_run(const std::filesystem::path& file, const contract::RunInfo& info);
-/// True for a database without a table, which a start leaves that was killed before its first
-/// commit (by a program of before): there is no record yet, and nothing to lose.
-bool nothing_written(const std::filesystem::path& file) noexcept;
 /// An existing one, migrated, with this process as its writer.
 Database reopen_run(const std::filesystem::path& file, const contract::RunInfo& info);
 

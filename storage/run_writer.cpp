@@ -1,5 +1,6 @@
 #include "storage/columns.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_opening.h"
 #include "storage/run_status.h"
 #include "storage/run_writer_impl.h"

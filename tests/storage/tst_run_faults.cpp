@@ -1,5 +1,6 @@
 #include "storage/catalogue.h"
 #include "storage/run_check.h"
+#include "storage/run_identity.h"
 #include "storage/sqlite.h"
 #include "tests/storage/run_maker.h"
 #include "tests/support/faulty_disk.h"
