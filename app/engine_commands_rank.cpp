@@ -1,6 +1,7 @@
 #include "app/build_model.h"
 #include "app/engine_commands.h"
 #include "app/fork_point.h"
+#include "app/live_port.h"
 #include "app/progress.h"
 #include "app/run_fork.h"
 #include "app/sqlite_sink.h"
@@ -17,7 +18,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -39,25 +39,20 @@ std::string host_name() {
   return name;
 }
 
-/// The control server's port, with the one number that the trainer does not know.
-class LivePort : public train::ServerPort {
- public:
-  explicit LivePort(train::ControlServer& server) : ServerPort(server) {}
-  void set_status(const contract::StatusReport& status) override {
-    contract::StatusReport known = status;
-    known.committed_seq = committed;
-    ServerPort::set_status(known);
-  }
-  std::atomic<std::int64_t> committed{0};
-};
-
 /// What rank 0 holds beside its trainer. Made and destroyed in this order.
 struct RankZero {
   RankZero(const fs::path& folder, const std::string& id)
       : folder_(folder),
         server(train::control_socket_path(id), kEngineVersion),
         port(server),
-        sink(folder, [this](std::int64_t seq) { server.notify(contract::CommittedNotice{seq}); }) {
+        sink(folder,
+             {.committed = [this](std::int64_t seq) { port.set_committed(seq); },
+              .trouble = [this](const std::string& sentence) { port.set_trouble(sentence); },
+              .say =
+                  [](const std::string& line) {
+                    Progress::clear();
+                    std::cerr << line + "\n" << std::flush;
+                  }}) {
     const nlohmann::json control = {
         {"socket", server.path()}, {"pid", ::getpid()}, {"protocol", contract::kProtocolVersion}};
     train::write_bytes_durably(folder / storage::kControlFile, control.dump() + "\n");

@@ -2,6 +2,7 @@
 
 #include "app/run_origin.h"
 #include "app/run_preparation.h"
+#include "storage/run_files.h"
 
 #include <filesystem>
 #include <optional>
@@ -11,7 +12,7 @@
 namespace batchscope::app {
 
 /// Name in a child's folder of what read_fork_note() reads.
-inline constexpr const char* kForkFile = "fork.json";
+using storage::kForkFile;
 
 /// What a child is to be.
 struct ForkChild {

@@ -9,6 +9,7 @@
 #include "storage/run_bundle.h"
 #include "storage/run_check.h"
 #include "storage/run_files.h"
+#include "storage/run_removal.h"
 
 #include <filesystem>
 #include <functional>
@@ -89,8 +90,11 @@ void check(const RunsArguments& arguments, std::ostream& out) {
 
 void remove(const RunsArguments& arguments, std::ostream& out) {
   const fs::path path = found(arguments);
-  storage::remove_run(path);
+  const std::vector<fs::path> left = storage::remove_run(path);
   out << "removed " << path.string() << "\n";
+  for (const fs::path& other : left) {
+    out << "not of the run, and still there: " << other.string() << "\n";
+  }
 }
 
 void import_run(const RunsArguments& arguments, std::ostream& out) {

@@ -14,22 +14,37 @@ struct SinkOptions {
   std::chrono::milliseconds commit_every{100};
   /// The heartbeat is refreshed this often, whatever the caller does.
   std::chrono::milliseconds heartbeat_every{1000};
-  /// Callers wait (for the disk) once this much is queued.
+  /// What may wait in memory.
   std::size_t queue_bytes = 64U << 20;
-  /// A file that another process keeps busy is tried again for so long before it is a failure.
-  std::chrono::milliseconds busy_patience{30000};
+  /// begin() tries a file that another process keeps busy for so long.
+  std::chrono::milliseconds begin_patience{30000};
+  /// Without success, writing is tried again after 20 ms, then twice as long, up to this.
+  std::chrono::milliseconds longest_pause{1000};
+  /// finish() tries for so long to store what still waits.
+  std::chrono::milliseconds last_patience{10000};
+};
+
+/// What a sink tells; called in the writer's thread, the first `committed` in begin().
+struct SinkListener {
+  /// The newest sequence number that readers can see, after each commit that added rows.
+  std::function<void(std::int64_t)> committed;
+  /// Why nothing can be written now, one sentence; empty once it is over.
+  std::function<void(const std::string&)> trouble;
+  /// A line for the person at the terminal. Where there is none: stderr.
+  std::function<void(const std::string&)> say;
 };
 
 /// Telemetry into FOLDER/run.sqlite through a thread of its own that alone touches the file. The
-/// caller's side is one thread, never waits for the disk (except in begin, flush and finish, and
-/// when the queue is full) and never sees an exception: after the first failure, which failure()
-/// tells, everything is dropped and the training goes on. The caller holds the run's lock.
+/// caller's side is one thread and never waits for the disk (except in begin, flush and finish, and
+/// when the queue is full). What cannot be written (a full disk, a lock) waits in the queue and is
+/// tried again for as long as the training goes on; where the queue is full by then, the oldest
+/// rows, predictions and states are dropped and counted, everything else is kept. Once writing goes
+/// on, an event "telemetry_gap" says what happened. A record that can never be stored is left out.
+/// The caller holds the run's lock.
 class SqliteSink : public contract::TelemetrySink {
  public:
-  /// `on_committed` is called in the writer's thread with the newest sequence number that readers
-  /// can see, after each commit that added rows.
   explicit SqliteSink(std::filesystem::path folder,
-                      std::function<void(std::int64_t)> on_committed = {},
+                      SinkListener listener = {},
                       SinkOptions options = {});
   /// Commits what was given. Without finish() the run's record stays open, as after a crash.
   ~SqliteSink() override;
@@ -44,9 +59,15 @@ class SqliteSink : public contract::TelemetrySink {
   void prediction(const contract::PredictionRecord& record) override;
   void checkpoint(const contract::CheckpointRecord& record) override;
   void checkpoint_removed(const std::string& file) override;
+  /// In the writer's thread, until the sink is destroyed at the latest. A call that follows a
+  /// record which can never be stored is left out with it; dropped rows do not hold it up.
+  void after_commit(std::function<void()> call) override;
   void status(const contract::StatusReport& report) override;
+  /// Returns early while nothing can be written.
   void flush() override;
   void finish(contract::RunState state, int exit_code) override;
+  /// What was lost for good other than by dropping: a record that can never be stored, or what
+  /// still waited at the end.
   std::string failure() const override;
 
  private:

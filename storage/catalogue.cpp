@@ -46,9 +46,16 @@ std::vector<fs::path> scan(const fs::path& library) {
 bool is_run_path(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    return fs::exists(path / kRunFile, error);
+    return fs::exists(path / kRunFile, error) || fs::exists(path / kSpecFile, error);
   }
   return fs::is_regular_file(path, error);
+}
+
+/// The folder of a run, without the slash of "runs/aaaa00000002/", or the file.
+fs::path folder_or_file(const fs::path& path) {
+  const fs::path given = folder_of_run(path);
+  const fs::path folder = given.empty() ? path : given;
+  return folder.has_filename() ? folder : folder.parent_path();
 }
 
 [[noreturn]] void refuse(const std::string& reference, const std::vector<RunSummary>& candidates) {
@@ -97,16 +104,16 @@ std::vector<RunSummary> list_runs(const fs::path& library) {
 }
 
 fs::path find_run(const fs::path& library, const std::string& reference) {
+  const bool word = reference.find('/') == std::string::npos;
   std::error_code error;
-  const bool plain = !reference.empty() && reference.find('/') == std::string::npos;
-  fs::path by_id = run_folder(library, reference);
-  if (plain && reference.front() != '.' && fs::exists(by_id / kRunFile, error)) {
-    return by_id;
+  if (word && !reference.empty() && reference.front() != '.') {
+    fs::path by_id = run_folder(library, reference);
+    if (fs::exists(by_id / kRunFile, error)) {
+      return by_id;
+    }
   }
-  if (!reference.empty() && is_run_path(reference)) {
-    const fs::path given = folder_of_run(reference);
-    const fs::path folder = given.empty() ? fs::path(reference) : given;
-    return folder.has_filename() ? folder : folder.parent_path();  // "runs/aaaa00000002/"
+  if (!word && is_run_path(reference)) {
+    return folder_or_file(reference);
   }
   std::vector<RunSummary> named, prefixed;
   for (RunSummary& run : list_runs(library)) {
@@ -118,6 +125,9 @@ fs::path find_run(const fs::path& library, const std::string& reference) {
     }
   }
   const std::vector<RunSummary>& candidates = named.empty() ? prefixed : named;
+  if (candidates.empty() && word && is_run_path(reference)) {
+    return folder_or_file(reference);
+  }
   if (candidates.size() != 1) {
     refuse(reference, candidates);
   }

@@ -34,8 +34,9 @@ RunSummary summarise(const std::filesystem::path& folder_or_file);
 /// StorageError only if the folder itself cannot be read.
 std::vector<RunSummary> list_runs(const std::filesystem::path& library);
 
-/// Finds a run by id, unique prefix of one, unique name, folder or file. Throws contract::SpecError
-/// (exit 2) with the candidates if it is ambiguous or unknown.
+/// Finds a run by id, unique prefix of one, unique name, folder or file. A word without a slash is
+/// a run of the library before it is a file of that name. Throws contract::SpecError (exit 2) with
+/// the candidates if it is ambiguous or unknown.
 std::filesystem::path find_run(const std::filesystem::path& library, const std::string& reference);
 
 }  // namespace batchscope::storage

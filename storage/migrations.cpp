@@ -14,6 +14,10 @@ const std::vector<Migration>& migrations() {
 void check_run_file(Database& database, std::int64_t newest) {
   const std::string name = "'" + database.path().string() + "'";
   const std::int64_t application = database.query_integer("PRAGMA application_id");
+  if (application == 0 && database.query_integer("SELECT count(*) FROM sqlite_schema") == 0) {
+    throw contract::StorageError(name +
+                                 " is not a run file yet: its start was ended before it wrote one");
+  }
   if (application != kApplicationId) {
     throw contract::StorageError(name + " is not a run file: its application id is " +
                                  std::to_string(application) + ", expected " +

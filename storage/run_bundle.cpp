@@ -3,11 +3,9 @@
 #include "storage/catalogue.h"
 #include "storage/migrations.h"
 #include "storage/run_files.h"
-#include "storage/run_lock.h"
 #include "storage/run_reader.h"
 #include "storage/sqlite.h"
 
-#include <optional>
 #include <regex>
 #include <unistd.h>
 
@@ -106,22 +104,6 @@ fs::path import_bundle(const fs::path& file, const fs::path& library) {
   spec.commit();
   made.commit();
   return folder;
-}
-
-void remove_run(const fs::path& folder_or_file) {
-  fs::path folder = folder_of_run(folder_or_file);
-  std::error_code error;
-  std::optional<RunLock> lock;
-  if (!folder.empty()) {
-    if (!fs::exists(folder / kRunFile, error) && !fs::exists(folder / kSpecFile, error)) {
-      throw StorageError("'" + folder.string() + "' holds no run");
-    }
-    lock.emplace(folder);
-  }
-  fs::remove_all(folder.empty() ? folder_or_file : folder, error);
-  if (error) {
-    throw StorageError("'" + folder_or_file.string() + "' cannot be removed: " + error.message());
-  }
 }
 
 }  // namespace batchscope::storage

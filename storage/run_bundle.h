@@ -17,10 +17,6 @@ void export_bundle(const std::filesystem::path& folder_or_file, const std::files
 std::filesystem::path import_bundle(const std::filesystem::path& file,
                                     const std::filesystem::path& library);
 
-/// Removes a run folder with all that is in it, or a *.bscope file. Throws contract::StorageError
-/// for a run that is being written and for a folder that holds no run.
-void remove_run(const std::filesystem::path& folder_or_file);
-
 /// A spec's text with the paths of data and weights reduced to base names.
 std::string without_folders(const std::string& spec_toml);
 

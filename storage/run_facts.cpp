@@ -1,6 +1,7 @@
 #include "storage/run_facts.h"
 
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_status.h"
 #include "storage/sqlite.h"
 
@@ -92,7 +93,8 @@ RunFacts read_facts(const fs::path& folder_or_file) noexcept {
     facts.stored.report.state = RunState::kQueued;
     std::error_code error;
     const fs::path file = run_file_of(folder_or_file);
-    if (!fs::exists(file, error) && fs::exists(file.parent_path() / kSpecFile, error)) {
+    const bool begun = fs::exists(file, error) && !nothing_written(file);
+    if (!begun && fs::exists(file.parent_path() / kSpecFile, error)) {
       return facts;  // prepared, and nothing written yet
     }
     RunReader reader(folder_or_file);

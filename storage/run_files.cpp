@@ -65,6 +65,25 @@ std::string now_utc() {
   return text.data();
 }
 
+void sync_file(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0) {
+    ::close(fd);
+  }
+  if (!synced) {
+    throw contract::StorageError("'" + file.string() + "' cannot be written to the disk");
+  }
+}
+
+void sync_folder(const fs::path& folder) noexcept {
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    ::fsync(fd);
+    ::close(fd);
+  }
+}
+
 ReplacingFile::ReplacingFile(const fs::path& path) : path_(path), temporary_(path) {
   temporary_ += ".part" + std::to_string(::getpid());
   file_ = std::fopen(temporary_.c_str(), "wbe");
@@ -101,6 +120,7 @@ void ReplacingFile::commit() {
     throw contract::StorageError("'" + path_.string() + "' cannot be written: " +
                                  (error ? error.message() : "is the disk full?"));
   }
+  sync_folder(path_.parent_path());
 }
 
 }  // namespace batchscope::storage

@@ -10,6 +10,7 @@ namespace batchscope::storage {
 /// Names inside a run folder.
 inline constexpr const char* kRunFile = "run.sqlite";
 inline constexpr const char* kSpecFile = "spec.toml";
+inline constexpr const char* kForkFile = "fork.json";  // of a fork or a rerun
 inline constexpr const char* kControlFile =
     "control.json";  // {"socket": path, "pid": n, "protocol": 1}, written by rank 0
 inline constexpr const char* kLockFile = "run.lock";  // held with flock while a writer lives
@@ -28,8 +29,14 @@ std::filesystem::path folder_of_run(const std::filesystem::path& path);
 /// ISO 8601 UTC with milliseconds: 2026-11-20T22:30:00.123Z.
 std::string now_utc();
 
-/// A file that appears whole or not at all: written beside, renamed by commit(), removed by the
-/// destructor without one. Throws contract::StorageError.
+/// Forces a file to the disk. Throws contract::StorageError.
+void sync_file(const std::filesystem::path& file);
+/// Forces the names in a folder to the disk, after a rename (empty: the current folder). File
+/// systems that cannot are left alone.
+void sync_folder(const std::filesystem::path& folder) noexcept;
+
+/// A file that appears whole or not at all, after a power cut too: written beside, renamed by
+/// commit(), removed by the destructor without one. Throws contract::StorageError.
 class ReplacingFile {
  public:
   explicit ReplacingFile(const std::filesystem::path& path);

@@ -3,9 +3,9 @@
 #include "storage/json_text.h"
 #include "storage/migrations.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_status.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 namespace batchscope::storage {
@@ -13,17 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using contract::StorageError;
-
-void sync_file(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  if (fd >= 0) {
-    ::close(fd);
-  }
-  if (!synced) {
-    throw StorageError("'" + path.string() + "' cannot be written to the disk");
-  }
-}
 
 void use_wal(Database& database) {
   const std::string mode = database.query_text("PRAGMA journal_mode = WAL");
@@ -33,8 +22,16 @@ void use_wal(Database& database) {
                        "(journal mode is '" +
                        mode + "')");
   }
-  database.execute("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = " +
+  // FULL: what was announced as committed is still there after a power cut.
+  database.execute("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = " +
                    std::to_string(kWalLimit));
+}
+
+void remove_database(const fs::path& file) {
+  std::error_code ignored;
+  for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
+    fs::remove(beside(file, suffix), ignored);
+  }
 }
 
 void insert_run(Database& database, const contract::RunInfo& info) {
@@ -100,13 +97,34 @@ void claim(Database& database) {
 }  // namespace
 
 Database create_run(const fs::path& file, const contract::RunInfo& info) {
-  Database database(file, Database::Mode::kCreate);
+  if (nothing_written(file)) {
+    remove_database(file);
+  }
+  std::error_code error;
+  if (fs::exists(file, error)) {
+    throw StorageError("'" + file.string() + "' exists already");
+  }
+  const fs::path fresh = beside(file, ".part");
+  remove_database(fresh);
+  try {
+    Database database(fresh, Database::Mode::kCreate);
+    Transaction transaction(database, Transaction::Kind::kWrite);
+    database.execute(kSchemaSql);
+    insert_run(database, info);
+    claim(database);
+    transaction.commit();
+    database.close();
+  } catch (const StorageError&) {
+    remove_database(fresh);
+    throw;
+  }
+  fs::rename(fresh, file, error);
+  if (error) {
+    throw StorageError("'" + file.string() + "' cannot be written: " + error.message());
+  }
+  sync_folder(file.parent_path());
+  Database database(file, Database::Mode::kReadWrite);
   use_wal(database);
-  Transaction transaction(database, Transaction::Kind::kWrite);
-  database.execute(kSchemaSql);
-  insert_run(database, info);
-  claim(database);
-  transaction.commit();
   return database;
 }
 
@@ -131,18 +149,32 @@ void write_compact_copy(Database& database) {
     throw BusyError("'" + database.path().string() +
                     "' is being read: its log cannot be closed yet");
   }
-  Statement(database, "VACUUM INTO ?1").with(copy.string()).run();
-  sync_file(copy);
+  try {
+    Statement(database, "VACUUM INTO ?1").with(copy.string()).run();
+    sync_file(copy);
+  } catch (const StorageError&) {
+    fs::remove(copy, ignored);
+    throw;
+  }
 }
 
-void put_compact_copy(const fs::path& file) {
+void put_compact_copy(const fs::path& file) noexcept {
   std::error_code error, ignored;
   fs::rename(beside(file, ".part"), file, error);
   if (error) {
-    throw StorageError("'" + file.string() + "' cannot be replaced: " + error.message());
+    fs::remove(beside(file, ".part"), ignored);
+    return;
   }
+  sync_folder(file.parent_path());
   fs::remove(beside(file, "-wal"), ignored);
   fs::remove(beside(file, "-shm"), ignored);
+}
+
+void leave_wal(Database& database) noexcept {
+  try {
+    database.query_text("PRAGMA journal_mode = DELETE");
+  } catch (const StorageError&) {  // others read: the log is theirs, too
+  }
 }
 
 fs::path beside(const fs::path& path, const char* suffix) {

@@ -1,14 +1,22 @@
 #include "storage/columns.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_opening.h"
 #include "storage/run_status.h"
 #include "storage/run_writer_impl.h"
+
+#include <chrono>
 
 namespace batchscope::storage {
 namespace {
 
 namespace fs = std::filesystem;
 using contract::StorageError;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWriterBusyMs = 5000, kTruncateBusyMs = 250;
+/// Readers that keep the log of a run that is over are waited for so long.
+constexpr std::chrono::seconds kTidyPatience{30};
 
 }  // namespace
 
@@ -34,16 +42,20 @@ RunWriter::Impl::Impl(Database opened)
   committed = now;
 }
 
-void RunWriter::Impl::truncate_wal() {
+void RunWriter::Impl::truncate_wal() noexcept {
   std::error_code error;
   const auto size = fs::file_size(beside(database.path(), "-wal"), error);
-  if (!error && size > kWalLimit) {
-    // No reader of ours stays in a transaction for longer than 200 ms; another's is not waited
-    // for.
-    database.query_integer("PRAGMA busy_timeout = 250");
-    database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
-    database.query_integer("PRAGMA busy_timeout = 5000");
+  if (error || size <= kWalLimit) {
+    return;
   }
+  // No reader of ours stays in a transaction for longer than 200 ms; another's is not waited for.
+  database.set_busy_timeout(kTruncateBusyMs);
+  try {
+    database.query_integer("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (const StorageError&) {
+    // What was given is committed; the next commit tries again.
+  }
+  database.set_busy_timeout(kWriterBusyMs);
 }
 
 RunWriter::RunWriter(const fs::path& folder, const contract::RunInfo& info, bool resume) {
@@ -52,7 +64,8 @@ RunWriter::RunWriter(const fs::path& folder, const contract::RunInfo& info, bool
   if (resume && !fs::is_regular_file(file, error)) {
     throw StorageError("there is no run file '" + file.string() + "' to go on with");
   }
-  impl_ = std::make_unique<Impl>(resume ? reopen_run(file, info) : create_run(file, info));
+  const bool begins = !resume || (!info.id.empty() && nothing_written(file));
+  impl_ = std::make_unique<Impl>(begins ? create_run(file, info) : reopen_run(file, info));
 }
 
 RunWriter::~RunWriter() = default;
@@ -139,16 +152,20 @@ std::int64_t RunWriter::commit() {
 }
 
 void RunWriter::rollback() noexcept {
+  impl_->rollback();
+}
+
+void RunWriter::Impl::rollback() noexcept {
   try {
-    if (impl_->database.in_transaction()) {
-      impl_->database.execute("ROLLBACK");
+    if (database.in_transaction()) {
+      database.execute("ROLLBACK");
     }
   } catch (const StorageError&) {  // SQLite had rolled back by itself
   }
-  impl_->now = impl_->committed;
-  while (impl_->series.size() > impl_->now.series) {
-    impl_->index_of.erase(impl_->series.back().name);
-    impl_->series.pop_back();
+  now = committed;
+  while (series.size() > now.series) {
+    index_of.erase(series.back().name);
+    series.pop_back();
   }
 }
 
@@ -162,13 +179,37 @@ void RunWriter::finish(contract::RunState state, int exit_code) {
                exit_code,
                now_utc(),
                unix_now());
-  impl_->folding.fold(impl_->now.live_rows);
-  impl_->now.live_rows = 0;
   commit();
   const fs::path file = impl_->database.path();
-  write_compact_copy(impl_->database);
+  const bool copied = impl_->write_copy();
   impl_.reset();
-  put_compact_copy(file);
+  if (copied) {
+    put_compact_copy(file);
+  }
+}
+
+bool RunWriter::Impl::write_copy() noexcept {
+  const Clock::time_point end = Clock::now() + kTidyPatience;
+  for (;;) {
+    try {
+      begin();
+      folding.fold(now.live_rows);
+      database.execute("COMMIT");
+      now.live_rows = 0;
+      committed = now;
+      write_compact_copy(database);
+      return true;
+    } catch (const BusyError&) {
+      rollback();
+      if (Clock::now() >= end) {
+        return false;
+      }
+    } catch (const std::exception&) {
+      rollback();
+      leave_wal(database);
+      return false;
+    }
+  }
 }
 
 }  // namespace batchscope::storage

@@ -15,11 +15,12 @@ namespace batchscope::storage {
 /// back to the last commit, and all that was given since may be given again.
 class RunWriter {
  public:
-  /// Creates FOLDER/run.sqlite (the folder must exist) and commits `info`; or, with `resume`, opens
-  /// it after checking application id and version and migrating it in place. Resuming takes what
-  /// may have changed from `info` (spec, plan, machine) unless its id is empty; another id is an
-  /// error. The process that calls this is recorded as the writer, the state as starting (a
-  /// supervisor that closes the record of a dead rank 0 passes an empty info and calls finish()).
+  /// Creates FOLDER/run.sqlite (the folder must exist) with `info`, whole or not at all; or, with
+  /// `resume`, opens it after checking application id and version and migrating it in place.
+  /// Resuming takes what may have changed from `info` (spec, plan, machine) unless its id is empty;
+  /// another id is an error. The process that calls this is recorded as the writer, the state as
+  /// starting (a supervisor that closes the record of a dead rank 0 passes an empty info and calls
+  /// finish()).
   RunWriter(const std::filesystem::path& folder, const contract::RunInfo& info, bool resume);
   ~RunWriter();
   RunWriter(const RunWriter&) = delete;
@@ -49,14 +50,16 @@ class RunWriter {
   /// The heartbeat alone.
   void heartbeat();
   /// Commits everything since the last commit, folds full blocks into column chunks, and truncates
-  /// the WAL when it has grown beyond 64 MB. Returns the newest committed seq.
+  /// the WAL when it has grown beyond 64 MB (if that fails, all is committed nevertheless). Returns
+  /// the newest committed seq.
   std::int64_t commit();
   /// Forgets everything since the last commit. Does not throw.
   void rollback() noexcept;
   /// Newest sequence number stored, committed or not; 0 before the first row.
   std::int64_t last_seq() const;
   /// Commits, folds everything, and replaces the file by a compact one outside WAL mode: one
-  /// self-contained file without -wal and -shm, also while others read. Last call.
+  /// self-contained file without -wal and -shm, also while others read. Where that cannot be done
+  /// (no space for the copy), the record is whole all the same. Last call, unless it throws.
   void finish(contract::RunState state, int exit_code);
 
  private:

@@ -36,7 +36,12 @@ struct RunWriter::Impl {
     begin();
     Statement(database, sql).with(values...).run();
   }
-  void truncate_wal();
+  void rollback() noexcept;
+  /// Never fails: the next commit tries again.
+  void truncate_wal() noexcept;
+  /// Folds all and writes the compact copy beside the file. False: there is no space for it, or a
+  /// reader keeps the log; the record is whole as it is.
+  bool write_copy() noexcept;
 
   Database database;
   Folding folding;

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
@@ -36,6 +38,11 @@ std::string sentence(const fs::path& path, int code, const char* detail) {
   const int primary = code & 0xff;
   if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
     throw BusyError(sentence(path, code, detail));
+  }
+  constexpr std::array kOfTheStatement = {
+      SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_MISUSE, SQLITE_RANGE};
+  if (std::ranges::find(kOfTheStatement, primary) != kOfTheStatement.end()) {
+    throw StatementError(sentence(path, code, detail));
   }
   throw contract::StorageError(sentence(path, code, detail));
 }
@@ -180,6 +187,10 @@ void Database::check(int code) const {
   if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) {
     fail(path_, code, sqlite3_errmsg(handle_));
   }
+}
+
+void Database::set_busy_timeout(int milliseconds) noexcept {
+  sqlite3_busy_timeout(handle_, milliseconds);
 }
 
 void Database::execute(const std::string& sql) {

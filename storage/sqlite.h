@@ -17,8 +17,15 @@ class BusyError : public contract::StorageError {
   using contract::StorageError::StorageError;
 };
 
-/// One connection to one SQLite file. One thread. Everything throws contract::StorageError (or
-/// BusyError) with a sentence that names the file.
+/// The statement itself cannot be carried out (a broken constraint, a table that is not there): the
+/// same call would fail again, while others may succeed.
+class StatementError : public contract::StorageError {
+ public:
+  using contract::StorageError::StorageError;
+};
+
+/// One connection to one SQLite file. One thread. Everything throws contract::StorageError (a
+/// BusyError or StatementError where it is one) with a sentence that names the file.
 class Database {
  public:
   enum class Mode { kCreate, kReadWrite };
@@ -32,6 +39,8 @@ class Database {
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
 
+  /// How long a lock of another connection is waited for.
+  void set_busy_timeout(int milliseconds) noexcept;
   /// Runs statements that give no rows.
   void execute(const std::string& sql);
   /// First column of the first row; 0 or "" if there is none.

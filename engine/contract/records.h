@@ -65,7 +65,7 @@ struct EventRecord {
   std::string time;       // ISO 8601 UTC
   /// "start", "resume", "fork", "pause", "continue", "optimizer", "lr", "accumulation", "end",
   /// "shadow", "checkpoint", "restore_point", "undo", "abnormal", "diverged", "nonfinite",
-  /// "target", "stop", "finish", "error", "warning", "agvm_skipped", "weights".
+  /// "target", "stop", "finish", "error", "warning", "agvm_skipped", "weights", "telemetry_gap".
   std::string kind;
   std::string source;  // "user", "spec", "engine", "supervisor"
   std::string text;    // one sentence for a person
@@ -138,12 +138,13 @@ struct CheckpointRecord {
 };
 
 /// Where the training thread puts what it measured. Implemented outside the engine (storage is not
-/// known to it). Calls come from one thread, return at once and never throw: losing telemetry never
-/// ends a training. A failure is reported once through `failure()`.
+/// known to it). Calls come from one thread, return at once and, but for begin(), never throw:
+/// losing telemetry never ends a training. What was lost is reported through `failure()`.
 class TelemetrySink {
  public:
   virtual ~TelemetrySink() = default;
-  /// First call. Re-opening a run (resume) passes the stored id; `resumed` says so.
+  /// First call. Re-opening a run (resume) passes the stored id; `resumed` says so. Throws
+  /// StorageError where there is no record to write to.
   virtual void begin(const RunInfo& info, bool resumed) = 0;
   /// Adds curves; returns their indices in order. A name that exists keeps its index (and is not
   /// added twice).
@@ -165,7 +166,7 @@ class TelemetrySink {
   virtual void flush() = 0;
   /// Last call: final state, exit code; makes the run file one self-contained file.
   virtual void finish(RunState state, int exit_code) = 0;
-  /// First failure of the sink, or empty.
+  /// What was lost for good, or empty.
   virtual std::string failure() const = 0;
 };
 

@@ -1,5 +1,5 @@
-batchscope_test_program(tests_wiring app LIBS batchscope_wiring)
-batchscope_tests(tests_wiring LABELS unit TESTS tst_layers tst_sink_queue)
+batchscope_test_program(tests_wiring app LIBS batchscope_wiring SQLite::SQLite3)
+batchscope_tests(tests_wiring LABELS unit TESTS tst_layers tst_sink_faults tst_sink_queue)
 batchscope_tests(tests_wiring LABELS process TESTS tst_setup tst_sqlite_sink)
 
 if(BATCHSCOPE_ENGINE)
@@ -13,7 +13,8 @@ if(BATCHSCOPE_ENGINE)
   batchscope_tests(tests_engine_process LABELS process COST 15
     TESTS tst_data_process tst_predict_classes tst_predict_process)
   batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 300 TESTS tst_weights_process)
-  batchscope_tests(tests_engine_process LABELS process COST 40 TIMEOUT 400 TESTS tst_engine_process tst_fork_process)
+  batchscope_tests(tests_engine_process LABELS process COST 40 TIMEOUT 400 TESTS tst_engine_process tst_fork_process
+      tst_record_process)
 
   batchscope_test_program(tests_engine_commands app TORCH modules LIBS batchscope_engine_commands CLI11::CLI11)
   batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match)

@@ -293,6 +293,29 @@ class TestCatalogue : public QObject {
     QVERIFY(refusal(library, "..").find("no run") != std::string::npos);
   }
 
+  /// A word is a run of the library before it is a file of that name.
+  void aFileDoesNotHideARun() {
+    const TempFolder temp;
+    const fs::path library = temp.path() / "library";
+    make_run(library, "aaaa00000001", "baseline");
+    make_run(temp.path(), "cccc00000003", "elsewhere");
+    const fs::path before = fs::current_path();
+    fs::current_path(temp.run("here"));
+    std::ofstream("baseline") << "precious";
+    std::ofstream("aaaa") << "precious";
+    fs::create_directories("run");
+    fs::copy_file(temp.path() / "cccc00000003" / "run.sqlite", "sent.bscope");
+    const std::string by_name = refusal(library, "baseline"), by_prefix = refusal(library, "aaaa");
+    const std::string by_path = refusal(library, "./baseline");
+    const std::string sent = refusal(library, "sent.bscope"), folder = refusal(library, "run");
+    fs::current_path(before);
+    QCOMPARE(by_name, "found " + (library / "aaaa00000001").string());
+    QCOMPARE(by_prefix, by_name);
+    QCOMPARE(by_path, std::string("found ./baseline"));
+    QCOMPARE(sent, std::string("found sent.bscope"));
+    QVERIFY2(folder.find("no run 'run'") != std::string::npos, folder.c_str());
+  }
+
   void namesInAFolder() {
     const std::string id = storage::new_run_id();
     QCOMPARE(id.size(), std::size_t{12});

@@ -217,23 +217,6 @@ class TestExports : public QObject {
     QVERIFY(!fs::exists(temp.path() / "l"));
   }
 
-  void runningRunIsNotRemoved() {
-    const TempFolder temp;
-    const fs::path folder = temp.run("r");
-    {
-      const storage::RunLock lock(folder);
-      RunWriter(folder, make_info(), false).commit();
-      QVERIFY(refusal([&] { storage::remove_run(folder); }).find("being written") !=
-              std::string::npos);
-      QVERIFY(fs::exists(folder / storage::kRunFile));
-    }
-    storage::remove_run(folder);
-    QVERIFY(!fs::exists(folder));
-    const fs::path other = temp.run("holiday pictures");
-    QVERIFY(refusal([&] { storage::remove_run(other); }).find("holds no run") != std::string::npos);
-    QVERIFY(fs::exists(other));
-  }
-
   void checkFindsDamage_data() {
     QTest::addColumn<QString>("sql");
     QTest::addColumn<QString>("problem");

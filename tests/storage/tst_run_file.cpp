@@ -206,19 +206,18 @@ class TestRunFile : public QObject {
     const auto folder = temp.run("r");
     RunWriter writer(folder, make_info(), false);
     QVERIFY(RunReader(folder).state().report.state == contract::RunState::kStarting);
-    contract::StatusReport report{"",
-                                  contract::RunState::kPaused,
-                                  7,
-                                  300,
-                                  896,
-                                  0,
-                                  "pmd_lamb",
-                                  true,
-                                  kInf,
-                                  2,
-                                  32,
-                                  4,
-                                  "evaluating"};
+    contract::StatusReport report;
+    report.state = contract::RunState::kPaused;
+    report.step = 7;
+    report.steps = 300;
+    report.images = 896;
+    report.optimizer = "pmd_lamb";
+    report.agvm = true;
+    report.lr = kInf;
+    report.micro = 2;
+    report.accumulation = 32;
+    report.ranks = 4;
+    report.phase = "evaluating";
     writer.status(report);
     writer.step(make_step(7, {}));
     writer.commit();
