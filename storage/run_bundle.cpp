@@ -3,6 +3,7 @@
 #include "storage/catalogue.h"
 #include "storage/migrations.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_reader.h"
 #include "storage/sqlite.h"
 
@@ -83,10 +84,9 @@ void export_bundle(const fs::path& folder_or_file, const fs::path& out) {
 
 fs::path import_bundle(const fs::path& file, const fs::path& library) {
   const contract::RunInfo info = RunReader(file).info();
-  const bool plain =
-      !info.id.empty() && info.id.find('/') == std::string::npos && info.id.front() != '.';
-  if (!plain) {
-    throw StorageError("'" + file.string() + "' is damaged: '" + info.id + "' is no run id");
+  if (!is_run_id(info.id)) {
+    throw StorageError("'" + file.string() + "' is damaged: '" + info.id +
+                       "' is no run id, expected 12 hexadecimal digits");
   }
   fs::path folder = run_folder(library, info.id);
   std::error_code error;
