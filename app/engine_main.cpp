@@ -4,6 +4,7 @@
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
 #include "app/runs_commands.h"
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "models/weights/weight_error.h"
 
@@ -15,7 +16,7 @@ using namespace batchscope;
 namespace {
 
 int failed(const std::string& sentence, contract::ExitCode code) {
-  std::cerr << "batchscope-engine: " << sentence << "\n";
+  std::cerr << "batchscope-engine: " << app::printable_lines(sentence) << "\n";
   return static_cast<int>(code);
 }
 

@@ -1,5 +1,6 @@
 #include "app/run_control.h"
 
+#include "app/small_json.h"
 #include "engine/contract/error.h"
 #include "engine/control/control_server.h"
 #include "storage/catalogue.h"
@@ -7,11 +8,9 @@
 #include "storage/run_lock.h"
 #include "storage/run_reader.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
-#include <fstream>
+#include <optional>
 #include <thread>
 
 namespace batchscope::app {
@@ -20,13 +19,12 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string socket_of(const fs::path& folder) {
-  std::ifstream file(folder / storage::kControlFile);
-  const nlohmann::json control = nlohmann::json::parse(file, nullptr, false);
-  if (!control.is_object() || !control.contains("socket")) {
+  const std::optional<SmallJson> control = SmallJson::read(folder / storage::kControlFile);
+  if (!control) {
     throw contract::PeerError("Run " + folder.filename().string() +
                               " listens to nobody: it is not running.");
   }
-  return control.at("socket").get<std::string>();
+  return control->text("socket");
 }
 
 /// The reply comes before the record of the checkpoint is committed.

@@ -1,6 +1,7 @@
 #include "app/run_fork.h"
 
 #include "app/run_settings.h"
+#include "app/small_json.h"
 #include "engine/contract/error.h"
 #include "storage/run_files.h"
 #include "storage/run_reader.h"
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <set>
 
 namespace batchscope::app {
@@ -225,39 +225,39 @@ ForkNote note_of(const RunOrigin& origin) {
 }
 
 std::optional<ForkNote> read_fork_note(const fs::path& folder) {
-  std::ifstream in(folder / kForkFile);
-  if (!in) {
+  const std::optional<SmallJson> read = SmallJson::read(folder / kForkFile);
+  if (!read) {
     return std::nullopt;
   }
-  try {
-    const json read = json::parse(in);
-    ForkNote note;
-    note.parent = read.at("parent");
-    note.rerun = read.at("rerun");
-    if (note.rerun) {
-      return note;
-    }
-    note.step = read.at("step");
-    note.segment = read.at("segment");
-    note.seed = read.at("seed");
-    note.seconds = read.at("seconds");
-    note.spec = contract::parse_spec(read.at("spec"));
-    note.sets = read.at("sets");
-    if (const std::string state = read.at("state"); !state.empty()) {
-      note.state = fs::absolute(folder) / state;
-    }
-    for (const json& loss : read.at("losses")) {
-      note.losses.push_back(loss.is_null() ? std::nan("") : loss.get<double>());
-    }
-    for (const json& change : read.at("changes")) {
-      note.changes.push_back(
-          {change.at("step"), contract::make_command(change.at("command"), change.at("args"))});
-    }
+  ForkNote note;
+  note.parent = read->text("parent");
+  note.rerun = read->flag("rerun");
+  if (note.rerun) {
     return note;
-  } catch (const json::exception& error) {
-    throw contract::StorageError((folder / kForkFile).string() +
-                                 " cannot be read: " + error.what());
   }
+  note.step = read->count("step");
+  note.segment = read->count("segment");
+  note.seed = read->integer("seed");
+  note.seconds = read->number("seconds");
+  note.sets = read->texts("sets");
+  note.losses = read->numbers("losses");
+  if (const std::string state = read->text("state"); !state.empty()) {
+    if (state != kStateName) {  // once the child has states of its own, this one is removed
+      read->refuse("its state is " + state + ", expected " + kStateName);
+    }
+    note.state = fs::absolute(folder) / state;
+  }
+  try {
+    note.spec = contract::parse_spec(read->text("spec"));
+    for (const SmallJson& change : read->objects("changes")) {
+      note.changes.push_back(
+          {change.count("step"),
+           contract::make_command(change.text("command"), change.words("args"))});
+    }
+  } catch (const contract::SpecError& error) {
+    read->refuse(error.what());
+  }
+  return note;
 }
 
 }  // namespace batchscope::app

@@ -148,7 +148,7 @@ std::string run_table(const std::vector<RunSummary>& runs) {
             fitted(contract::to_string(run.state) + (run.dead ? "!" : ""), 10) +
             fitted(progress(run), 14) + fitted(run.optimizer, 18) +
             fitted(std::to_string(run.effective_batch), 7) + fitted(main_metric(run), 14) +
-            (run.error.empty() ? run.started : run.error) + "\n";
+            printable(run.error.empty() ? run.started : run.error) + "\n";
   }
   return text;
 }
@@ -156,7 +156,7 @@ std::string run_table(const std::vector<RunSummary>& runs) {
 std::string run_text(const RunSummary& run, RunReader& reader) {
   const contract::RunInfo info = reader.info();
   const auto line = [](const std::string& name, const std::string& value) {
-    return value.empty() ? std::string() : fitted(name, 17) + value + "\n";
+    return value.empty() ? std::string() : fitted(name, 17) + printable(value) + "\n";
   };
   std::string text = line("run", run.id + "  " + run.name) +
                      line("status", contract::to_string(run.state) + " (" + run.evidence + ")") +

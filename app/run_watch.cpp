@@ -30,8 +30,8 @@ std::string duration_text(double seconds) {
 
 std::string event_text(const contract::EventRecord& event) {
   const std::string time = event.time.size() >= 19 ? event.time.substr(11, 8) : event.time;
-  return time + "  step " + std::to_string(event.step) + "  " + event.kind + " (" + event.source +
-         ")  " + event.text;
+  return printable(time + "  step " + std::to_string(event.step) + "  " + event.kind + " (" +
+                   event.source + ")  " + event.text);
 }
 
 bool is_over(RunState state) {
@@ -172,9 +172,10 @@ std::string WatchedRun::module_table() const {
 std::string WatchedRun::frame(int width, bool unicode) const {
   const contract::StatusReport& report = stored_.report;
   std::string text =
-      summary_.name + " (" + summary_.id + ")\n" + contract::to_string(summary_.state) + ": " +
-      (summary_.phase.empty() ? "" : summary_.phase + ", ") + summary_.evidence + "\n" +
-      progress_line(width, unicode) + "optimizer " + summary_.optimizer + "  lr " +
+      printable(summary_.name + " (" + summary_.id + ")") + "\n" +
+      contract::to_string(summary_.state) + ": " +
+      printable((summary_.phase.empty() ? "" : summary_.phase + ", ") + summary_.evidence) + "\n" +
+      progress_line(width, unicode) + "optimizer " + printable(summary_.optimizer) + "  lr " +
       short_number(std::isnan(latest("lr")) ? report.lr : latest("lr")) + "  batch " +
       std::to_string(report.micro) + " x " + std::to_string(report.accumulation) + " x " +
       std::to_string(report.ranks) + " = " + std::to_string(summary_.effective_batch) + "\n" +

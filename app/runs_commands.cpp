@@ -31,7 +31,7 @@ struct RunsArguments {
 };
 
 std::string dumped(const nlohmann::json& value) {
-  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return printable_json(value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n";
 }
 
 fs::path found(const RunsArguments& arguments) {
@@ -66,19 +66,19 @@ void export_run(const RunsArguments& arguments, std::ostream& out) {
   const fs::path path = found(arguments);
   if (arguments.format == "bscope") {
     storage::export_bundle(path, arguments.out);
-    out << arguments.out << "\n";
+    out << printable(arguments.out) << "\n";
     return;
   }
   storage::RunReader reader(path);
   const std::int64_t rows = storage::export_csv(reader, arguments.out);
-  out << arguments.out << ": " << rows << " rows\n";
+  out << printable(arguments.out) << ": " << rows << " rows\n";
 }
 
 void check(const RunsArguments& arguments, std::ostream& out) {
   const fs::path path = found(arguments);
   const storage::CheckResult result = storage::check_run(path);
   for (const std::string& problem : result.problems) {
-    out << problem << "\n";
+    out << printable(problem) << "\n";
   }
   if (!result.problems.empty()) {
     throw contract::StorageError("run file '" + storage::run_file_of(path).string() +
@@ -91,14 +91,14 @@ void check(const RunsArguments& arguments, std::ostream& out) {
 void remove(const RunsArguments& arguments, std::ostream& out) {
   const fs::path path = found(arguments);
   const std::vector<fs::path> left = storage::remove_run(path);
-  out << "removed " << path.string() << "\n";
+  out << "removed " << printable(path.string()) << "\n";
   for (const fs::path& other : left) {
-    out << "not of the run, and still there: " << other.string() << "\n";
+    out << "not of the run, and still there: " << printable(other.string()) << "\n";
   }
 }
 
 void import_run(const RunsArguments& arguments, std::ostream& out) {
-  out << storage::import_bundle(arguments.run, arguments.library).string() << "\n";
+  out << printable(storage::import_bundle(arguments.run, arguments.library).string()) << "\n";
 }
 
 void diff(const RunsArguments& arguments, std::ostream& out) {
@@ -109,7 +109,7 @@ void diff(const RunsArguments& arguments, std::ostream& out) {
   const auto differences = contract::diff_specs(spec_of(arguments.run), spec_of(arguments.other));
   if (!arguments.json) {
     for (const contract::SpecDifference& one : differences) {
-      out << fitted(one.key, 30) << fitted(one.a, 24) << one.b << "\n";
+      out << fitted(one.key, 30) << fitted(one.a, 24) << printable(one.b) << "\n";
     }
     return;
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 namespace batchscope::app {
@@ -35,7 +36,80 @@ ColumnMean mean_of(const std::vector<double>& values, std::size_t begin, std::si
   return result;
 }
 
+struct Character {
+  char32_t code = 0;
+  std::size_t bytes = 0;  // 0: these are no UTF-8
+};
+
+Character character_at(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t bytes = lead < 0x80    ? 1
+                            : lead >= 0xf0 ? 4
+                            : lead >= 0xe0 ? 3
+                            : lead >= 0xc0 ? 2
+                                           : 0;
+  if (bytes == 0 || lead > 0xf4 || bytes > text.size()) {
+    return {};
+  }
+  char32_t code = bytes == 1 ? lead : lead & (0x7fU >> bytes);
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0U) != 0x80) {
+      return {};
+    }
+    code = code << 6 | (next & 0x3fU);
+  }
+  constexpr std::array<char32_t, 5> kSmallest = {0, 0, 0x80, 0x800, 0x10000};
+  const bool half = code >= 0xd800 && code <= 0xdfff;
+  return code < kSmallest[bytes] || code > 0x10ffff || half ? Character{} : Character{code, bytes};
+}
+
+bool steers_terminal(char32_t code) {
+  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+enum class Form { kField, kLines, kJson };
+
+std::string spelt_out(char32_t code, Form form) {
+  std::array<char, 16> text{};
+  const bool is_short = code < 0x100 && form != Form::kJson;
+  std::snprintf(text.data(), text.size(), is_short ? "\\x%02x" : "\\u%04x", unsigned(code));
+  return text.data();
+}
+
+std::string made_printable(std::string_view text, Form form) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const Character one = character_at(text);
+    const std::size_t bytes = std::max<std::size_t>(1, one.bytes);
+    const bool space = text[0] == '\n' || text[0] == '\t';
+    if (space) {
+      out += form == Form::kField ? ' ' : text[0];
+    } else if (one.bytes == 0 || steers_terminal(one.code)) {
+      out += spelt_out(one.bytes == 0 ? static_cast<unsigned char>(text[0]) : one.code, form);
+    } else {
+      out += text.substr(0, bytes);
+    }
+    text.remove_prefix(bytes);
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string printable(std::string_view text) {
+  return made_printable(text, Form::kField);
+}
+
+std::string printable_lines(std::string_view text) {
+  return made_printable(text, Form::kLines);
+}
+
+std::string printable_json(std::string_view text) {
+  return made_printable(text, Form::kJson);
+}
 
 std::string short_number(double value) {
   if (!std::isfinite(value)) {
@@ -48,7 +122,8 @@ std::string short_number(double value) {
   return {text.data(), end.ptr};
 }
 
-std::string fitted(const std::string& text, std::size_t width) {
+std::string fitted(const std::string& given, std::size_t width) {
+  const std::string text = printable(given);
   const auto starts_character = [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   };

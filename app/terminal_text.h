@@ -2,13 +2,23 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace batchscope::app {
 
+/// One field of what comes from a file or another program, fit for a terminal: what would steer it
+/// (escapes, control characters, bytes that are no UTF-8, marks that turn the direction of writing)
+/// is spelt out, as in \x1b; line breaks and tabs are spaces.
+std::string printable(std::string_view text);
+/// The same of a text that may have several lines.
+std::string printable_lines(std::string_view text);
+/// The same of JSON text, which stays JSON of the same value: it escapes only a part of them
+/// itself.
+std::string printable_json(std::string_view text);
 /// At most six significant digits, or nan, inf, -inf.
 std::string short_number(double value);
-/// Cut to `width` characters (not bytes) with an ellipsis, or filled up with spaces.
+/// printable(), cut to `width` characters (not bytes) with an ellipsis, or filled up with spaces.
 std::string fitted(const std::string& text, std::size_t width);
 /// A progress bar of `width` characters; share 0…1.
 std::string bar(double share, int width, bool unicode);

@@ -80,23 +80,29 @@ RunSummary summarise(const fs::path& folder_or_file) {
   return judge(read_facts(folder_or_file));
 }
 
-std::vector<RunSummary> list_runs(const fs::path& library) {
+std::vector<RunSummary> list_runs(const fs::path& library, const std::atomic<bool>* cancelled) {
   CatalogueCache cache(library);
   std::vector<RunSummary> runs;
+  const auto ended = [cancelled] { return cancelled != nullptr && cancelled->load(); };
   for (const fs::path& path : scan(library)) {
+    if (ended()) {
+      break;
+    }
     const std::string key = path.filename().string();
     // Taken before reading: what changes meanwhile has another fingerprint next time.
     const std::string fingerprint = fingerprint_of(path);
     std::optional<RunFacts> facts = cache.find(key, fingerprint);
     if (!facts) {
-      facts = read_facts(path);
+      facts = read_facts(path, cancelled);
       // What keeps a run from being read (rights, a busy disk) may go without a trace in the file.
       cache.put(key, facts->summary.error.empty() ? fingerprint : std::string(), *facts);
     }
     facts->summary.folder = path;
     runs.push_back(judge(*facts));
   }
-  cache.save();
+  if (!ended()) {
+    cache.save();
+  }
   std::stable_sort(runs.begin(), runs.end(), [](const RunSummary& a, const RunSummary& b) {
     return a.started != b.started ? a.started > b.started : a.id < b.id;
   });

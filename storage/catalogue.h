@@ -2,6 +2,7 @@
 
 #include "engine/contract/messages.h"
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -31,8 +32,10 @@ RunSummary summarise(const std::filesystem::path& folder_or_file);
 
 /// All runs of a library, newest first. Uses and refreshes the derived catalogue file, which may be
 /// deleted at any time; a damaged run is listed with its error and hides no other. Throws
-/// StorageError only if the folder itself cannot be read.
-std::vector<RunSummary> list_runs(const std::filesystem::path& library);
+/// StorageError only if the folder itself cannot be read. `cancelled`, once set, ends it early:
+/// what was found by then is returned.
+std::vector<RunSummary> list_runs(const std::filesystem::path& library,
+                                  const std::atomic<bool>* cancelled = nullptr);
 
 /// Finds a run by id, unique prefix of one, unique name, folder or file. A word without a slash is
 /// a run of the library before it is a file of that name. Throws contract::SpecError (exit 2) with

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 
 namespace batchscope::storage {
@@ -21,6 +22,15 @@ void expect_size(std::string_view blob, std::size_t expected) {
     throw contract::StorageError("a run file is damaged: a block of " + std::to_string(expected) +
                                  " bytes has " + std::to_string(blob.size()));
   }
+}
+
+/// A file says how many there are: no memory is taken before that is looked at.
+std::size_t chunk_rows(std::int64_t count) {
+  if (count < 0 || count > static_cast<std::int64_t>(kChunkRows)) {
+    throw contract::StorageError("a run file is damaged: a block of " + std::to_string(count) +
+                                 " rows, expected at most " + std::to_string(kChunkRows));
+  }
+  return static_cast<std::size_t>(count);
 }
 
 template <class T>
@@ -82,9 +92,10 @@ std::string encode_values(const std::vector<double>& values) {
   return blob;
 }
 
-void decode_values(std::string_view blob, std::size_t count, std::vector<double>& out) {
-  expect_size(blob, count * sizeof(double));
-  extract(blob, count, out);
+void decode_values(std::string_view blob, std::int64_t count, std::vector<double>& out) {
+  const std::size_t rows = chunk_rows(count);
+  expect_size(blob, rows * sizeof(double));
+  extract(blob, rows, out);
 }
 
 std::string encode_offsets(const std::vector<std::int64_t>& seq) {
@@ -103,19 +114,20 @@ std::string encode_offsets(const std::vector<std::int64_t>& seq) {
 
 void decode_offsets(std::string_view blob,
                     std::int64_t first,
-                    std::size_t count,
+                    std::int64_t count,
                     std::vector<std::int64_t>& out) {
+  const std::size_t rows = chunk_rows(count);
+  std::vector<std::uint32_t> offsets(rows);
   if (blob.empty()) {
-    for (std::size_t i = 0; i < count; ++i) {
-      out.push_back(first + static_cast<std::int64_t>(i));
-    }
-    return;
+    std::iota(offsets.begin(), offsets.end(), 0U);
+  } else {
+    expect_size(blob, rows * sizeof(std::uint32_t));
+    offsets.clear();
+    extract(blob, rows, offsets);
   }
-  expect_size(blob, count * sizeof(std::uint32_t));
-  std::vector<std::uint32_t> offsets;
-  extract(blob, count, offsets);
   for (const std::uint32_t offset : offsets) {
-    out.push_back(first + offset);
+    // Of a damaged file they may wrap around.
+    out.push_back(static_cast<std::int64_t>(static_cast<std::uint64_t>(first) + offset));
   }
 }
 
@@ -129,13 +141,14 @@ std::string encode_axis(const AxisColumns& axis) {
   return blob;
 }
 
-void decode_axis(std::string_view blob, std::size_t count, AxisColumns& out) {
-  expect_size(blob, count * 5 * sizeof(std::int64_t));
-  extract(blob, count, out.seq);
-  extract(blob, count, out.segment);
-  extract(blob, count, out.step);
-  extract(blob, count, out.images);
-  extract(blob, count, out.seconds);
+void decode_axis(std::string_view blob, std::int64_t count, AxisColumns& out) {
+  const std::size_t rows = chunk_rows(count);
+  expect_size(blob, rows * 5 * sizeof(std::int64_t));
+  extract(blob, rows, out.seq);
+  extract(blob, rows, out.segment);
+  extract(blob, rows, out.step);
+  extract(blob, rows, out.images);
+  extract(blob, rows, out.seconds);
 }
 
 std::string encode_boxes(const std::vector<contract::BoxRecord>& boxes) {

@@ -27,8 +27,8 @@ struct AxisColumns {
 
 using SampleList = std::vector<std::pair<std::int32_t, double>>;
 
-// The blobs of schema.sql. Decoders append, and throw contract::StorageError when a blob has not
-// the size that `count` asks for.
+// The blobs of schema.sql. Decoders append, and throw contract::StorageError when `count` is not
+// that of a chunk, or a blob has not the size that it asks for.
 
 std::string encode_samples(const SampleList& samples);
 void decode_samples(std::string_view blob, SampleList& out);
@@ -36,16 +36,16 @@ void decode_samples(std::string_view blob, SampleList& out);
 bool find_sample(std::string_view blob, std::int32_t series, double& value);
 
 std::string encode_values(const std::vector<double>& values);
-void decode_values(std::string_view blob, std::size_t count, std::vector<double>& out);
+void decode_values(std::string_view blob, std::int64_t count, std::vector<double>& out);
 /// Empty if the numbers are first, first + 1, ...
 std::string encode_offsets(const std::vector<std::int64_t>& seq);
 void decode_offsets(std::string_view blob,
                     std::int64_t first,
-                    std::size_t count,
+                    std::int64_t count,
                     std::vector<std::int64_t>& out);
 
 std::string encode_axis(const AxisColumns& axis);
-void decode_axis(std::string_view blob, std::size_t count, AxisColumns& out);
+void decode_axis(std::string_view blob, std::int64_t count, AxisColumns& out);
 
 std::string encode_boxes(const std::vector<contract::BoxRecord>& boxes);
 std::vector<contract::BoxRecord> decode_boxes(std::string_view blob);

@@ -80,7 +80,7 @@ void Folding::append_axis(const AxisColumns& added) {
   AxisColumns all;
   newest_axis_.with();
   if (newest_axis_.step() && newest_axis_.integer(1) < static_cast<std::int64_t>(kChunkRows)) {
-    decode_axis(newest_axis_.bytes(2), static_cast<std::size_t>(newest_axis_.integer(1)), all);
+    decode_axis(newest_axis_.bytes(2), newest_axis_.integer(1), all);
     remove_axis_.with(newest_axis_.integer(0)).run();
   }
   newest_axis_.reset();
@@ -108,7 +108,7 @@ void Folding::append_series(std::int32_t series, std::int64_t segment, const Col
   newest_chunk_.with(series);
   if (newest_chunk_.step() && newest_chunk_.integer(2) < static_cast<std::int64_t>(kChunkRows) &&
       newest_chunk_.integer(5) == segment) {
-    const auto count = static_cast<std::size_t>(newest_chunk_.integer(2));
+    const std::int64_t count = newest_chunk_.integer(2);
     decode_offsets(newest_chunk_.bytes(3), newest_chunk_.integer(1), count, all.seq);
     decode_values(newest_chunk_.bytes(4), count, all.value);
     remove_chunk_.with(newest_chunk_.integer(0)).run();

@@ -1,5 +1,7 @@
 #include "storage/migrations.h"
 
+#include "storage/schema_check.h"
+
 namespace batchscope::storage {
 
 const std::vector<Migration>& migrations() {
@@ -33,6 +35,7 @@ void check_run_file(Database& database, std::int64_t newest) {
     throw contract::StorageError(name + " is not a run file: its version is " +
                                  std::to_string(version) + ", expected 1 or more");
   }
+  check_schema(database);
 }
 
 void migrate(Database& database, const std::vector<Migration>& steps) {

@@ -23,7 +23,8 @@ struct Migration {
 /// The steps from version 1 to kSchemaVersion, in order.
 const std::vector<Migration>& migrations();
 
-/// Refuses what is no run file and versions beyond `newest`, in one sentence. Changes nothing.
+/// Refuses what is no run file, what holds more than one (schema_check.h) and versions beyond
+/// `newest`, in one sentence. Changes nothing. Every way to a run file leads through here.
 void check_run_file(Database& database, std::int64_t newest = kSchemaVersion);
 
 /// check_run_file, then every missing step, all in one transaction: the file has the newest

@@ -1,12 +1,15 @@
 #include "storage/run_bundle.h"
 
 #include "storage/catalogue.h"
+#include "storage/json_text.h"
 #include "storage/migrations.h"
+#include "storage/private_paths.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_reader.h"
 #include "storage/sqlite.h"
 
-#include <regex>
+#include <map>
 #include <unistd.h>
 
 namespace batchscope::storage {
@@ -37,6 +40,7 @@ class Pending {
     if (error) {
       throw StorageError("'" + path_.string() + "' cannot be written: " + error.message());
     }
+    sync_folder(path_.parent_path());
   }
 
  private:
@@ -50,13 +54,33 @@ void copy_database(const fs::path& from, const fs::path& to) {
   Statement(database, "VACUUM INTO ?1").with(to.string()).run();
 }
 
-}  // namespace
-
-std::string without_folders(const std::string& spec_toml) {
-  static const std::regex path_line(
-      R"re((^|\n)([ \t]*(?:val_)?(?:annotations|images|segments|list)|[ \t]*classes|[ \t]*weights)([ \t]*=[ \t]*["'])[^"'\n]*/)re");
-  return std::regex_replace(spec_toml, path_line, "$1$2$3");
+/// Nobody's folders are anybody else's business.
+void forget_folders(Database& database) {
+  // What is overwritten is wiped, and no journal keeps it.
+  database.execute("PRAGMA secure_delete = ON");
+  database.query_text("PRAGMA journal_mode = MEMORY");
+  std::vector<std::string> folders;
+  Transaction transaction(database, Transaction::Kind::kWrite);
+  const std::string spec = database.query_text("SELECT spec_toml FROM run");
+  Statement(database, "UPDATE run SET spec_toml = ?1").with(without_folders(spec, &folders)).run();
+  Statement event(database, "SELECT id, text, args FROM event");
+  Statement update(database, "UPDATE event SET text = ?2, args = ?3 WHERE id = ?1");
+  while (event.step()) {
+    std::map<std::string, std::string> args = map_from_json(event.text(2));
+    for (auto& [name, value] : args) {
+      value = without_folders_in(value, folders);
+    }
+    update.with(event.integer(0), without_folders_in(event.text(1), folders), to_json(args)).run();
+  }
+  Statement picture(database, "SELECT probe, name FROM probe WHERE name LIKE '%/%'");
+  Statement rename(database, "UPDATE probe SET name = ?2 WHERE probe = ?1");
+  while (picture.step()) {
+    rename.with(picture.integer(0), without_folders_in(picture.text(1), folders)).run();
+  }
+  transaction.commit();
 }
+
+}  // namespace
 
 void export_bundle(const fs::path& folder_or_file, const fs::path& out) {
   const RunSummary run = summarise(folder_or_file);
@@ -72,21 +96,17 @@ void export_bundle(const fs::path& folder_or_file, const fs::path& out) {
   copy_database(folder_or_file, copy.temporary());
   {
     Database database(copy.temporary(), Database::Mode::kReadWrite);
-    // What is overwritten is wiped, and no journal keeps it: the old paths are private.
-    database.execute("PRAGMA secure_delete = ON");
-    database.query_text("PRAGMA journal_mode = MEMORY");
-    const std::string spec = database.query_text("SELECT spec_toml FROM run");
-    Statement(database, "UPDATE run SET spec_toml = ?1").with(without_folders(spec)).run();
+    forget_folders(database);
   }
+  sync_file(copy.temporary());
   copy.commit();
 }
 
 fs::path import_bundle(const fs::path& file, const fs::path& library) {
   const contract::RunInfo info = RunReader(file).info();
-  const bool plain =
-      !info.id.empty() && info.id.find('/') == std::string::npos && info.id.front() != '.';
-  if (!plain) {
-    throw StorageError("'" + file.string() + "' is damaged: '" + info.id + "' is no run id");
+  if (!is_run_id(info.id)) {
+    throw StorageError("'" + file.string() + "' is damaged: '" + info.id +
+                       "' is no run id, expected 12 hexadecimal digits");
   }
   fs::path folder = run_folder(library, info.id);
   std::error_code error;

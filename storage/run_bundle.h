@@ -5,10 +5,10 @@
 
 namespace batchscope::storage {
 
-/// Copies a run that has ended to one self-contained file (*.bscope). In the copy, the spec's paths
-/// of data and weights are replaced by their base names, and no trace of the rest of them is left.
-/// The file appears whole or not at all. Throws contract::StorageError, also for a run that is not
-/// over.
+/// Copies a run that has ended to one self-contained file (*.bscope). In the copy, the absolute
+/// paths of spec, events and pictures are replaced by their base names, and no trace of the rest of
+/// them is left. The file appears whole or not at all. Throws contract::StorageError, also for a
+/// run that is not over.
 void export_bundle(const std::filesystem::path& folder_or_file, const std::filesystem::path& out);
 
 /// Copies a *.bscope (or another run file) into a folder of its own in the library, with its spec
@@ -16,8 +16,5 @@ void export_bundle(const std::filesystem::path& folder_or_file, const std::files
 /// already.
 std::filesystem::path import_bundle(const std::filesystem::path& file,
                                     const std::filesystem::path& library);
-
-/// A spec's text with the paths of data and weights reduced to base names.
-std::string without_folders(const std::string& spec_toml);
 
 }  // namespace batchscope::storage

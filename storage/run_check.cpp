@@ -30,7 +30,7 @@ class Checker {
   void part(const char* name, Function function) {
     try {
       function();
-    } catch (const contract::StorageError& error) {
+    } catch (const std::exception& error) {
       problem(std::string(name) + ": " + error.what());
     }
   }
@@ -65,7 +65,7 @@ class Checker {
     AxisColumns axis;
     while (chunk.step()) {
       const std::size_t before = axis.seq.size();
-      decode_axis(chunk.bytes(3), static_cast<std::size_t>(chunk.integer(2)), axis);
+      decode_axis(chunk.bytes(3), chunk.integer(2), axis);
       if (axis.seq.size() == before || axis.seq[before] != chunk.integer(0) ||
           axis.seq.back() != chunk.integer(1)) {
         problem("the block of rows from " + std::to_string(chunk.integer(0)) +
@@ -110,7 +110,7 @@ class Checker {
   }
   void check_chunk(const Statement& chunk, const std::string& name) {
     Column column;
-    const auto count = static_cast<std::size_t>(chunk.integer(3));
+    const std::int64_t count = chunk.integer(3);
     decode_offsets(chunk.bytes(9), chunk.integer(1), count, column.seq);
     decode_values(chunk.bytes(10), count, column.value);
     result_.samples += chunk.integer(3);

@@ -18,6 +18,9 @@ namespace fs = std::filesystem;
 using contract::RunState;
 using nlohmann::json;
 
+/// Some seconds of SQLite's work; the longest runs need a hundredth of it.
+constexpr std::int64_t kMostSteps = 20'000'000;
+
 fs::path shown_path(const fs::path& folder_or_file) {
   const fs::path folder = folder_of_run(folder_or_file);
   return folder.empty() ? folder_or_file : folder;
@@ -85,7 +88,7 @@ double number_from(const json& value) {
 
 }  // namespace
 
-RunFacts read_facts(const fs::path& folder_or_file) noexcept {
+RunFacts read_facts(const fs::path& folder_or_file, const std::atomic<bool>* cancelled) noexcept {
   RunFacts facts;
   try {
     facts.summary.folder = shown_path(folder_or_file);
@@ -97,7 +100,7 @@ RunFacts read_facts(const fs::path& folder_or_file) noexcept {
     if (!begun && fs::exists(file.parent_path() / kSpecFile, error)) {
       return facts;  // prepared, and nothing written yet
     }
-    RunReader reader(folder_or_file);
+    RunReader reader(folder_or_file, {kMostSteps, cancelled});
     fill(facts, reader);
   } catch (const std::exception& error) {
     facts.summary.error = error.what();

@@ -15,8 +15,10 @@ struct RunFacts {
   StoredState stored;
 };
 
-/// Reads them. A file that cannot be read gives facts with summary.error. Does not throw.
-RunFacts read_facts(const std::filesystem::path& folder_or_file) noexcept;
+/// Reads them. A file that cannot be read, or not within the time of a list, gives facts with
+/// summary.error. Does not throw.
+RunFacts read_facts(const std::filesystem::path& folder_or_file,
+                    const std::atomic<bool>* cancelled = nullptr) noexcept;
 
 /// The summary with state and evidence computed now.
 RunSummary judge(const RunFacts& facts);

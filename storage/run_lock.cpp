@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -20,6 +21,18 @@ namespace {
 /// Who tests the lock holds a shared one for microseconds: a taker tries again for this long.
 constexpr int kTries = 50;
 constexpr std::chrono::milliseconds kPause{5};
+
+/// A folder may come from a stranger: a pipe would keep us waiting, and a link lead elsewhere.
+int open_lock(const std::filesystem::path& file, int flags) {
+  const int fd = ::open(file.c_str(), flags | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0644);
+  struct stat status {};
+  if (fd >= 0 && (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))) {
+    ::close(fd);
+    errno = EINVAL;
+    return -1;
+  }
+  return fd;
+}
 
 bool try_exclusive(int fd) {
   for (int i = 0; i < kTries; ++i) {
@@ -38,7 +51,7 @@ bool try_exclusive(int fd) {
 
 RunLock::RunLock(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kLockFile;
-  fd_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  fd_ = open_lock(file, O_RDWR | O_CREAT);
   if (fd_ < 0) {
     throw contract::StorageError("'" + file.string() +
                                  "' cannot be opened: " + std::system_category().message(errno));
@@ -74,7 +87,7 @@ RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {
 
 bool run_is_locked(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kLockFile;
-  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open_lock(file, O_RDONLY);
   if (fd < 0) {
     return false;
   }

@@ -50,9 +50,10 @@ void append_range(const AxisColumns& from, std::int64_t after, std::int64_t thro
 
 }  // namespace
 
-RunReader::Impl::Impl(const std::filesystem::path& path)
+RunReader::Impl::Impl(const std::filesystem::path& path, ReadLimits reading)
     : file(run_file_of(path)),
-      database(Database::open_for_reading(file)),
+      limits(reading),
+      database(Database::open_for_reading(file, limits)),
       identity(identity_of(file)) {
   check_run_file(database);
 }
@@ -60,14 +61,15 @@ RunReader::Impl::Impl(const std::filesystem::path& path)
 Database& RunReader::Impl::current() {
   const Identity now = identity_of(file);
   if (now != identity && now != Identity{}) {
-    database = Database::open_for_reading(file);
+    database = Database::open_for_reading(file, limits);
     identity = now;
     check_run_file(database);
   }
   return database;
 }
 
-RunReader::RunReader(const std::filesystem::path& path) : impl_(std::make_unique<Impl>(path)) {}
+RunReader::RunReader(const std::filesystem::path& path, ReadLimits limits)
+    : impl_(std::make_unique<Impl>(path, limits)) {}
 RunReader::~RunReader() = default;
 RunReader::RunReader(RunReader&&) noexcept = default;
 
@@ -129,7 +131,11 @@ StoredState RunReader::state() {
   }
   StoredState stored;
   contract::StatusReport& report = stored.report;
-  report.state = contract::run_state_from(row.text(0));
+  try {
+    report.state = contract::run_state_from(row.text(0));
+  } catch (const contract::SpecError& error) {
+    throw contract::StorageError("'" + impl_->file.string() + "' is damaged: " + error.what());
+  }
   report.step = row.integer(1);
   report.steps = row.integer(2);
   report.images = row.integer(3);
@@ -170,7 +176,7 @@ std::int64_t RunReader::read_axis(std::int64_t after, RowAxis& out, std::int64_t
   chunk.with(after, through);
   while (chunk.step()) {
     AxisColumns axis;
-    decode_axis(chunk.bytes(1), static_cast<std::size_t>(chunk.integer(0)), axis);
+    decode_axis(chunk.bytes(1), chunk.integer(0), axis);
     append_range(axis, after, through, out);
   }
   Statement live(database,
@@ -202,7 +208,7 @@ std::int64_t RunReader::read_series(std::int32_t series,
   chunk.with(series, after, through);
   while (chunk.step()) {
     Column column;
-    const auto count = static_cast<std::size_t>(chunk.integer(1));
+    const std::int64_t count = chunk.integer(1);
     decode_offsets(chunk.bytes(2), chunk.integer(0), count, column.seq);
     decode_values(chunk.bytes(3), count, column.value);
     append_range(column, after, through, out);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/contract/records.h"
+#include "storage/sqlite.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -53,10 +54,11 @@ struct StoredState {
 /// Reads one run: a folder with run.sqlite, a run.sqlite, or a *.bscope. Read-only: a run file is
 /// never changed by reading. Own connection; one thread. Every call is one short transaction (under
 /// 200 ms for the documented loads). Throws contract::StorageError naming the file and what is
-/// wrong with it (not a run file, newer version, damaged).
+/// wrong with it (not a run file, newer version, damaged), and nothing else: the file may come from
+/// a stranger.
 class RunReader {
  public:
-  explicit RunReader(const std::filesystem::path& path);
+  explicit RunReader(const std::filesystem::path& path, ReadLimits limits = {});
   ~RunReader();
   RunReader(RunReader&&) noexcept;
   RunReader(const RunReader&) = delete;

@@ -11,12 +11,13 @@ namespace batchscope::storage {
 struct RunReader::Impl {
   using Identity = std::pair<std::uint64_t, std::uint64_t>;
 
-  explicit Impl(const std::filesystem::path& path);
+  Impl(const std::filesystem::path& path, ReadLimits reading);
   /// The connection for one call. A finished run is replaced by a compact copy of itself: then the
   /// new file is opened, so that a resumed run goes on here too.
   Database& current();
 
   std::filesystem::path file;
+  ReadLimits limits;
   Database database;
   Identity identity;
 };

@@ -62,6 +62,23 @@ std::string pixels_column(Database& database) {
 
 }  // namespace
 
+namespace {
+
+/// Whoever draws a picture takes memory for each of its pixels.
+void check_picture(const Statement& row, const std::filesystem::path& file) {
+  constexpr std::int64_t kLongestSide = 65535, kMostPixels = 64 << 20;
+  const std::int64_t width = row.integer(2), height = row.integer(3);
+  const auto fits = [](std::int64_t side) { return side >= 1 && side <= kLongestSide; };
+  if (!fits(width) || !fits(height) || width * height > kMostPixels) {
+    throw contract::StorageError("'" + file.string() + "' is damaged: its picture " +
+                                 std::to_string(row.integer(0)) + " is " + std::to_string(width) +
+                                 " x " + std::to_string(height) + " pixels, expected at most " +
+                                 std::to_string(kMostPixels) + " in all");
+  }
+}
+
+}  // namespace
+
 std::vector<contract::ProbeRecord> RunReader::probes() {
   std::vector<contract::ProbeRecord> all;
   Database& database = impl_->current();
@@ -69,6 +86,7 @@ std::vector<contract::ProbeRecord> RunReader::probes() {
                 "SELECT probe, name, width, height, png, truth, " + pixels_column(database) +
                     " FROM probe ORDER BY probe");
   while (row.step()) {
+    check_picture(row, impl_->file);
     all.push_back({row.integer(0),
                    row.text(1),
                    static_cast<std::int32_t>(row.integer(2)),

@@ -27,6 +27,8 @@ std::string sentence(const fs::path& path, int code, const char* detail) {
       return "no space left on the disk of " + name;
     case SQLITE_CANTOPEN:
       return name + " cannot be opened: " + detail;
+    case SQLITE_INTERRUPT:
+      return name + " is not read to its end: it takes too long, or is not wanted any more";
     case SQLITE_READONLY:
       return name + " cannot be written: " + detail;
     default:
@@ -79,8 +81,43 @@ bool cannot_make_side_files(int code) {
 }
 
 constexpr int kReaderBusyMs = 5000;
+/// Longest value that a reader takes. Pictures are the longest there are.
+constexpr int kLongestValue = 256 << 20;
+/// How often the limits of reading are looked at, in steps.
+constexpr int kWatchEvery = 1000;
 
 }  // namespace
+
+struct Database::Watch {
+  ReadLimits limits;
+  std::int64_t steps = 0;
+  bool over() {
+    steps += kWatchEvery;
+    return (limits.steps > 0 && steps > limits.steps) ||
+           (limits.cancelled != nullptr && limits.cancelled->load());
+  }
+};
+
+Database::Database() = default;
+
+void Database::harden() {
+  for (const auto& [setting, value] : {std::pair{SQLITE_DBCONFIG_DEFENSIVE, 1},
+                                       {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+                                       {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+                                       {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}}) {
+    check(sqlite3_db_config(handle_, setting, value, nullptr));
+  }
+  execute("PRAGMA cell_size_check = ON");
+}
+
+void Database::watch(const ReadLimits& limits) {
+  sqlite3_limit(handle_, SQLITE_LIMIT_LENGTH, kLongestValue);
+  if (limits.steps > 0 || limits.cancelled != nullptr) {
+    watch_ = std::make_unique<Watch>(Watch{limits});
+    const auto over = [](void* watch) { return static_cast<Watch*>(watch)->over() ? 1 : 0; };
+    sqlite3_progress_handler(handle_, kWatchEvery, over, watch_.get());
+  }
+}
 
 Database::Database(const fs::path& path, Mode mode, int busy_timeout_ms) : path_(path) {
   std::error_code error;
@@ -97,9 +134,17 @@ Database::Database(const fs::path& path, Mode mode, int busy_timeout_ms) : path_
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, busy_timeout_ms);
+  try {
+    harden();
+  } catch (...) {
+    sqlite3_close_v2(std::exchange(handle_, nullptr));  // no destructor runs
+    throw;
+  }
 }
 
-Database Database::open_uri(const fs::path& path, const char* parameters) {
+Database Database::open_uri(const fs::path& path,
+                            const char* parameters,
+                            const ReadLimits& limits) {
   Database database;
   database.path_ = path;
   const int code = sqlite3_open_v2(uri_of(path, parameters).c_str(),
@@ -113,15 +158,17 @@ Database Database::open_uri(const fs::path& path, const char* parameters) {
   }
   sqlite3_extended_result_codes(database.handle_, 1);
   sqlite3_busy_timeout(database.handle_, kReaderBusyMs);
+  database.harden();
+  database.watch(limits);
   return database;
 }
 
-Database Database::open_for_reading(const fs::path& path) {
+Database Database::open_for_reading(const fs::path& path, ReadLimits limits) {
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     throw contract::StorageError("there is no run file '" + path.string() + "'");
   }
-  Database database = open_uri(path, "mode=ro");
+  Database database = open_uri(path, "mode=ro", limits);
   const int code = probe(database.handle_);
   if (!cannot_make_side_files(code)) {
     database.check(code);
@@ -130,7 +177,7 @@ Database Database::open_for_reading(const fs::path& path) {
   const fs::path wal = side_file(path, "-wal");
   if (!fs::exists(wal, error) || fs::file_size(wal, error) == 0) {
     // No writer and nothing in a log: the file alone is the whole truth.
-    database = open_uri(path, "mode=ro&immutable=1");
+    database = open_uri(path, "mode=ro&immutable=1", limits);
     database.check(probe(database.handle_));
     return database;
   }
@@ -146,7 +193,7 @@ Database Database::open_for_reading(const fs::path& path) {
     throw contract::StorageError("'" + path.string() +
                                  "' cannot be copied for reading: " + error.message());
   }
-  database = open_uri(copy, "mode=ro");
+  database = open_uri(copy, "mode=ro", limits);
   database.path_ = path;
   std::swap(database.private_copy_, owner.private_copy_);
   database.check(probe(database.handle_));
@@ -174,12 +221,14 @@ Database::~Database() {
 Database::Database(Database&& other) noexcept
     : path_(std::move(other.path_)),
       private_copy_(std::exchange(other.private_copy_, {})),
-      handle_(std::exchange(other.handle_, nullptr)) {}
+      handle_(std::exchange(other.handle_, nullptr)),
+      watch_(std::move(other.watch_)) {}
 
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(private_copy_, other.private_copy_);
   std::swap(handle_, other.handle_);
+  std::swap(watch_, other.watch_);
   return *this;
 }
 

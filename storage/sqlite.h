@@ -3,8 +3,10 @@
 #include "engine/contract/error.h"
 #include "storage/statement.h"
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 struct sqlite3;
@@ -24,8 +26,16 @@ class StatementError : public contract::StorageError {
   using contract::StorageError::StorageError;
 };
 
-/// One connection to one SQLite file. One thread. Everything throws contract::StorageError (a
-/// BusyError or StatementError where it is one) with a sentence that names the file.
+/// What reading a file may cost at most: it may come from a stranger.
+struct ReadLimits {
+  std::int64_t steps = 0;                        // of SQLite's machine; 0: any number
+  const std::atomic<bool>* cancelled = nullptr;  // set: reading ends
+};
+
+/// One connection to one SQLite file. One thread. Files are data and no programs: views and
+/// triggers do not run, functions in a schema are not trusted. Everything throws
+/// contract::StorageError (a BusyError or StatementError where it is one) with a sentence that
+/// names the file.
 class Database {
  public:
   enum class Mode { kCreate, kReadWrite };
@@ -34,7 +44,7 @@ class Database {
   Database(const std::filesystem::path& path, Mode mode, int busy_timeout_ms = 5000);
   /// Opens for reading: a WAL database that is being written, one whose writer was killed, a
   /// self-contained file, each also in a folder that cannot be written. Never changes the file.
-  static Database open_for_reading(const std::filesystem::path& path);
+  static Database open_for_reading(const std::filesystem::path& path, ReadLimits limits = {});
   ~Database();
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
@@ -57,12 +67,19 @@ class Database {
   void check(int code) const;
 
  private:
-  Database() = default;
-  static Database open_uri(const std::filesystem::path& path, const char* parameters);
+  struct Watch;
+
+  Database();
+  static Database open_uri(const std::filesystem::path& path,
+                           const char* parameters,
+                           const ReadLimits& limits);
+  void harden();
+  void watch(const ReadLimits& limits);
 
   std::filesystem::path path_;          // as users know it
   std::filesystem::path private_copy_;  // temporary folder that is removed on closing, or empty
   sqlite3* handle_ = nullptr;
+  std::unique_ptr<Watch> watch_;
 };
 
 /// A transaction that is rolled back unless it was committed.

@@ -2,13 +2,16 @@
 #include "storage/run_files.h"
 #include "storage/sqlite.h"
 #include "tests/app/engine_runner.h"
+#include "tests/storage/run_maker.h"
 #include "tests/support/test_program.h"
 
 #include <QJsonDocument>
 #include <QJsonObject>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
+#include <sys/stat.h>
 
 using namespace batchscope;
 
@@ -105,6 +108,38 @@ class TestRecordProcess : public QObject {
          storage::RunReader(training.path()).checkpoints()) {
       QVERIFY2(fs::exists(training.path() / state.file), state.file.c_str());
     }
+  }
+
+  /// A folder that anybody may have sent.
+  void aDamagedControlFileIsOneSentence_data() {
+    QTest::addColumn<QByteArray>("text");
+    QTest::addColumn<QByteArray>("says");
+    const auto row = [](const char* text, const char* says) {
+      QTest::newRow(text) << QByteArray(text) << QByteArray(says);
+    };
+    row("{\"socket\": 5}", "control.json' is damaged: \"socket\" is 5, expected a text");
+    row("{}", "\"socket\" is missing");
+    row("[1]", "it holds no JSON object");
+    row("{\"socket\": \"/\\u001b[2J\"}", "nobody answers at the control socket /\\x1b[2J");
+    row("pipe", "it is no plain file");
+  }
+  void aDamagedControlFileIsOneSentence() {
+    QFETCH(QByteArray, text);
+    QFETCH(QByteArray, says);
+    const test::TempFolder temp;
+    const fs::path folder = temp.run("0123456789ab"), file = folder / storage::kControlFile;
+    storage::RunWriter(folder, test::make_info(), false).commit();
+    if (text == "pipe") {
+      QCOMPARE(::mkfifo(file.c_str(), 0600), 0);
+    } else {
+      std::ofstream(file) << text.toStdString();
+    }
+    const Result reply = run_engine({QStringLiteral("control"),
+                                     QString::fromStdString(folder.string()),
+                                     QStringLiteral("status")});
+    QVERIFY(reply.code == 4 || reply.code == 5);
+    QVERIFY2(reply.err.contains(QString::fromLatin1(says)), qPrintable(reply.err));
+    QCOMPARE(reply.err.count(QLatin1Char('\n')), 1);
   }
 };
 

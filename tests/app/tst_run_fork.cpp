@@ -6,8 +6,11 @@
 
 #include <QtTest>
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <fstream>
+#include <sys/stat.h>
 
 using namespace batchscope;
 using namespace batchscope::test;
@@ -211,6 +214,63 @@ class TestRunFork : public QObject {
     fs::remove_all(sample.folder);  // the parent's own file
     QVERIFY(fs::exists(note->state));
     QVERIFY(!app::read_fork_note(sample.library).has_value());
+  }
+
+  /// fork.json comes with a folder that anybody may have sent.
+  void aDamagedNoteIsOneSentence_data() {
+    QTest::addColumn<QByteArray>("patch");
+    QTest::addColumn<QByteArray>("says");
+    const auto row = [](const char* patch, const char* says) {
+      QTest::newRow(patch) << QByteArray(patch) << QByteArray(says);
+    };
+    row("{\"parent\": 5}", "\"parent\" is 5, expected a text");
+    row("{\"rerun\": \"no\"}", "\"rerun\" is \"no\", expected true or false");
+    row("{\"step\": \"3\"}", "\"step\" is \"3\", expected a whole number");
+    row("{\"step\": 1.5}", "\"step\" is 1.5, expected a whole number");
+    row("{\"step\": 18446744073709551615}", "expected a whole number");
+    row("{\"step\": -5}", "\"step\" is -5, expected 0 or more");
+    row("{\"segment\": -1}", "expected 0 or more");
+    row("{\"seed\": null}", "\"seed\" is missing");  // a patch takes it away
+    row("{\"seconds\": []}", "\"seconds\" is [], expected a number");
+    row("{\"sets\": {\"a\": \"b\"}}", "expected a list");
+    row("{\"sets\": [1]}", "\"sets\" is [1], expected a list of texts");
+    row("{\"losses\": [1, \"x\"]}", "expected a list of numbers");
+    row("{\"losses\": 7}", "expected a list");
+    row("{\"changes\": [7]}", "expected a list of objects");
+    row("{\"changes\": [{\"step\": 1, \"command\": \"lr\", \"args\": [1]}]}",
+        "\"changes[0].args\" is [1], expected an object of texts");
+    row("{\"changes\": [{\"step\": 1, \"command\": \"dance\", \"args\": {}}]}", "dance");
+    row("{\"spec\": \"[run\"}", "fork.json' is damaged");
+    row("{\"state\": \"/home/me/thesis.tex\"}", "expected checkpoints/parent.ckpt");
+    row("{\"state\": \"../../thesis.tex\"}", "expected checkpoints/parent.ckpt");
+    row("no json", "it holds no JSON object");
+    row("[]", "it holds no JSON object");
+    row("", "it holds no JSON object");
+    row("pipe", "it is no plain file");
+  }
+  void aDamagedNoteIsOneSentence() {
+    QFETCH(QByteArray, patch);
+    QFETCH(QByteArray, says);
+    const Sample sample;
+    const app::PreparedRun run = app::prepare_fork(
+        sample.library, app::find_origin(sample.folder, 38), {"", 3, {"optim.lr=0.002"}});
+    const fs::path file = run.folder / app::kForkFile;
+    nlohmann::json note;
+    std::ifstream(file) >> note;
+    if (patch.startsWith('{')) {
+      note.merge_patch(nlohmann::json::parse(patch.toStdString()));
+      std::ofstream(file) << note;
+    } else {
+      fs::remove(file);
+      if (patch == "pipe") {
+        QCOMPARE(::mkfifo(file.c_str(), 0600), 0);
+      } else {
+        std::ofstream(file) << patch.toStdString();
+      }
+    }
+    const std::string sentence = refusal([&] { app::read_fork_note(run.folder); });
+    QVERIFY2(sentence.find(says.toStdString()) != std::string::npos, sentence.c_str());
+    QVERIFY2(sentence.find(file.string()) != std::string::npos, sentence.c_str());
   }
 
   void settingsAreSplitAtTheRightCommas() {

@@ -311,6 +311,63 @@ class TestRunsCommands : public QObject {
     QCOMPARE(text.find("back to step 30"), text.rfind("back to step 30"));
   }
 
+  /// Names, texts and ids of a stranger's run steer no terminal and fake no line.
+  void nothingStoredSteersTheTerminal() {
+    const std::string evil = "\x1b]0;owned\x07\r\xc2\x9b\x32J\xe2\x80\xae\x7f\nrm -rf\xff";
+    const TempFolder temp;
+    const fs::path folder = temp.path() / "aaaa00000001";
+    fs::create_directories(folder);
+    contract::RunInfo info = make_info("aaaa00000001");
+    info.name = info.device = info.host = info.started = evil;
+    info.modules = {evil};
+    {
+      RunWriter writer(folder, info, false);
+      writer.add_series({make_series("loss"), make_series("d/" + evil)});
+      writer.step(make_step(1, {{0, 1.0}, {1, 2.0}}));
+      writer.event({0, 1, 0, evil, evil, evil, evil, {{evil, evil}}});
+      writer.eval({0, 1, 8, 1, 8, 1, {{evil, 0.5}, {"AP", 0.5}}});
+      contract::StatusReport report = running(1);
+      report.optimizer = report.phase = evil;
+      writer.status(report);
+      writer.commit();
+    }
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"list"},
+                                                  {"list", "--json"},
+                                                  {"show", "aaaa"},
+                                                  {"show", "aaaa", "--json"},
+                                                  {"watch", "aaaa", "--once"},
+                                                  {"check", "aaaa"},
+                                                  {"diff", "aaaa", "aaaa"}}) {
+      std::vector<std::string> arguments = {"runs"};
+      arguments.insert(arguments.end(), words.begin(), words.end());
+      arguments.insert(arguments.end(), {"--library", temp.path()});
+      const std::string text = output(arguments);
+      QCOMPARE(app::printable_lines(text), text);
+      QVERIFY2(text.find("\nrm") == std::string::npos, text.c_str());
+      if (words.back() == "--json") {
+        const json read = json::parse(text);
+        const json& run = read.is_array() ? read[0] : read;
+        QCOMPARE(run["name"].get<std::string>(),
+                 evil.substr(0, evil.size() - 1) + "\xef\xbf\xbd");  // a byte that is no UTF-8
+      }
+    }
+    app::WatchedRun watched(folder);
+    QCOMPARE(app::printable_lines(watched.line()), watched.line());
+  }
+
+  void textIsPrintable() {
+    QCOMPARE(app::printable("Größe 1 · λ 漢 🙂"), std::string("Größe 1 · λ 漢 🙂"));
+    QCOMPARE(app::printable("a\x1b[2Jb\n\tc"), std::string("a\\x1b[2Jb  c"));
+    QCOMPARE(app::printable_lines("a\n\tb\r"), std::string("a\n\tb\\x0d"));
+    QCOMPARE(app::printable("\xc2\x9b\xe2\x80\xae"), std::string("\\x9b\\u202e"));
+    // No UTF-8: a lead alone, too long a form, half a pair, beyond the last character.
+    QCOMPARE(app::printable("\xc3"), std::string("\\xc3"));
+    QCOMPARE(app::printable("\xc0\x9b"), std::string("\\xc0\\x9b"));
+    QCOMPARE(app::printable("\xed\xa0\x80"), std::string("\\xed\\xa0\\x80"));
+    QCOMPARE(app::printable("\xf5\x80\x80\x80"), std::string("\\xf5\\x80\\x80\\x80"));
+    QCOMPARE(app::printable_json("\"\xc2\x9b\""), std::string("\"\\u009b\""));
+  }
+
   void sparklines() {
     QCOMPARE(app::sparkline({}, 10, true), std::string());
     QCOMPARE(app::sparkline({0, 1, 2, 3, 4, 5, 6, 7}, 8, true), std::string("▁▂▃▄▅▆▇█"));

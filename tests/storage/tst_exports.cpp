@@ -1,4 +1,5 @@
 #include "storage/csv_export.h"
+#include "storage/private_paths.h"
 #include "storage/run_bundle.h"
 #include "storage/run_check.h"
 #include "storage/run_lock.h"
@@ -157,6 +158,35 @@ class TestExports : public QObject {
              std::string("val_list = \"val.txt\"\nclasses = \"names.txt\"\nsegments = \"pan\"\n"));
     QCOMPARE(storage::without_folders("annotations = \"/s/t.json\""),
              std::string("annotations = \"t.json\""));
+    // Every key, also one that is not known yet.
+    QCOMPARE(storage::without_folders("hierarchy = \"/s/my folder/h.json\"\nval_image_labels = "
+                                      "\"l/v.csv\"\nnew = [\"/s/a\", '~/b/c', \"d/e\"]\n"),
+             std::string("hierarchy = \"h.json\"\nval_image_labels = \"v.csv\"\nnew = "
+                         "[\"a\", 'c', \"d/e\"]\n"));
+    QCOMPARE(storage::without_folders("name = \"a \\\"/s/b\\\" c\"\nweights = \"/\"\n"),
+             std::string("name = \"a \\\"/s/b\\\" c\"\nweights = \"/\"\n"));
+  }
+
+  void pathsInSentencesAreReducedToNames() {
+    const std::vector<std::string> folders = {"/home/me/my data/"};
+    const auto cut = [&](const char* text) { return storage::without_folders_in(text, folders); };
+    QCOMPARE(cut("/home/me/x.pth"), std::string("x.pth"));
+    QCOMPARE(cut("/home/me too/my x.pth"), std::string("my x.pth"));
+    QCOMPARE(cut("Took '/home/a b/run.sqlite' and /etc/passwd, then (/tmp/x)."),
+             std::string("Took 'run.sqlite' and passwd, then (x)."));
+    QCOMPARE(cut("read /home/me/my data/a.json: ok"), std::string("read a.json: ok"));
+    QCOMPARE(cut("path=/a/b/c ~/d/e"), std::string("path=c e"));
+    for (const char* same : {"",
+                             "/",
+                             "1/2 of it, and/or",
+                             "checkpoints/step-1.ckpt",
+                             "a / b",
+                             "lr 0.1 -> 0.2",
+                             "https://example.org/a",
+                             "loss/box",
+                             "it's 3/4 'x"}) {
+      QCOMPARE(cut(same), std::string(same));
+    }
   }
 
   void bundleGoesThereAndBack() {
@@ -171,6 +201,18 @@ class TestExports : public QObject {
     {
       RunWriter writer(folder, info, false);
       writer.add_series({make_series("loss")});
+      writer.event({0,
+                    0,
+                    0,
+                    "",
+                    "weights",
+                    "engine",
+                    "All of '/very/secret/place/r50.pth' fits.",
+                    {{"file", "/very/secret/place/r50.pth"}, {"state", "checkpoints/a.ckpt"}}});
+      contract::ProbeRecord picture;
+      picture.name = "/very/secret/place/pictures/1.jpg";
+      picture.width = picture.height = 1;
+      writer.probe(picture);
       for (int i = 1; i <= 1100; ++i) {
         writer.step(make_step(i, {{0, i * 0.5}}));
       }
@@ -189,6 +231,11 @@ class TestExports : public QObject {
     const fs::path imported = storage::import_bundle(out, library);
     QCOMPARE(imported, library / "00000000cafe");
     RunReader reader(imported);
+    const contract::EventRecord weights = reader.events(0).at(0).record;
+    QCOMPARE(weights.text, std::string("All of 'r50.pth' fits."));
+    QCOMPARE(weights.args.at("file"), std::string("r50.pth"));
+    QCOMPARE(weights.args.at("state"), std::string("checkpoints/a.ckpt"));
+    QCOMPARE(reader.probes().at(0).name, std::string("1.jpg"));
     QVERIFY(reader.info().spec_toml.find("annotations = \"train.json\"\n") != std::string::npos);
     QCOMPARE(content(imported / storage::kSpecFile), reader.info().spec_toml);
     storage::SeriesSamples loss;

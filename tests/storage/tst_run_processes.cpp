@@ -324,6 +324,7 @@ class TestRunProcesses : public QObject {
     const fs::path wal = folder / "run.sqlite-wal";
     constexpr std::uintmax_t kLimit = 64U << 20;
     contract::ProbeRecord probe;
+    probe.width = probe.height = 1;
     {
       const storage::Transaction reading(holder, storage::Transaction::Kind::kRead);
       holder.query_integer("SELECT count(*) FROM run");
