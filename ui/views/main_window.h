@@ -99,6 +99,7 @@ class MainWindow : public QMainWindow {
   void watchEngine();
   void takeEngine();
   void exportPage();
+  void showOptimizer();
   void changeAccumulation();
   void changeEnd();
   void showPalette();

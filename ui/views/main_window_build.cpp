@@ -172,26 +172,27 @@ void MainWindow::buildToolBar() {
   bar->setIconSize(QSize(20, 20));
   bar->toggleViewAction()->setEnabled(false);
   addToolBar(bar);
-  const auto add = [&](const char* id, bool text) {
+  const auto add = [&](const char* id, const QString& word) {
     bar->addAction(a[id]);
     auto* button = qobject_cast<QToolButton*>(bar->widgetForAction(a[id]));
     button->setAccessibleName(a[id]->text().remove(QLatin1Char('&')));
-    if (text) {
+    if (!word.isEmpty()) {
+      a[id]->setIconText(word);
       button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     }
   };
-  add("new_run", true);
-  add("open", true);
+  add("new_run", tr("New…"));
+  add("open", tr("Open…"));
   bar->addSeparator();
-  for (const char* id : {"resume", "pause", "stop_save", "checkpoint"}) {
-    add(id, false);
-  }
+  // Whatever changes a training has its word: a glyph alone is too easily taken for another.
+  add("resume", tr("Resume"));
+  add("pause", tr("Pause"));
+  add("stop_save", tr("Stop"));
+  add("checkpoint", tr("Save"));
   bar->addSeparator();
-  add("switch_optimizer", true);
-  add("fork", true);
-  for (const char* id : {"lr_half", "lr_double", "undo_change"}) {
-    add(id, false);
-  }
+  add("switch_optimizer", tr("Optimizer"));
+  add("fork", tr("Fork…"));
+  add("undo_change", tr("Undo…"));
   auto* space = new QWidget(bar);
   space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
   bar->addWidget(space);
@@ -213,7 +214,7 @@ void MainWindow::buildToolBar() {
   bar->addWidget(mutedLabel(tr("  Smoothing "), bar));
   bar->addWidget(smoothing_);
   bar->addSeparator();
-  add("palette", false);
+  add("palette", {});
 }
 
 void MainWindow::buildStatusBar() {

@@ -119,14 +119,12 @@ void MainWindow::connectRunCommands() {
   on("fork", [this] { forkRun(); });
   on("fan", [this] { openFan(); });
   on("switch_optimizer", [this] {
-    optimizerDock_->show();
-    optimizerDock_->raise();
-    optimizer_->setFocus(Qt::ShortcutFocusReason);
-    optimizer_->findChild<QComboBox*>()->setFocus(Qt::ShortcutFocusReason);
+    showOptimizer();
+    optimizer_->methodBox()->setFocus(Qt::ShortcutFocusReason);
   });
   on("toggle_agvm", [this] {
-    optimizerDock_->show();
-    optimizer_->findChild<QCheckBox*>()->toggle();
+    showOptimizer();
+    optimizer_->agvmBox()->toggle();
   });
   on("lr_half", [this] { optimizer_->scaleLr(0.5); });
   on("lr_double", [this] { optimizer_->scaleLr(2); });
@@ -138,6 +136,11 @@ void MainWindow::connectRunCommands() {
       continueRun(run_->path());
     }
   });
+}
+
+void MainWindow::showOptimizer() {
+  optimizerDock_->show();
+  optimizerDock_->raise();
 }
 
 void MainWindow::changeAccumulation() {

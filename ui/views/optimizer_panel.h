@@ -38,6 +38,7 @@ class OptimizerPanel : public QScrollArea {
   QPushButton* applyButton() const { return apply_; }
   QPushButton* undoButton() const { return undo_; }
   QCheckBox* agvmBox() const { return agvm_; }
+  QComboBox* methodBox() const { return method_; }
 
  public Q_SLOTS:
   void apply();
