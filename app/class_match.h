@@ -15,6 +15,7 @@ struct ModelClasses {
   ClassCounts counts;
   std::vector<std::string> names;  // of the labels; empty: the file does not say
   bool boxes = true, pixels = false;
+  std::vector<std::int64_t> ids;  // category ids of the labels; empty: the file does not say
 };
 
 /// What the labels of a detector are among other classes.

@@ -3,6 +3,7 @@
 #include "app/prediction_files.h"
 #include "app/prediction_inputs.h"
 #include "app/predictor.h"
+#include "app/written_classes.h"
 #include "engine/contract/error.h"
 #include "engine/data/image_file.h"
 #include "models/factory.h"
@@ -56,26 +57,6 @@ std::vector<InputPicture> pictures_of(const PredictArguments& a) {
     require_own_pngs(pictures, a.images);
   }
   return pictures;
-}
-
-/// Without --categories the labels are the ids.
-ClassMatch match_of(const PredictArguments& arguments, const WeightsModel& subject) {
-  const ModelClasses& model = subject.classes;
-  if (!arguments.categories.empty()) {
-    return match_classes(
-        model,
-        read_class_file(arguments.categories, model, subject.spec.data.ignored_label),
-        "'" + arguments.categories + "'");
-  }
-  std::vector<std::string> names = model.names;
-  const auto count = static_cast<std::size_t>(model.counts.things + model.counts.stuff);
-  while (names.size() < count) {
-    names.push_back("class " + std::to_string(names.size() + 1));
-  }
-  ClassMatch match{train::numbered_classes(std::move(names)), {}, {}};
-  match.classes.things = model.counts.things;
-  match.labels = match.classes.ids;
-  return match;
 }
 
 /// What is written, and what could not be.
@@ -198,7 +179,8 @@ void Outputs::require_all() const {
 void predict(const PredictArguments& arguments) {
   const std::vector<InputPicture> pictures = pictures_of(arguments);
   const WeightsModel subject = model_of_weights(arguments.model, arguments.weights, arguments.sets);
-  const ClassMatch match = match_of(arguments, subject);
+  const ClassMatch match = written_classes(
+      subject.classes, subject.spec.data, arguments.categories, arguments.image_ids);
   if (!match.note.empty()) {
     std::fprintf(stderr, "%s\n", match.note.c_str());
   }
@@ -235,7 +217,7 @@ void add_inputs(CLI::App& command, PredictArguments& a) {
   command.add_option("--categories",
                      a.categories,
                      "COCO file whose categories are the classes, or a text file with a name per "
-                     "line; none: ids 1 to C");
+                     "line; none: those that the checkpoint was trained on");
   command.add_option("--image-ids",
                      a.image_ids,
                      "COCO file that has the ids of pictures by file name; others are left out. "

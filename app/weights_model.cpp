@@ -81,7 +81,10 @@ ModelClasses classes_of(const contract::RunSpec& spec,
                         const std::string& what,
                         const std::string& file) {
   const models::TargetNeeds needs = models::target_needs(spec.model.name);
-  return {what + " '" + file + "'", count_classes(spec, file), {}, needs.boxes, needs.semantic};
+  return {.origin = what + " '" + file + "'",
+          .counts = count_classes(spec, file),
+          .boxes = needs.boxes,
+          .pixels = needs.semantic};
 }
 
 /// The names that a checkpoint has, of its data's classes, for those that its detector finds.
@@ -92,6 +95,9 @@ void name_classes(ModelClasses& classes, std::vector<std::string> names) {
                               " classes; its predictors have " + std::to_string(count) + ".");
   }
   names.resize(count);  // stuff that a detector of boxes had passed over
+  if (!classes.ids.empty()) {
+    classes.ids.resize(count);
+  }
   classes.names = std::move(names);
 }
 
@@ -135,6 +141,7 @@ WeightsModel open_checkpoint(const std::string& file,
   WeightsModel result{std::move(state.spec), {}, nullptr};
   apply_sets(result.spec, sets);
   result.classes = classes_of(result.spec, "checkpoint", file);
+  result.classes.ids = std::move(info.category_ids);
   name_classes(result.classes, std::move(info.classes));
   result.model = build_model(result.spec, result.classes.counts);
   train::load_model(*result.model, stored, origin);

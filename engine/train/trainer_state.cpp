@@ -53,6 +53,10 @@ void load_model(torch::nn::Module& model, const StateFile& file, const std::stri
 StateFile Trainer::snapshot() const {
   const torch::NoGradGuard no_grad;
   StateFile file;
+  std::vector<std::int64_t> ids;
+  for (std::size_t label = 1; label <= setup_.training_set->classes().size(); ++label) {
+    ids.push_back(setup_.training_set->category_id(static_cast<std::int64_t>(label)));
+  }
   TrainingState state = state_;
   state.seconds = clock_.seconds();
   file.words = to_words(state,
@@ -61,7 +65,8 @@ StateFile Trainer::snapshot() const {
                          .data_checksum = setup_.training_set->checksum(),
                          .threads = at::get_num_threads(),
                          .ranks = setup_.group->size(),
-                         .classes = setup_.training_set->classes()});
+                         .classes = setup_.training_set->classes(),
+                         .category_ids = std::move(ids)});
   add_model(file, *setup_.model);
   for (auto& [name, tensor] : file.tensors) {
     tensor = tensor.to(torch::kCPU, tensor.scalar_type(), false, /*copy=*/true);

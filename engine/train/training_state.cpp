@@ -126,6 +126,7 @@ std::string to_words(const TrainingState& s, const CheckpointInfo& info) {
             {"threads", info.threads},
             {"ranks", info.ranks},
             {"classes", info.classes},
+            {"category_ids", info.category_ids},
             {"spec", contract::to_toml(s.spec)},
             {"start_batch", {s.start_batch.micro, s.start_batch.accumulation, s.start_batch.ranks}},
             {"step", s.step},
@@ -208,6 +209,12 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
     info.threads = j.at("threads");
     info.ranks = j.at("ranks");
     info.classes = j.at("classes").get<std::vector<std::string>>();
+    info.category_ids = j.value("category_ids", std::vector<std::int64_t>());
+    if (!info.category_ids.empty() && info.category_ids.size() != info.classes.size()) {
+      throw contract::DataError("Checkpoint " + origin + " is not one of ours: it has " +
+                                std::to_string(info.classes.size()) + " classes and " +
+                                std::to_string(info.category_ids.size()) + " category ids.");
+    }
     return {std::move(s), std::move(info)};
   } catch (const json::exception& e) {
     throw contract::DataError("Checkpoint " + origin +

@@ -61,6 +61,7 @@ struct CheckpointInfo {
   std::string run_id, engine_version, data_checksum;
   std::int64_t threads = 1, ranks = 1;
   std::vector<std::string> classes;
+  std::vector<std::int64_t> category_ids;  // of the classes; empty: an older engine did not say
 };
 
 /// True for the name of a checkpoint or restore point as the engine gives them, relative to the run
