@@ -281,6 +281,40 @@ class TestRunsCommands : public QObject {
     QVERIFY(run.line().find("step 41/300") != std::string::npos);
   }
 
+  void troubleIsShownWhileItLasts() {
+    const TempFolder temp;
+    auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    auto lock = std::make_unique<storage::RunLock>(temp.path() / "aaaa00000001");
+    contract::StatusReport report = running(40);
+    report.lr = 0.5;
+    report.lr_in_use = 0.0625;
+    report.trouble = "Rank 1 has been silent for 20 s.";
+    writer->status(report);
+    writer->commit();
+    const auto run = [&](const std::vector<std::string>& words) {
+      std::vector<std::string> arguments = {"runs"};
+      arguments.insert(arguments.end(), words.begin(), words.end());
+      arguments.insert(arguments.end(), {"--library", temp.path()});
+      return output(arguments);
+    };
+    const std::vector<std::vector<std::string>> views = {
+        {"list"}, {"show", "one"}, {"watch", "one", "--once"}, {"list", "--json"}};
+    for (const auto& view : views) {
+      QVERIFY2(run(view).find(report.trouble) != std::string::npos, run(view).c_str());
+    }
+    const json shown = json::parse(run({"show", "one", "--json"}));
+    QVERIFY(shown["trouble"] == report.trouble);
+    QCOMPARE(shown["lr"].get<double>(), 0.5);
+    QCOMPARE(shown["lr_in_use"].get<double>(), 0.0625);
+    QVERIFY(app::WatchedRun(temp.path() / "aaaa00000001").line().find(report.trouble) !=
+            std::string::npos);
+    lock.reset();  // the process ends: what it said is no trouble of now
+    writer->finish(RunState::kFailed, 4);
+    for (const auto& view : views) {
+      QVERIFY2(run(view).find(report.trouble) == std::string::npos, run(view).c_str());
+    }
+  }
+
   void watchEndsWithTheRun() {
     const TempFolder temp;
     auto writer = make_run(temp.path(), "aaaa00000001", "one");
