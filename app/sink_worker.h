@@ -44,6 +44,7 @@ class SqliteSink::Worker {
   void give_up();
   void close(contract::RunState state, int exit_code);
   void lost(const std::string& sentence);
+  void tell_committed(std::int64_t seq) noexcept;
   void tell_trouble() noexcept;
   void say(const std::string& line) const noexcept;
 
