@@ -76,13 +76,6 @@ std::vector<std::int32_t> SqliteSink::Worker::add_series(
   return indices;
 }
 
-void SqliteSink::Worker::give(SinkJob::Kind kind,
-                              std::size_t bytes,
-                              std::function<void(RunWriter&)> store,
-                              std::function<void()> stored) {
-  queue_.give({std::move(store), std::move(stored), bytes, kind});
-}
-
 void SqliteSink::Worker::run() {
   Clock::time_point last_beat = Clock::now(), end = Clock::time_point::max();
   for (;;) {
@@ -179,15 +172,13 @@ void SqliteSink::Worker::refuse(SinkJob& job, const std::string& sentence) {
 void SqliteSink::Worker::call_back(const std::deque<SinkJob>& batch) noexcept {
   for (const SinkJob& job : batch) {
     refused_ = refused_ || job.refused;
-    if (!job.stored) {
+    if (!job.stored || std::exchange(refused_, false)) {
       continue;
     }
-    if (!std::exchange(refused_, false)) {
-      try {
-        job.stored();
-      } catch (const std::exception& error) {
-        say(std::string("warning: ") + error.what());
-      }
+    try {
+      job.stored();
+    } catch (const std::exception& error) {
+      say(std::string("warning: ") + error.what());
     }
   }
 }
