@@ -1,6 +1,7 @@
 #include "app/engine_commands.h"
 #include "app/fan_command.h"
 #include "app/run_control.h"
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
@@ -30,6 +31,9 @@ void print(const contract::Reply& reply) {
               << s.steps << ", " << s.images << " pictures, " << s.optimizer
               << (s.agvm ? " + agvm" : "") << ", lr " << s.lr << ", batch " << s.micro << " x "
               << s.accumulation << " x " << s.ranks << "\n";
+    if (!s.trouble.empty()) {
+      std::cout << "trouble: " << printable(s.trouble) << "\n";
+    }
     return;
   }
   std::cout << "applied after step " << reply.step << "\n";

@@ -4,6 +4,7 @@
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
 #include "app/runs_commands.h"
+#include "app/state_check.h"
 #include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "models/weights/weight_error.h"
@@ -38,7 +39,7 @@ int main(int argc, char** argv) {
   app::add_spec_command(app);
   app::add_optim_command(app);
   app::add_weights_command(app);
-  app::add_fork_commands(*app::add_runs_commands(app, std::cout), exit_code);
+  app::add_fork_commands(*app::add_runs_commands(app, std::cout, app::state_problem), exit_code);
   app::add_doctor_command(app, exit_code);
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
   bench->require_subcommand(1);

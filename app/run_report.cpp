@@ -35,6 +35,13 @@ std::string main_metric(const RunSummary& run) {
   return figure ? figure->name + " " + short_number(figure->value) : std::string();
 }
 
+std::string last_column(const RunSummary& run) {
+  if (!run.error.empty()) {
+    return run.error;
+  }
+  return run.trouble.empty() ? run.started : run.started + "  trouble: " + run.trouble;
+}
+
 json events_json(RunReader& reader) {
   json list = json::array();
   for (const storage::StoredEvent& event : reader.events(0)) {
@@ -104,6 +111,7 @@ json run_json(const RunSummary& run) {
           {"started", run.started},
           {"finished", run.finished},
           {"phase", run.phase},
+          {"trouble", run.trouble},
           {"metrics", metrics_json(run.metrics)},
           {"dead", run.dead},
           {"error", run.error},
@@ -134,8 +142,10 @@ json run_json(const RunSummary& run, RunReader& reader) {
   object["events"] = events_json(reader);
   object["evaluations"] = evals_json(reader);
   object["checkpoints"] = checkpoints_json(reader);
-  const std::optional<int> exit_code = reader.state().exit_code;
-  object["exit_code"] = exit_code ? json(*exit_code) : json();
+  const storage::StoredState state = reader.state();
+  object["lr"] = number_json(state.report.lr);
+  object["lr_in_use"] = number_json(state.report.lr_in_use);
+  object["exit_code"] = state.exit_code ? json(*state.exit_code) : json();
   return object;
 }
 
@@ -148,7 +158,7 @@ std::string run_table(const std::vector<RunSummary>& runs) {
             fitted(contract::to_string(run.state) + (run.dead ? "!" : ""), 10) +
             fitted(progress(run), 14) + fitted(run.optimizer, 18) +
             fitted(std::to_string(run.effective_batch), 7) + fitted(main_metric(run), 14) +
-            printable(run.error.empty() ? run.started : run.error) + "\n";
+            printable(last_column(run)) + "\n";
   }
   return text;
 }
@@ -160,6 +170,7 @@ std::string run_text(const RunSummary& run, RunReader& reader) {
   };
   std::string text = line("run", run.id + "  " + run.name) +
                      line("status", contract::to_string(run.state) + " (" + run.evidence + ")") +
+                     line("trouble", run.trouble) +
                      line("step", progress(run) + ", " + std::to_string(run.images) + " images") +
                      line("optimizer", run.optimizer) +
                      line("effective batch", std::to_string(run.effective_batch)) +

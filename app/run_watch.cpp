@@ -175,8 +175,9 @@ std::string WatchedRun::frame(int width, bool unicode) const {
       printable(summary_.name + " (" + summary_.id + ")") + "\n" +
       contract::to_string(summary_.state) + ": " +
       printable((summary_.phase.empty() ? "" : summary_.phase + ", ") + summary_.evidence) + "\n" +
+      (summary_.trouble.empty() ? "" : "trouble: " + printable(summary_.trouble) + "\n") +
       progress_line(width, unicode) + "optimizer " + printable(summary_.optimizer) + "  lr " +
-      short_number(std::isnan(latest("lr")) ? report.lr : latest("lr")) + "  batch " +
+      short_number(std::isnan(latest("lr")) ? report.lr_in_use : latest("lr")) + "  batch " +
       std::to_string(report.micro) + " x " + std::to_string(report.accumulation) + " x " +
       std::to_string(report.ranks) + " = " + std::to_string(summary_.effective_batch) + "\n" +
       loss_line(width, unicode) + module_table();
@@ -214,6 +215,9 @@ std::string WatchedRun::line() const {
     if (latest_.contains(name)) {
       text += std::string("  ") + name + " " + short_number(latest(name));
     }
+  }
+  if (!summary_.trouble.empty()) {
+    text += "  trouble: " + printable(summary_.trouble);
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include "storage/run_check.h"
 #include "storage/run_files.h"
 #include "storage/run_removal.h"
+#include "storage/state_files.h"
 
 #include <filesystem>
 #include <functional>
@@ -74,18 +75,50 @@ void export_run(const RunsArguments& arguments, std::ostream& out) {
   out << printable(arguments.out) << ": " << rows << " rows\n";
 }
 
-void check(const RunsArguments& arguments, std::ostream& out) {
+/// The states that the record names, and those that it does not. Returns the problems.
+std::vector<std::string> check_states(const fs::path& folder,
+                                      const StateCheck& problem_of,
+                                      std::ostream& out) {
+  storage::StateFiles states = storage::compare_states(folder);
+  for (const contract::CheckpointRecord& record : states.there) {
+    if (const std::string problem = problem_of ? problem_of(folder / record.file) : "";
+        !problem.empty()) {
+      states.problems.push_back(problem);
+    }
+  }
+  for (const fs::path& orphan : states.orphans) {
+    out << "not in the record: " << printable(orphan.string()) << "\n";
+  }
+  if (states.problems.empty()) {
+    out << "checkpoints: " << states.there.size() << " whole, " << states.orphans.size()
+        << " not in the record\n";
+  }
+  return std::move(states.problems);
+}
+
+void check(const RunsArguments& arguments, const StateCheck& problem_of, std::ostream& out) {
   const fs::path path = found(arguments);
   const storage::CheckResult result = storage::check_run(path);
-  for (const std::string& problem : result.problems) {
+  std::vector<std::string> problems = result.problems;
+  if (problems.empty()) {
+    out << "whole: " << result.rows << " rows, " << result.samples << " samples\n";
+  }
+  if (const fs::path folder = storage::folder_of_run(path); !folder.empty()) {
+    try {
+      const std::vector<std::string> more = check_states(folder, problem_of, out);
+      problems.insert(problems.end(), more.begin(), more.end());
+    } catch (const contract::StorageError& error) {
+      problems.emplace_back(error.what());
+    }
+  }
+  for (const std::string& problem : problems) {
     out << printable(problem) << "\n";
   }
-  if (!result.problems.empty()) {
-    throw contract::StorageError("run file '" + storage::run_file_of(path).string() +
-                                 "' is damaged: " + std::to_string(result.problems.size()) +
+  if (!problems.empty()) {
+    throw contract::StorageError("run '" + path.string() +
+                                 "' is damaged: " + std::to_string(problems.size()) +
                                  " problems, " + std::to_string(result.rows) + " rows readable");
   }
-  out << "whole: " << result.rows << " rows, " << result.samples << " samples\n";
 }
 
 void remove(const RunsArguments& arguments, std::ostream& out) {
@@ -147,7 +180,7 @@ void want_run(const Subcommand& command) {
 
 }  // namespace
 
-CLI::App* add_runs_commands(CLI::App& app, std::ostream& out) {
+CLI::App* add_runs_commands(CLI::App& app, std::ostream& out, StateCheck problem_of) {
   CLI::App* runs = app.add_subcommand("runs", "the runs of a library");
   runs->require_subcommand(1);
 
@@ -173,7 +206,14 @@ CLI::App* add_runs_commands(CLI::App& app, std::ostream& out) {
       ->check(CLI::IsMember({"csv", "bscope"}));
   exported.app->add_option("--out", exported.arguments->out, "file to write")->required();
 
-  want_run(add(*runs, "check", "is the run file whole?", out, check));
+  want_run(
+      add(*runs,
+          "check",
+          "are the run file and the saved states whole?",
+          out,
+          [problem_of = std::move(problem_of)](const RunsArguments& arguments, std::ostream& to) {
+            check(arguments, problem_of, to);
+          }));
   want_run(add(*runs, "rm", "remove a run that is over, with its checkpoints", out, remove));
 
   const Subcommand imported =

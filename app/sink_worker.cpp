@@ -1,5 +1,6 @@
 #include "app/sink_worker.h"
 
+#include "app/sink_events.h"
 #include "engine/contract/error.h"
 #include "storage/sqlite.h"
 
@@ -17,29 +18,6 @@ using std::chrono::milliseconds;
 using storage::RunWriter;
 
 constexpr milliseconds kFirstPause{20};
-
-std::string plural(std::int64_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
-/// "3 rows", with the predictions where there are any.
-std::string text_of(const SinkLosses& losses) {
-  const std::string rows = plural(losses.rows, "row");
-  return losses.predictions == 0 ? rows : rows + " and " + plural(losses.predictions, "prediction");
-}
-
-/// The record is closed in any case; this says that it has a gap.
-contract::EventRecord error_event(std::int64_t segment,
-                                  std::int64_t step,
-                                  const std::string& sentence) {
-  contract::EventRecord event;
-  event.segment = segment;
-  event.step = step;
-  event.kind = "error";
-  event.source = "engine";
-  event.text = "Telemetry was lost: " + sentence;
-  return event;
-}
 
 /// Repeats what another process keeps busy.
 template <class Function>
@@ -79,10 +57,7 @@ void SqliteSink::Worker::begin(const contract::RunInfo& info, bool resumed) {
   for (const contract::SeriesInfo& known : writer_->series()) {
     index_of_.emplace(known.name, static_cast<std::int32_t>(index_of_.size()));
   }
-  committed_ = writer_->last_seq();
-  if (listener_.committed && committed_ > 0) {
-    listener_.committed(committed_);
-  }
+  tell_committed(writer_->last_seq());
   queue_.open();
   thread_ = std::thread([this] { run(); });
 }
@@ -101,13 +76,6 @@ std::vector<std::int32_t> SqliteSink::Worker::add_series(
   return indices;
 }
 
-void SqliteSink::Worker::give(SinkJob::Kind kind,
-                              std::size_t bytes,
-                              std::function<void(RunWriter&)> store,
-                              std::function<void()> stored) {
-  queue_.give({std::move(store), std::move(stored), bytes, kind});
-}
-
 void SqliteSink::Worker::run() {
   Clock::time_point last_beat = Clock::now(), end = Clock::time_point::max();
   for (;;) {
@@ -122,8 +90,11 @@ void SqliteSink::Worker::run() {
     if (store(batch, beat)) {
       call_back(batch);
       queue_.settle(batch);
-      if (!trouble_.empty() && queue_.empty()) {
-        free_again();
+      if (!trouble_.empty()) {
+        queue_.set_hindered(false);
+        if (queue_.empty()) {
+          free_again();
+        }
       }
       if (last && queue_.empty()) {
         return;
@@ -153,11 +124,7 @@ bool SqliteSink::Worker::store(std::deque<SinkJob>& batch, bool beat) noexcept {
     if (beat) {
       writer_->heartbeat();
     }
-    const std::int64_t seq = writer_->commit();
-    if (listener_.committed && seq > committed_) {
-      listener_.committed(seq);
-    }
-    committed_ = seq;
+    tell_committed(writer_->commit());
     pause_ = milliseconds(0);
     return true;
   } catch (const std::exception& error) {
@@ -205,15 +172,13 @@ void SqliteSink::Worker::refuse(SinkJob& job, const std::string& sentence) {
 void SqliteSink::Worker::call_back(const std::deque<SinkJob>& batch) noexcept {
   for (const SinkJob& job : batch) {
     refused_ = refused_ || job.refused;
-    if (!job.stored) {
+    if (!job.stored || std::exchange(refused_, false)) {
       continue;
     }
-    if (!std::exchange(refused_, false)) {
-      try {
-        job.stored();
-      } catch (const std::exception& error) {
-        say(std::string("warning: ") + error.what());
-      }
+    try {
+      job.stored();
+    } catch (const std::exception& error) {
+      say(std::string("warning: ") + error.what());
     }
   }
 }
@@ -237,24 +202,12 @@ void SqliteSink::Worker::free_again() {
   const SinkLosses losses = queue_.take_losses();
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - trouble_since_).count();
-  const std::string time = seconds == 0 ? "less than a second" : plural(seconds, "second");
-  const std::string dropped =
-      text_of(losses) + (losses.rows + losses.predictions == 1 ? " was" : " were") + " dropped";
-  contract::EventRecord event;
+  contract::EventRecord event = gap_event(seconds, trouble_, losses);
   event.segment = place_.segment;
   event.step = place_.step;
-  event.kind = "telemetry_gap";
-  event.source = "engine";
-  event.text =
-      "Telemetry could not be written for " + time + " (" + trouble_ + "): " + dropped + ".";
-  event.args = {{"rows", std::to_string(losses.rows)},
-                {"predictions", std::to_string(losses.predictions)},
-                {"seconds", std::to_string(seconds)},
-                {"reason", trouble_}};
   queue_.add({[event](RunWriter& writer) { writer.event(event); }, {}, sizeof event});
   trouble_.clear();
-  queue_.set_hindered(false);
-  say("telemetry is written again; " + dropped);
+  say("telemetry is written again; " + dropped_text(losses));
   tell_trouble();
 }
 
@@ -284,7 +237,10 @@ void SqliteSink::Worker::close(RunState state, int exit_code) {
   for (;;) {
     try {
       if (const std::string sentence = failure(); !sentence.empty()) {
-        writer_->event(error_event(place_.segment, place_.step, sentence));
+        contract::EventRecord event = loss_event(sentence);
+        event.segment = place_.segment;
+        event.step = place_.step;
+        writer_->event(event);
       }
       writer_->finish(state, exit_code);
       return;
@@ -308,6 +264,16 @@ void SqliteSink::Worker::lost(const std::string& sentence) {
   if (failure_.empty()) {
     failure_ = sentence;
   }
+}
+
+void SqliteSink::Worker::tell_committed(std::int64_t seq) noexcept {
+  try {
+    if (listener_.committed && seq > committed_) {
+      listener_.committed(seq);
+    }
+  } catch (const std::exception&) {  // what is committed is not to be stored again
+  }
+  committed_ = seq;
 }
 
 void SqliteSink::Worker::tell_trouble() noexcept {

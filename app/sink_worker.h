@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace batchscope::app {
 
@@ -21,7 +22,9 @@ class SqliteSink::Worker {
   void give(SinkJob::Kind kind,
             std::size_t bytes,
             std::function<void(storage::RunWriter&)> store,
-            std::function<void()> stored = {});
+            std::function<void()> stored = {}) {
+    queue_.give({std::move(store), std::move(stored), bytes, kind});
+  }
   /// Of the writer's thread: where the training was at the newest row or segment stored.
   void moved_to(std::int64_t segment, std::int64_t step) { place_ = {segment, step}; }
   void flush() { queue_.flush(); }
@@ -44,6 +47,7 @@ class SqliteSink::Worker {
   void give_up();
   void close(contract::RunState state, int exit_code);
   void lost(const std::string& sentence);
+  void tell_committed(std::int64_t seq) noexcept;
   void tell_trouble() noexcept;
   void say(const std::string& line) const noexcept;
 

@@ -21,6 +21,7 @@ struct RunSummary {
   std::int64_t effective_batch = 0;
   std::string started, finished;  // ISO 8601 UTC or empty
   std::string phase;
+  std::string trouble;                    // what hinders it now, one sentence, or empty
   std::map<std::string, double> metrics;  // last evaluation
   bool dead = false;                      // finished, but the loss never fell below its start
   std::string error;                      // why the run file cannot be read, or empty

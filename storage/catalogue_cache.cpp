@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kCatalogueId = 0x42534341;  // "BSCA"
 /// Of the table and of the JSON in it; a catalogue of another version is thrown away.
-constexpr std::int64_t kCatalogueVersion = 1;
+constexpr std::int64_t kCatalogueVersion = 2;
 constexpr int kBusyMs = 200;
 /// File systems stamp with the kernel's tick; a file this young may change without a new stamp.
 constexpr double kRacySeconds = 2;

@@ -6,9 +6,15 @@ namespace batchscope::storage {
 
 const std::vector<Migration>& migrations() {
   static const std::vector<Migration> steps = {
-      {1, [](Database& database) {
+      {1,
+       [](Database& database) {
          database.execute("ALTER TABLE probe ADD COLUMN pixels BLOB");
          database.execute("ALTER TABLE prediction ADD COLUMN pixels BLOB");
+       }},
+      {2, [](Database& database) {
+         database.execute("ALTER TABLE state ADD COLUMN lr_in_use ANY NOT NULL DEFAULT 0.0");
+         database.execute("ALTER TABLE state ADD COLUMN trouble TEXT NOT NULL DEFAULT ''");
+         database.execute("UPDATE state SET lr_in_use = lr");
        }}};
   return steps;
 }

@@ -12,7 +12,7 @@ extern const char* const kSchemaSql;
 /// "BSCP"; the value of PRAGMA application_id in every run file.
 inline constexpr std::int64_t kApplicationId = 0x42534350;
 /// Version of the tables that this program writes.
-inline constexpr std::int64_t kSchemaVersion = 2;
+inline constexpr std::int64_t kSchemaVersion = 3;
 
 /// Takes a run file from user_version `from` to `from + 1`.
 struct Migration {

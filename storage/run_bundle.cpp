@@ -72,6 +72,12 @@ void forget_folders(Database& database) {
     }
     update.with(event.integer(0), without_folders_in(event.text(1), folders), to_json(args)).run();
   }
+  if (database.query_integer("PRAGMA user_version") >= 3) {  // a copy is of its run's version
+    const std::string trouble = database.query_text("SELECT trouble FROM state");
+    Statement(database, "UPDATE state SET trouble = ?1")
+        .with(without_folders_in(trouble, folders))
+        .run();
+  }
   Statement picture(database, "SELECT probe, name FROM probe WHERE name LIKE '%/%'");
   Statement rename(database, "UPDATE probe SET name = ?2 WHERE probe = ?1");
   while (picture.step()) {

@@ -67,6 +67,7 @@ void fill(RunFacts& facts, RunReader& reader) {
   summary.started = info.started;
   summary.finished = facts.stored.finished;
   summary.phase = report.phase;
+  summary.trouble = report.trouble;
   summary.metrics = last_metrics(reader);
   summary.dead = report.state == RunState::kFinished && is_dead(reader);
 }
@@ -118,6 +119,9 @@ RunSummary judge(const RunFacts& facts) {
   const StatusEvidence evidence = gather_evidence(folder_of_run(summary.folder), facts.stored);
   summary.state = decide_state(evidence);
   summary.evidence = describe(evidence);
+  if (summary.state == RunState::kLost) {
+    summary.trouble.clear();  // it was true then
+  }
   return summary;
 }
 
@@ -141,6 +145,7 @@ std::string to_json(const RunFacts& facts) {
               {"started", run.started},
               {"finished", run.finished},
               {"phase", run.phase},
+              {"trouble", run.trouble},
               {"metrics", metrics},
               {"dead", run.dead},
               {"error", run.error},
@@ -171,6 +176,7 @@ RunFacts facts_from_json(const std::string& text) {
     object.at("started").get_to(run.started);
     object.at("finished").get_to(run.finished);
     object.at("phase").get_to(run.phase);
+    object.at("trouble").get_to(run.trouble);
     for (const auto& [name, value] : object.at("metrics").items()) {
       run.metrics[name] = number_from(value);
     }

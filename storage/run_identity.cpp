@@ -83,7 +83,7 @@ bool is_run_folder(const fs::path& folder) noexcept {
 
 bool nothing_written(const fs::path& file) noexcept {
   try {
-    if (!is_plain_file(file)) {
+    if (!is_plain_file(file) || application_in_header(file) == kApplicationId) {
       return false;
     }
     Database database = Database::open_for_reading(file);

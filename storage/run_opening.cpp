@@ -57,7 +57,7 @@ void insert_run(Database& database, const contract::RunInfo& info) {
       .run();
   Statement(database,
             "INSERT INTO state VALUES (1, 'starting', 0, ?1, 0, '', 0, 0.0, 0, 0, 0, '', 0, '', "
-            "'', 0, NULL, '')")
+            "'', 0, NULL, '', 0.0, '')")
       .with(info.steps)
       .run();
 }
@@ -89,7 +89,7 @@ void claim(Database& database) {
   const std::int64_t pid = ::getpid();
   Statement(database,
             "UPDATE state SET state = 'starting', pid = ?1, pid_started = ?2, boot_id = ?3, "
-            "heartbeat_unix = ?4, exit_code = NULL, finished = ''")
+            "heartbeat_unix = ?4, exit_code = NULL, finished = '', trouble = ''")
       .with(pid, process_start(pid), current_boot_id(), unix_now())
       .run();
 }

@@ -122,10 +122,13 @@ std::vector<contract::SegmentRecord> RunReader::segments() {
 StoredState RunReader::state() {
   Database& database = impl_->current();
   const Transaction snapshot(database, Transaction::Kind::kRead);
+  const bool tells_more = database.query_integer("PRAGMA user_version") >= 3;
+  const std::string more = tells_more ? "lr_in_use, trouble" : "lr, ''";
   Statement row(database,
                 "SELECT state, step, steps, images, optimizer, agvm, lr, micro, accumulation, "
                 "ranks, phase, pid, pid_started, boot_id, heartbeat_unix, exit_code, finished, "
-                "(SELECT id FROM run) FROM state");
+                "(SELECT id FROM run), " +
+                    more + " FROM state");
   if (!row.step()) {
     throw contract::StorageError("'" + impl_->file.string() + "' is damaged: it holds no state");
   }
@@ -155,6 +158,8 @@ StoredState RunReader::state() {
   }
   stored.finished = row.text(16);
   report.run_id = row.text(17);
+  report.lr_in_use = row.number(18);
+  report.trouble = row.text(19);
   report.committed_seq = database.query_integer(kLastSeq);
   return stored;
 }

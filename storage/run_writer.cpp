@@ -30,7 +30,8 @@ RunWriter::Impl::Impl(Database opened)
       update_state(database,
                    "UPDATE state SET state = ?1, step = ?2, steps = ?3, images = ?4, "
                    "optimizer = ?5, agvm = ?6, lr = ?7, micro = ?8, accumulation = ?9, "
-                   "ranks = ?10, phase = ?11, heartbeat_unix = ?12") {
+                   "ranks = ?10, phase = ?11, heartbeat_unix = ?12, lr_in_use = ?13, "
+                   "trouble = ?14") {
   now.last_seq = database.query_integer(
       "SELECT max(coalesce((SELECT max(seq) FROM live_row), 0), "
       "coalesce((SELECT max(last_seq) FROM axis_chunk), 0))");
@@ -127,7 +128,9 @@ void RunWriter::status(const contract::StatusReport& report) {
             report.accumulation,
             report.ranks,
             report.phase,
-            unix_now())
+            unix_now(),
+            report.lr_in_use,
+            report.trouble)
       .run();
 }
 
@@ -174,11 +177,13 @@ std::int64_t RunWriter::last_seq() const {
 }
 
 void RunWriter::finish(contract::RunState state, int exit_code) {
-  impl_->write("UPDATE state SET state = ?1, exit_code = ?2, finished = ?3, heartbeat_unix = ?4",
-               contract::to_string(state),
-               exit_code,
-               now_utc(),
-               unix_now());
+  impl_->write(
+      "UPDATE state SET state = ?1, exit_code = ?2, finished = ?3, heartbeat_unix = ?4, "
+      "trouble = ''",
+      contract::to_string(state),
+      exit_code,
+      now_utc(),
+      unix_now());
   commit();
   const fs::path file = impl_->database.path();
   const bool copied = impl_->write_copy();

@@ -1,4 +1,4 @@
--- The run file (run.sqlite, *.bscope), version 2. One file holds one run.
+-- The run file (run.sqlite, *.bscope), version 3. One file holds one run.
 --
 -- application_id says "a Batchscope run file", user_version which version of these tables it has.
 -- Numbers: a column of type REAL holds a finite number, or the text 'nan', 'inf' or '-inf' (SQLite
@@ -12,7 +12,7 @@
 -- repeat in several segments (undo, resume). A sample's key is (series, segment, seq).
 
 PRAGMA application_id = 0x42534350;  -- "BSCP"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- What is known before the first step. One row.
 CREATE TABLE run (
@@ -44,7 +44,7 @@ CREATE TABLE state (
   images         INTEGER NOT NULL,
   optimizer      TEXT NOT NULL,
   agvm           INTEGER NOT NULL,  -- 0 or 1
-  lr             ANY NOT NULL,      -- number (see above)
+  lr             ANY NOT NULL,      -- number (see above): the base rate
   micro          INTEGER NOT NULL,
   accumulation   INTEGER NOT NULL,
   ranks          INTEGER NOT NULL,
@@ -54,7 +54,9 @@ CREATE TABLE state (
   boot_id        TEXT NOT NULL,     -- /proc/sys/kernel/random/boot_id
   heartbeat_unix REAL NOT NULL,
   exit_code      INTEGER,           -- NULL while it runs
-  finished       TEXT NOT NULL      -- or ''
+  finished       TEXT NOT NULL,     -- or ''
+  lr_in_use      ANY NOT NULL,      -- number: what warm-up and decay make of lr; since version 3
+  trouble        TEXT NOT NULL      -- what hinders the run, one sentence, or ''; since version 3
 ) STRICT;
 
 -- The curves. id is the index that rows use.

@@ -104,10 +104,20 @@ class TestRecordProcess : public QObject {
     QCOMPARE(training.events("telemetry_gap").size(), std::size_t{1});
     QCOMPARE(training.rows(), training.summary().step);
     QVERIFY(storage::check_run(training.path()).problems.empty());
-    for (const contract::CheckpointRecord& state :
-         storage::RunReader(training.path()).checkpoints()) {
-      QVERIFY2(fs::exists(training.path() / state.file), state.file.c_str());
-    }
+    const std::vector<contract::CheckpointRecord> states =
+        storage::RunReader(training.path()).checkpoints();
+    QVERIFY(!states.empty());
+    const QStringList check = {QStringLiteral("runs"), QStringLiteral("check"), training.folder};
+    QCOMPARE(run_engine(check).code, 0);
+    std::fstream state(training.path() / states.back().file,
+                       std::ios::in | std::ios::out | std::ios::binary);
+    state.seekp(-9, std::ios::end);
+    state.put('\x55').put('\x2a');
+    state.close();
+    const Result damaged = run_engine(check);
+    QCOMPARE(damaged.code, 4);
+    QVERIFY2(damaged.out.contains(QStringLiteral("its checksum does not match")),
+             qPrintable(damaged.out));
   }
 
   /// A folder that anybody may have sent.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <fstream>
 #include <sstream>
 #include <thread>
 
@@ -239,6 +240,68 @@ class TestRunsCommands : public QObject {
             refusal({"runs", "check", "aaaa00000001", "--library", library}).starts_with("4 "));
   }
 
+  /// What the record says of saved states against what lies in the folder.
+  void checkComparesTheStates() {
+    const TempFolder temp;
+    const fs::path folder = temp.path() / "aaaa00000001", states = folder / "checkpoints";
+    auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    fs::create_directories(states);
+    const auto save = [&](const std::string& name, const std::string& kind) {
+      std::ofstream(states / name) << "12345";
+      writer->checkpoint({0, 10, "checkpoints/" + name, kind, 5});
+    };
+    save("step-10.ckpt", "checkpoint");
+    save("step-20.ckpt", "checkpoint");
+    save("restore-1.ckpt", "restore_point");
+    std::ofstream(states / "step-30.ckpt") << "12345";
+    std::ofstream(states / "step-40.ckpt.part") << "1";
+    writer->finish(RunState::kFinished, 0);
+    std::vector<std::string> looked_at;
+    const auto run_check = [&](const app::StateCheck& problem_of) {
+      CLI::App program("batchscope-engine");
+      std::ostringstream out;
+      app::add_runs_commands(program, out, problem_of);
+      std::vector<std::string> arguments = {temp.path(), "--library", "one", "check", "runs"};
+      try {
+        program.parse(arguments);
+        return "0 " + out.str();
+      } catch (const contract::Error& error) {
+        return std::to_string(static_cast<int>(error.code())) + " " + out.str() + error.what();
+      }
+    };
+    const std::string whole = run_check([&](const fs::path& file) {
+      looked_at.push_back(file.filename());
+      return std::string();
+    });
+    QVERIFY2(whole.starts_with("0 ") &&
+                 whole.find("checkpoints: 3 whole, 2 not in the record") != std::string::npos &&
+                 whole.find("not in the record: " + (states / "step-30.ckpt").string()) !=
+                     std::string::npos,
+             whole.c_str());
+    QCOMPARE(looked_at.size(), std::size_t{3});
+    {
+      const storage::RunLock lock(folder);  // they may be on their way into the record
+      QVERIFY(run_check({}).find("3 whole, 0 not in the record") != std::string::npos);
+    }
+    fs::remove(states / "step-10.ckpt");
+    fs::resize_file(states / "step-20.ckpt", 3);
+    {
+      RunWriter more(folder, {}, true);
+      more.checkpoint({0, 1, "../../thesis.tex", "checkpoint", 5});
+      more.finish(RunState::kFinished, 0);
+    }
+    const std::string damaged =
+        run_check([](const fs::path&) { return std::string("the checksum does not match"); });
+    for (const char* part : {"4 ",
+                             "step-10.ckpt' is in the record and not in the folder",
+                             "step-20.ckpt' has 3 bytes, expected 5",
+                             "../../thesis.tex' of the",
+                             "the checksum does not match",
+                             "4 problems"}) {
+      QVERIFY2(damaged.find(part) != std::string::npos, damaged.c_str());
+    }
+  }
+
   void diffShowsTheSettings() {
     const TempFolder temp;
     make_run(temp.path(), "aaaa00000001", "one").reset();
@@ -279,6 +342,40 @@ class TestRunsCommands : public QObject {
     run.update();
     QVERIFY(run.frame(80, false).find("loss  nan ") != std::string::npos);
     QVERIFY(run.line().find("step 41/300") != std::string::npos);
+  }
+
+  void troubleIsShownWhileItLasts() {
+    const TempFolder temp;
+    auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    auto lock = std::make_unique<storage::RunLock>(temp.path() / "aaaa00000001");
+    contract::StatusReport report = running(40);
+    report.lr = 0.5;
+    report.lr_in_use = 0.0625;
+    report.trouble = "Rank 1 has been silent for 20 s.";
+    writer->status(report);
+    writer->commit();
+    const auto run = [&](const std::vector<std::string>& words) {
+      std::vector<std::string> arguments = {"runs"};
+      arguments.insert(arguments.end(), words.begin(), words.end());
+      arguments.insert(arguments.end(), {"--library", temp.path()});
+      return output(arguments);
+    };
+    const std::vector<std::vector<std::string>> views = {
+        {"list"}, {"show", "one"}, {"watch", "one", "--once"}, {"list", "--json"}};
+    for (const auto& view : views) {
+      QVERIFY2(run(view).find(report.trouble) != std::string::npos, run(view).c_str());
+    }
+    const json shown = json::parse(run({"show", "one", "--json"}));
+    QVERIFY(shown["trouble"] == report.trouble);
+    QCOMPARE(shown["lr"].get<double>(), 0.5);
+    QCOMPARE(shown["lr_in_use"].get<double>(), 0.0625);
+    QVERIFY(app::WatchedRun(temp.path() / "aaaa00000001").line().find(report.trouble) !=
+            std::string::npos);
+    lock.reset();  // the process ends: what it said is no trouble of now
+    writer->finish(RunState::kFailed, 4);
+    for (const auto& view : views) {
+      QVERIFY2(run(view).find(report.trouble) == std::string::npos, run(view).c_str());
+    }
   }
 
   void watchEndsWithTheRun() {

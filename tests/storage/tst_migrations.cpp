@@ -119,6 +119,33 @@ class TestMigrations : public QObject {
     QVERIFY(storage::check_run(folder).problems.empty());
   }
 
+  void version2HasNoTrouble() {
+    const TempFolder temp;
+    const fs::path folder = temp.run("r");
+    contract::StatusReport report;
+    report.lr = 0.5;
+    report.lr_in_use = 0.25;
+    report.trouble = "The disk is full.";
+    {
+      RunWriter writer(folder, make_info(), false);
+      writer.status(report);
+      writer.commit();
+    }
+    Database(folder / storage::kRunFile, Database::Mode::kReadWrite)
+        .execute(
+            "ALTER TABLE state DROP COLUMN trouble; ALTER TABLE state DROP COLUMN lr_in_use; "
+            "PRAGMA user_version = 2");
+    QCOMPARE(RunReader(folder).state().report.lr_in_use, 0.5);
+    QCOMPARE(RunReader(folder).state().report.trouble, std::string());
+    QVERIFY(storage::check_run(folder).problems.empty());
+    RunWriter writer(folder, {}, true);
+    QCOMPARE(RunReader(folder).state().report.lr_in_use, 0.5);
+    writer.status(report);
+    writer.commit();
+    QCOMPARE(RunReader(folder).state().report.lr_in_use, 0.25);
+    QCOMPARE(RunReader(folder).state().report.trouble, report.trouble);
+  }
+
   void stepsAreTakenInOrder() {
     const TempFolder temp;
     const fs::path file = version1_folder(temp) / storage::kRunFile;

@@ -218,6 +218,8 @@ class TestRunFile : public QObject {
     report.accumulation = 32;
     report.ranks = 4;
     report.phase = "evaluating";
+    report.lr_in_use = 0.125;
+    report.trouble = "Rank 1 has been silent for 20 s.";
     writer.status(report);
     writer.step(make_step(7, {}));
     writer.commit();
@@ -228,6 +230,8 @@ class TestRunFile : public QObject {
     QCOMPARE(stored.report.optimizer, std::string("pmd_lamb"));
     QVERIFY(stored.report.agvm);
     QVERIFY(stored.report.lr == kInf);
+    QCOMPARE(stored.report.lr_in_use, 0.125);
+    QCOMPARE(stored.report.trouble, report.trouble);
     QCOMPARE(stored.report.accumulation, std::int64_t{32});
     QCOMPARE(stored.report.phase, std::string("evaluating"));
     QCOMPARE(stored.report.committed_seq, std::int64_t{7});
@@ -238,6 +242,7 @@ class TestRunFile : public QObject {
     QVERIFY(stored.report.state == contract::RunState::kFailed);
     QCOMPARE(stored.exit_code.value(), 6);
     QVERIFY(!stored.finished.empty());
+    QCOMPARE(stored.report.trouble, std::string());  // it is over with the run
     QCOMPARE(stored.report.step, std::int64_t{7});
   }
 

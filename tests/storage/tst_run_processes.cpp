@@ -134,6 +134,35 @@ class TestRunProcesses : public QObject {
     QVERIFY2(check.problems.empty(), check.problems.empty() ? "" : check.problems.front().c_str());
   }
 
+  /// Whatever a start leaves that is killed in its first moments, the next one begins or goes on.
+  void killedStartCanStartAgain() {
+    std::mt19937 random(5);
+    int begun = 0;
+    for (int kill = 0; kill < 40; ++kill) {
+      const TempFolder temp;
+      const fs::path folder = temp.run("r");
+      Child child([&folder](int pipe_end) {
+        tell(pipe_end, 1);
+        RunWriter writer(folder, make_info(), false);
+        sleep_ms(60000);
+      });
+      std::int64_t ready = 0;
+      QVERIFY(child.next(ready));
+      // From at once to after the start, however long that takes here.
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % (2U << kill % 18)));
+      child.end(SIGKILL);
+      const bool there = fs::exists(folder / storage::kRunFile);
+      begun += there ? 1 : 0;
+      if (there) {
+        QCOMPARE(RunReader(folder).info().id, make_info().id);
+      }
+      RunWriter(folder, make_info(), there).finish(contract::RunState::kFinished, 0);
+      QVERIFY(storage::check_run(folder).problems.empty());
+      QVERIFY(!side_files_exist(folder));
+    }
+    qInfo("%d of 40 had begun when killed", begun);
+  }
+
   void killedFinishLosesNothing() {
     std::mt19937 random(11);
     int whole = 0;
