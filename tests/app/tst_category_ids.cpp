@@ -2,8 +2,8 @@
 #include "tests/support/data_folder.h"
 #include "tests/support/test_program.h"
 
-#include <QImage>
-#include <QPainter>
+#include <cstring>
+#include <png.h>
 
 using namespace batchscope;
 
@@ -27,20 +27,18 @@ QJsonDocument annotations(int red, int blue) {
                                  {QStringLiteral("iscrowd"), 0}});
     }
   }
-  return QJsonDocument(QJsonObject{
-      {QStringLiteral("images"), images},
-      {QStringLiteral("annotations"), objects},
-      {QStringLiteral("categories"),
-       QJsonArray{QJsonObject{{QStringLiteral("id"), red},
-                              {QStringLiteral("name"), QStringLiteral("red")}},
-                  QJsonObject{{QStringLiteral("id"), blue},
-                              {QStringLiteral("name"), QStringLiteral("blue")}}}}});
+  return QJsonDocument(
+      QJsonObject{{QStringLiteral("images"), images},
+                  {QStringLiteral("annotations"), objects},
+                  {QStringLiteral("categories"),
+                   QJsonArray{QJsonObject{{QStringLiteral("id"), red},
+                                          {QStringLiteral("name"), QStringLiteral("red")}},
+                              QJsonObject{{QStringLiteral("id"), blue},
+                                          {QStringLiteral("name"), QStringLiteral("blue")}}}}});
 }
 
 double average_precision(const Result& result) {
-  return QJsonDocument::fromJson(result.out.toUtf8())[QStringLiteral("metrics")]
-      .toObject()[QStringLiteral("AP")]
-      .toDouble(-1);
+  return QJsonDocument::fromJson(result.out.toUtf8())[QStringLiteral("AP")].toDouble(-1);
 }
 
 }  // namespace
@@ -53,13 +51,23 @@ class TestCategoryIds : public QObject {
   void initTestCase() {
     QVERIFY(QDir().mkpath(path("images")));
     for (int i = 0; i < 3; ++i) {
-      QImage image(64, 64, QImage::Format_RGB32);
-      image.fill(Qt::gray);
-      QPainter painter(&image);
-      painter.fillRect(4 + 4 * i, 6, 20, 20, Qt::red);
-      painter.fillRect(36, 34 - 4 * i, 20, 20, Qt::blue);
-      painter.end();
-      QVERIFY(image.save(path("images/p%1.png").arg(i)));
+      std::vector<unsigned char> pixels(64 * 64 * 3, 128);
+      const auto square = [&](int x, int y, int channel) {
+        for (int at = 0; at < 20 * 20; ++at) {
+          unsigned char* pixel =
+              &pixels[static_cast<std::size_t>(((y + at / 20) * 64 + x + at % 20) * 3)];
+          pixel[0] = pixel[1] = pixel[2] = 0;
+          pixel[channel] = 255;
+        }
+      };
+      square(4 + 4 * i, 6, 0);
+      square(36, 34 - 4 * i, 2);
+      png_image image{};
+      image.version = PNG_IMAGE_VERSION;
+      image.width = image.height = 64;
+      image.format = PNG_FORMAT_RGB;
+      const QByteArray file = path("images/p%1.png").arg(i).toUtf8();
+      QVERIFY(png_image_write_to_file(&image, file.constData(), 0, pixels.data(), 0, nullptr) != 0);
     }
   }
 
