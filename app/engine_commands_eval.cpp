@@ -112,6 +112,7 @@ void evaluate(const EvalArguments& arguments) {
       *group,
       {.max_pictures = spec.eval.max_pictures,
        .batch = arguments.batch,
+       .max_broken = spec.data.max_broken,
        .transform = model->input_transform(),
        .device = device},
       [&] {
@@ -122,6 +123,9 @@ void evaluate(const EvalArguments& arguments) {
       });
   if (terminal) {
     std::fprintf(stderr, "\r\033[K");
+  }
+  for (const std::string& why : result.left_out) {
+    std::fprintf(stderr, "A picture is left out: %s\n", why.c_str());
   }
   report(result, arguments);
 }

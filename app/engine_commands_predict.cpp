@@ -5,6 +5,7 @@
 #include "app/predictor.h"
 #include "app/written_classes.h"
 #include "engine/contract/error.h"
+#include "engine/data/broken_pictures.h"
 #include "engine/data/image_file.h"
 #include "models/factory.h"
 
@@ -110,8 +111,8 @@ class Outputs {
     return std::to_string(objects_) + " objects in " + std::to_string(pictures_ - broken_.size()) +
            " pictures: " + arguments_.out;
   }
-  /// Throws contract::DataError for pictures that were broken.
-  void require_all() const;
+  /// Throws contract::DataError for more broken pictures than `max_broken` allows.
+  void require_all(double max_broken) const;
 
  private:
   /// What goes wrong with a picture is a line on stderr and false: the others go on.
@@ -160,12 +161,13 @@ nlohmann::json Outputs::summary() const {
           {"files", std::move(files)}};
 }
 
-void Outputs::require_all() const {
+void Outputs::require_all(double max_broken) const {
   const auto of_all = [this](std::size_t count, const char* what) {
     return std::to_string(count) + " of " + std::to_string(pictures_) + " pictures could not be " +
            what;
   };
-  if (!broken_.empty()) {
+  const auto allowed = train::allowed_broken(static_cast<std::int64_t>(pictures_), max_broken);
+  if (static_cast<std::int64_t>(broken_.size()) > allowed) {
     throw contract::DataError(of_all(broken_.size(), "used") + "; what is in the other " +
                               std::to_string(pictures_ - broken_.size()) + " is in '" +
                               arguments_.out + "'.");
@@ -202,7 +204,7 @@ void predict(const PredictArguments& arguments) {
   } else {
     std::printf("%s\n", outputs.text().c_str());
   }
-  outputs.require_all();
+  outputs.require_all(subject.spec.data.max_broken);
 }
 
 void add_inputs(CLI::App& command, PredictArguments& a) {
@@ -253,7 +255,8 @@ void add_predict_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "predict",
       "Detect in the pictures of a folder, with a weight file. A picture that cannot be used is "
-      "told on stderr and leaves the others' results alone; the exit code is then 3");
+      "told on stderr and leaves the others' results alone; with more of them than "
+      "data.max_broken allows the exit code is 3");
   const auto arguments = std::make_shared<PredictArguments>();
   add_inputs(*command, *arguments);
   add_outputs(*command, *arguments);

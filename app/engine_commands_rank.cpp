@@ -118,7 +118,8 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   setup.training_set = train::make_training_set(spec);
   setup.validation_set = train::make_validation_set(spec, setup.training_set);
   if (leads) {
-    setup.data_warnings = train::preflight(*setup.training_set, setup.validation_set.get());
+    setup.data_warnings =
+        train::preflight(*setup.training_set, setup.validation_set.get(), spec.data.max_broken);
     for (const std::string& warning : setup.data_warnings) {
       std::cerr << "warning: " << warning << "\n";
     }

@@ -48,6 +48,7 @@ struct DataSection {
   bool skip_empty = false;                    // leave pictures without an object out of training
   double flip = 0.0;                          // probability of a horizontal flip in training
   std::int64_t max_pictures = 0;              // use only the first N training pictures; 0: all
+  double max_broken = 0.001;        // share of pictures that may be unreadable (one at least)
   std::int64_t loader_threads = 1;  // prefetch threads per rank; 0: in the training thread
   bool operator==(const DataSection&) const = default;
 };

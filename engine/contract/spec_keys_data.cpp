@@ -95,6 +95,10 @@ void add_data_keys(KeyTable& b) {
         any(),
         "leave training pictures without an object out, as torchvision's and Detectron2's recipes "
         "do");
+  b.add("data.max_broken",
+        AT(data.max_broken),
+        within(0, 1),
+        "share of the pictures that may be unreadable, one at least, before a run ends; 0: none");
   b.add("data.max_pictures",
         AT(data.max_pictures),
         at_least(0),

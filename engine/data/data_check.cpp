@@ -1,6 +1,7 @@
 #include "engine/data/data_check.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/broken_pictures.h"
 #include "engine/data/data_look.h"
 #include "engine/data/picture_set.h"
 #include "engine/metrics/parallel.h"
@@ -261,7 +262,9 @@ std::optional<Finding> shared_pictures(const DataReport& training, const DataRep
   return findings.empty() ? std::nullopt : std::optional(findings.front());
 }
 
-std::vector<std::string> preflight(const Dataset& training, const Dataset* validation) {
+std::vector<std::string> preflight(const Dataset& training,
+                                   const Dataset* validation,
+                                   double max_broken) {
   std::vector<std::string> warnings;
   std::vector<DataReport> reports;
   for (const Dataset* set : {&training, validation}) {
@@ -274,10 +277,12 @@ std::vector<std::string> preflight(const Dataset& training, const Dataset* valid
     options.max_pictures = kPreflightPictures;
     options.threads = std::max(1U, std::thread::hardware_concurrency());
     reports.push_back(check_data(*set, options));
-    if (!reports.back().ok()) {
-      throw contract::DataError(of + reports.back().findings.front().sentence);
-    }
+    const std::int64_t allowed = allowed_broken(set->size(), max_broken);
     for (const Finding& finding : reports.back().findings) {
+      const bool bearable = finding.kind == "unusable_pictures" && finding.count <= allowed;
+      if (finding.error && !bearable) {
+        throw contract::DataError(of + finding.sentence);
+      }
       if (finding.kind != "annotations" || set == validation) {
         warnings.push_back(of + finding.sentence);
       }

@@ -64,6 +64,8 @@ std::optional<Finding> shared_pictures(const DataReport& training, const DataRep
 /// The quick look before a training: headers of up to 5,000 pictures of each set. Throws
 /// contract::DataError with the first error; returns the warnings, without those that the training
 /// set gives itself. Drawn sets are not looked at.
-std::vector<std::string> preflight(const Dataset& training, const Dataset* validation);
+std::vector<std::string> preflight(const Dataset& training,
+                                   const Dataset* validation,
+                                   double max_broken = 0);
 
 }  // namespace batchscope::train

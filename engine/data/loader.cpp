@@ -1,6 +1,7 @@
 #include "engine/data/loader.h"
 
 #include "cmake/torch/threads.h"
+#include "engine/data/broken_pictures.h"
 #include "engine/data/transforms.h"
 
 #include <torch/utils.h>
@@ -36,9 +37,10 @@ struct Loader::Impl {
         seed(run_seed),
         transform(std::move(options)),
         normaliser(transform.input),
+        pictures(*dataset, transform.max_broken),
         sampler(dataset->size(), run_seed) {}
 
-  MicroBatch make(const Job& job) const;
+  MicroBatch make(const Job& job);
   /// Random bits of a picture in an epoch.
   std::uint64_t bits(const Job::Picture& picture, SeedPurpose purpose) const;
   bool mirrored(const Job::Picture& picture) const;
@@ -49,6 +51,7 @@ struct Loader::Impl {
   std::uint64_t seed;
   TransformOptions transform;
   Normaliser normaliser;
+  BrokenPictures pictures;
   Sampler sampler;  // consumer thread only
 
   mutable std::mutex mutex;
@@ -77,7 +80,7 @@ std::int64_t Loader::Impl::min_size(const Job::Picture& picture) const {
   return sizes.empty() ? transform.input.min_size : sizes[bits(picture, kSeedSize) % sizes.size()];
 }
 
-MicroBatch Loader::Impl::make(const Job& job) const {
+MicroBatch Loader::Impl::make(const Job& job) {
   const torch::NoGradGuard no_grad;
   MicroBatch batch;
   batch.number = job.number;
@@ -86,7 +89,7 @@ MicroBatch Loader::Impl::make(const Job& job) const {
   std::vector<torch::Tensor> images;
   std::vector<bool> mirror;
   for (const Job::Picture& picture : job.pictures) {
-    const Sample sample = dataset->get(picture.index);
+    const Sample sample = pictures.get(picture.index);
     const auto [height, width] = resized_size(
         sample.image.size(1), sample.image.size(2), min_size(picture), transform.input.max_size);
     mirror.push_back(mirrored(picture));
@@ -204,6 +207,10 @@ MicroBatch Loader::next() {
     std::rethrow_exception(job->error);
   }
   return std::move(job->batch);
+}
+
+std::vector<std::string> Loader::take_warnings() {
+  return impl_->pictures.take_warnings();
 }
 
 std::int64_t Loader::pending() const {

@@ -83,7 +83,8 @@ struct TransformOptions {
   models::InputTransform input;
   /// Short sides of which each picture gets one in each epoch, px; empty: input.min_size.
   std::vector<std::int64_t> min_sizes;
-  double flip = 0;  // probability
+  double flip = 0;        // probability
+  double max_broken = 0;  // of the set's pictures may be unreadable: BrokenPictures
 };
 
 /// Decodes, transforms and batches ahead in its own threads (0: in next()), at most threads + 2
@@ -99,8 +100,11 @@ class Loader {
   /// Announces a coming step (call a few ahead of next()); after cancel() plans start afresh.
   void announce(const StepPlan& plan);
   void cancel();
-  /// Next micro-batch of the announced plans. Rethrows a DataError of the picture at fault.
+  /// Next micro-batch of the announced plans. Rethrows a DataError of pictures, once more of them
+  /// are broken than may be.
   MicroBatch next();
+  /// Sentences about pictures that could not be read since the last call.
+  std::vector<std::string> take_warnings();
   /// Micro-batches announced and not yet handed out.
   std::int64_t pending() const;
 

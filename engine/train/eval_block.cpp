@@ -120,6 +120,11 @@ std::string pack(const std::vector<EvalBlock>& blocks) {
       out.value(category);
       out.value(counts);
     }
+    out.value(b.left_out.size());
+    for (const auto& [index, why] : b.left_out) {
+      out.value(index);
+      out.list(std::vector<char>(why.begin(), why.end()));
+    }
   }
   return out.take();
 }
@@ -143,15 +148,38 @@ void unpack(const std::string& bytes, std::vector<EvalBlock>& blocks) {
       const auto category = in.value<std::int64_t>();
       b.matches[category] = in.value<PanopticCounts>();
     }
+    for (auto left = in.value<std::size_t>(); left > 0; --left) {
+      const auto index = in.value<std::int64_t>();
+      const auto why = in.list<char>();
+      b.left_out.emplace_back(index, std::string(why.begin(), why.end()));
+    }
     blocks.push_back(std::move(b));
   }
 }
 
 namespace {
 
-CocoSet block_boxes(const Dataset& dataset, std::int64_t pictures) {
-  CocoSet set;
+/// Indices of the first `pictures` pictures without those that were left out.
+std::vector<std::int64_t> scored_pictures(std::int64_t pictures,
+                                          const std::vector<EvalBlock>& blocks) {
+  std::set<std::int64_t> out;
+  for (const EvalBlock& block : blocks) {
+    for (const auto& [index, why] : block.left_out) {
+      out.insert(index);
+    }
+  }
+  std::vector<std::int64_t> indices;
   for (std::int64_t i = 0; i < pictures; ++i) {
+    if (!out.contains(i)) {
+      indices.push_back(i);
+    }
+  }
+  return indices;
+}
+
+CocoSet block_boxes(const Dataset& dataset, const std::vector<std::int64_t>& pictures) {
+  CocoSet set;
+  for (const std::int64_t i : pictures) {
     set.images.push_back(dataset.image_id(i));
     for (const TruthBox& t : dataset.truth(i)) {
       set.truth.push_back({set.images.back(),
@@ -173,10 +201,10 @@ CocoSet block_boxes(const Dataset& dataset, std::int64_t pictures) {
 
 /// Puts the masks of truth and detections into the set; false where the data set has none.
 bool add_masks(const Dataset& dataset,
-               std::int64_t pictures,
+               const std::vector<std::int64_t>& pictures,
                std::vector<EvalBlock>& blocks,
                CocoSet& set) {
-  for (std::int64_t i = 0; i < pictures; ++i) {
+  for (const std::int64_t i : pictures) {
     auto masks = dataset.truth_masks(i);
     if (!masks) {
       return false;
@@ -246,7 +274,8 @@ std::map<std::string, double> score_blocks(const Dataset& dataset,
   };
   std::map<std::string, double> metrics;
   if (any(&EvalBlock::boxes)) {
-    CocoSet set = block_boxes(dataset, pictures);
+    const std::vector<std::int64_t> scored = scored_pictures(pictures, blocks);
+    CocoSet set = block_boxes(dataset, scored);
     for (const EvalBlock& block : blocks) {
       set.detections.insert(set.detections.end(), block.objects.begin(), block.objects.end());
     }
@@ -255,7 +284,7 @@ std::map<std::string, double> score_blocks(const Dataset& dataset,
     if (const OpenImagesRules* rules = dataset.openimages()) {
       metrics["OpenImages_AP50"] = openimages_ap(openimages_set(set, *rules)).ap;
     }
-    if (any(&EvalBlock::masks) && add_masks(dataset, pictures, blocks, set)) {
+    if (any(&EvalBlock::masks) && add_masks(dataset, scored, blocks, set)) {
       for (const auto& [name, value] : coco_metrics(set, options).metrics) {
         metrics["segm_" + name] = value;
       }

@@ -23,6 +23,8 @@ struct EvalBlock {
   std::vector<Rle> object_masks;  // of each object, with masks
   std::vector<LabelPair> pixels;  // of each picture, one after another
   std::map<std::int64_t, PanopticCounts> matches;
+  /// Index and reason of pictures that could not be read.
+  std::vector<std::pair<std::int64_t, std::string>> left_out;
 
   /// Adds a picture of the data set. Throws contract::DataError when truth and picture differ in
   /// size.

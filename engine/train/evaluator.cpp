@@ -1,6 +1,7 @@
 #include "engine/train/evaluator.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/broken_pictures.h"
 #include "engine/data/loader.h"
 #include "engine/train/eval_block.h"
 
@@ -20,9 +21,16 @@ std::int64_t block_size(const Dataset& dataset, const EvalOptions& options) {
   if (options.batch > 0) {
     return options.batch;
   }
-  const torch::Tensor first = prepare_picture(dataset.get(0).image, options.transform).image;
-  const std::int64_t pixels = first.size(1) * first.size(2);
-  return std::clamp<std::int64_t>(kPixelsPerForward / std::max<std::int64_t>(pixels, 1), 1, 64);
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    try {
+      const torch::Tensor first = prepare_picture(dataset.get(i).image, options.transform).image;
+      const std::int64_t pixels = first.size(1) * first.size(2);
+      return std::clamp<std::int64_t>(kPixelsPerForward / std::max<std::int64_t>(pixels, 1), 1, 64);
+    } catch (const contract::DataError&) {
+      // Left out where it is met, and told there.
+    }
+  }
+  return 1;
 }
 
 EvalBlock detect_block(models::Detector& model,
@@ -34,22 +42,33 @@ EvalBlock detect_block(models::Detector& model,
   std::vector<torch::Tensor> images;
   std::vector<std::pair<std::int64_t, std::int64_t>> sizes;
   std::vector<PictureFrame> stored;
+  std::vector<std::int64_t> indices;
+  EvalBlock block;
+  block.number = number;
   for (std::int64_t i = begin; i < end; ++i) {
-    const torch::Tensor image = dataset.get(i).image;
+    torch::Tensor image;
+    try {
+      image = dataset.get(i).image;
+    } catch (const contract::DataError& error) {
+      block.left_out.emplace_back(i, error.what());
+      continue;
+    }
+    indices.push_back(i);
     const PreparedPicture prepared = prepare_picture(image, options.transform);
     stored.push_back(
         {dataset.image_id(i), image.size(1), image.size(2), prepared.scale_x, prepared.scale_y});
     images.push_back(prepared.image);
     sizes.emplace_back(images.back().size(1), images.back().size(2));
   }
+  if (images.empty()) {
+    return block;
+  }
   const torch::Tensor batch =
       pad_batch(images, options.transform.size_divisor).to(options.device, options.dtype);
   const std::vector<models::Detection> detections = model.detect(batch, sizes);
-  EvalBlock block;
-  block.number = number;
   for (std::size_t i = 0; i < detections.size(); ++i) {
     block.add(dataset,
-              begin + static_cast<std::int64_t>(i),
+              indices[i],
               found_objects(detections[i], stored[i], [&dataset](std::int64_t label) {
                 return dataset.category_id(label);
               }));
@@ -74,6 +93,23 @@ std::map<std::string, double> share(const std::map<std::string, double>& metrics
     at += sizeof(double);
   }
   return shared;
+}
+
+/// What rank 0 has heard of pictures that could not be read, on all ranks.
+std::vector<std::string> share_left_out(const std::vector<EvalBlock>& blocks, Group& group) {
+  std::string bytes;
+  for (const EvalBlock& block : blocks) {
+    for (const auto& [index, why] : block.left_out) {
+      bytes += why;
+      bytes.push_back('\0');
+    }
+  }
+  bytes = group.broadcast_bytes(bytes, 0);
+  std::vector<std::string> reasons;
+  for (std::size_t at = 0; at < bytes.size(); at += reasons.back().size() + 1) {
+    reasons.emplace_back(bytes.c_str() + at);
+  }
+  return reasons;
 }
 
 using Figures = std::map<std::string, double>;
@@ -176,8 +212,17 @@ EvalResult evaluate(models::Detector& model,
     }
   }
   model.train();
+  result.left_out = share_left_out(blocks, group);
+  const auto broken = static_cast<std::int64_t>(result.left_out.size());
+  if (broken > allowed_broken(result.pictures, options.max_broken)) {
+    throw contract::DataError(
+        options.max_broken > 0
+            ? too_many_broken(broken, result.pictures, "validation", result.left_out.back())
+            : result.left_out.back());
+  }
   result.metrics = share(
       score_together(dataset, result.pictures, blocks, group, options.keep_alive, beat), group);
+  result.pictures -= broken;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

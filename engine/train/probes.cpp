@@ -105,14 +105,36 @@ std::string encode_png(const torch::Tensor& image) {
   return bytes;
 }
 
+namespace {
+
+/// Picture `index`, or the next one that can be read, with `index` on it.
+std::optional<Sample> next_readable(const Dataset& dataset,
+                                    std::int64_t& index,
+                                    std::int64_t pictures) {
+  for (std::int64_t tries = 0; tries < pictures; ++tries, index = (index + 1) % pictures) {
+    try {
+      return dataset.get(index);
+    } catch (const contract::DataError&) {
+      // The evaluation tells.
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Probes::Probes(const Dataset& dataset, std::int64_t count, EvalOptions options)
     : options_(std::move(options)) {
   const std::int64_t pictures =
       options_.max_pictures > 0 ? std::min(options_.max_pictures, dataset.size()) : dataset.size();
   count = std::min(count, pictures);
   for (std::int64_t p = 0; p < count; ++p) {
-    const std::int64_t index = p * pictures / count;
-    const Sample sample = dataset.get(index);
+    std::int64_t index = p * pictures / count;
+    const std::optional<Sample> readable = next_readable(dataset, index, pictures);
+    if (!readable) {
+      continue;
+    }
+    const Sample& sample = *readable;
     const torch::Tensor shown = shrink(as_bytes(sample.image));
     const PreparedPicture prepared = prepare_picture(sample.image, options_.transform);
     const double x = static_cast<double>(shown.size(2)) / static_cast<double>(sample.image.size(2));

@@ -92,6 +92,7 @@ void Trainer::build_model() {
   loss_names_ = setup_.model->loss_names();
   eval_options_ = {.max_pictures = state_.spec.eval.max_pictures,
                    .batch = state_.spec.eval.batch,
+                   .max_broken = state_.spec.data.max_broken,
                    .transform = setup_.model->input_transform(),
                    .device = setup_.device,
                    .dtype = setup_.dtype};
@@ -110,7 +111,8 @@ std::unique_ptr<Loader> Trainer::make_loader(std::int64_t seed) const {
                                   static_cast<std::uint64_t>(seed),
                                   TransformOptions{.input = eval_options_.transform,
                                                    .min_sizes = state_.spec.data.train_min_sizes,
-                                                   .flip = state_.spec.data.flip},
+                                                   .flip = state_.spec.data.flip,
+                                                   .max_broken = state_.spec.data.max_broken},
                                   state_.spec.data.loader_threads);
 }
 

@@ -69,6 +69,9 @@ void Trainer::evaluate_now() {
     set_phase("training");
     return;
   }
+  for (const std::string& why : result.left_out) {
+    note("warning", "engine", "A picture is left out of the evaluation: " + why);
+  }
   state_.evaluated_step = state_.step;
   state_.metrics = result.metrics;
   store_.touch();

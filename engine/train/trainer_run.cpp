@@ -34,6 +34,9 @@ Outcome Trainer::run() {
 }
 
 void Trainer::boundary() {
+  for (const std::string& warning : loader_->take_warnings()) {
+    note("warning", "engine", warning);
+  }
   apply_scripted();
   do {
     apply_waiting();

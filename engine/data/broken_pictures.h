@@ -1,0 +1,45 @@
+#pragma once
+
+#include "engine/data/dataset.h"
+
+#include <cstdint>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace batchscope::train {
+
+/// How many pictures of a set may be unreadable before a run ends: `max_broken` (data.max_broken)
+/// of its size, one at least; 0 allows none.
+std::int64_t allowed_broken(std::int64_t size, double max_broken);
+
+/// The sentence that ends a run with more. what: "training", "validation".
+std::string too_many_broken(std::int64_t broken,
+                            std::int64_t size,
+                            const std::string& what,
+                            const std::string& last);
+
+/// The pictures of a training set, where one that cannot be read costs itself alone: the next one
+/// of the set stands in its place, whichever rank or thread asks. Any thread.
+class BrokenPictures {
+ public:
+  BrokenPictures(const Dataset& dataset, double max_broken);
+  /// Picture `index`, or the next readable one (after the last comes the first). Throws
+  /// contract::DataError once more are broken than are allowed.
+  Sample get(std::int64_t index);
+  /// A sentence for each that was found since the last call.
+  std::vector<std::string> take_warnings();
+
+ private:
+  void add(std::int64_t index, const std::string& why);
+  bool known(std::int64_t index);
+
+  const Dataset& dataset_;
+  const std::int64_t allowed_;
+  std::mutex mutex_;  // guards what follows
+  std::set<std::int64_t> broken_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace batchscope::train
