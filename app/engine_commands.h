@@ -26,8 +26,4 @@ void add_doctor_command(CLI::App& app, int& exit_code);
 /// Adds `fork` and `rerun` to the subcommand `runs`.
 void add_fork_commands(CLI::App& runs, int& exit_code);
 
-/// One rank of a training, in this process. `arguments.run_folder` is rank 0's; it may be empty on
-/// the others.
-int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec);
-
 }  // namespace batchscope::app

@@ -3,6 +3,7 @@
 #include "app/fork_point.h"
 #include "app/live_port.h"
 #include "app/progress.h"
+#include "app/rank_task.h"
 #include "app/run_fork.h"
 #include "app/sqlite_sink.h"
 #include "engine/contract/error.h"
@@ -80,16 +81,24 @@ void continue_numbers(train::ResumePoint& point, const fs::path& folder) {
   }
 }
 
-train::ResumePoint resume_point(const TrainArguments& arguments, bool leads) {
+train::ResumePoint resume_point(const RankTask& task, bool leads) {
   train::ResumePoint point;
-  point.checkpoint = arguments.from;
+  point.checkpoint = task.from;
   if (leads) {
-    continue_numbers(point, arguments.run_folder);
+    continue_numbers(point, task.folder);
   }
-  point.text = arguments.from.empty()
-                   ? "No checkpoint to go on from: begins again at the first step."
-                   : "Goes on from " + arguments.from.filename().string() + ".";
+  point.text = task.because + (task.because.empty() ? "" : " ") +
+               (task.from.empty() ? "No checkpoint to go on from: begins again at the first step."
+                                  : "Goes on from " + task.from.filename().string() + ".");
   return point;
+}
+
+/// The group of all ranks, once they have met; a request to stop is heard meanwhile.
+std::shared_ptr<train::Group> meet(const train::LaunchEnv& env,
+                                   const torch::Device& device,
+                                   std::int64_t timeout) {
+  const train::StoppableStart stoppable;
+  return train::Group::create(env, device, std::chrono::seconds(timeout));
 }
 
 contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
@@ -103,16 +112,21 @@ contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
 
 }  // namespace
 
-int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec) {
+int train_as_rank(const TrainArguments& arguments,
+                  const std::function<RankTask(train::Group&)>& task_of) {
   const train::LaunchEnv env = train::launch_env();
   train::watch_rank(env);
   const torch::Device device = device_of(arguments.device, env.local_rank);
   const bool leads = env.rank == 0;
-  const auto group = train::Group::create(env, device);
+  const std::int64_t meeting = contract::RunSpec{}.distributed.timeout;
+  const auto group = meet(env, device, meeting);
+  RankTask task = task_of(*group);
+  const contract::RunSpec& spec = task.spec;
+  group->set_timeout(std::chrono::seconds(spec.distributed.timeout));
 
   train::TrainerSetup setup;
   setup.spec = spec;
-  setup.folder = arguments.run_folder;
+  setup.folder = task.folder;
   setup.device = device;
   setup.group = group;
   setup.training_set = train::make_training_set(spec);
@@ -124,13 +138,13 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
       std::cerr << "warning: " << warning << "\n";
     }
   }
-  const std::optional<ForkNote> note = read_fork_note(arguments.run_folder);
+  const std::optional<ForkNote> note = read_fork_note(task.folder);
   contract::RunSpec of_model = spec;
   if (note && !note->rerun) {
     of_model.run.seed = note->seed;  // the parent's weights, also where they were never saved
   }
   const ClassCounts classes = class_counts(*setup.training_set);
-  const bool has_state = !arguments.from.empty() || (note && !note->state.empty());
+  const bool has_state = !task.from.empty() || (note && !note->state.empty());
   const StartModel start = has_state ? StartModel{build_model(of_model, classes), std::nullopt}
                                      : start_model(of_model, classes);
   setup.model = start.model;
@@ -139,11 +153,11 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
     std::cerr << "Weights: " << start.loaded->summary() << "\n" << start.loaded->table();
   }
   setup.interrupted = stop_request;
-  const std::string id = arguments.run_folder.filename().string();
+  const std::string id = task.folder.filename().string();
   setup.info = run_info(id, device);
-  if (arguments.goes_on) {
-    setup.resume = resume_point(arguments, leads);
-    setup.first_commands = commands_for(arguments.sets);
+  if (task.goes_on) {
+    setup.resume = resume_point(task, leads);
+    setup.first_commands = commands_for(task.sets);
   } else if (note && !note->rerun) {
     setup.resume = fork_point(*note);
     setup.first_commands = commands_for(note->sets);
@@ -152,15 +166,15 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
     setup.info.parent_run = note->parent;
     setup.info.parent_step = note->step;
   }
-  std::optional<storage::RunLock> lock;
+  std::optional<storage::RunLock> lock = std::move(task.lock);
   std::unique_ptr<RankZero> zero;
   if (leads) {
-    if (env.lock_fd >= 0) {
+    if (!lock && env.lock_fd >= 0) {
       lock.emplace(storage::RunLock::adopt(env.lock_fd));
-    } else {
-      lock.emplace(arguments.run_folder);
+    } else if (!lock) {
+      lock.emplace(task.folder);
     }
-    zero = std::make_unique<RankZero>(arguments.run_folder, id);
+    zero = std::make_unique<RankZero>(task.folder, id);
     setup.sink = &zero->sink;
     setup.port = &zero->port;
     setup.progress = [bar = Progress()](const contract::StatusReport& status, double loss) mutable {

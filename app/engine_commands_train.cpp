@@ -1,9 +1,13 @@
 #include "app/engine_commands.h"
+#include "app/rank_task.h"
 #include "app/run_preparation.h"
+#include "app/state_check.h"
 #include "engine/contract/error.h"
 #include "engine/distributed/group.h"
+#include "engine/distributed/signals_held.h"
 #include "engine/distributed/supervisor.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_lock.h"
 
 #include <cstdlib>
@@ -13,37 +17,68 @@
 namespace batchscope::app {
 namespace {
 
-PreparedRun prepare(const TrainArguments& arguments) {
-  return arguments.resume.empty() ? prepare_new_run(arguments) : prepare_resume(arguments);
+/// A run that can start, with its lock.
+struct LockedRun {
+  PreparedRun run;
+  storage::RunLock lock;
+};
+
+/// Sentences about what was damaged, for stderr and the event.
+std::string passed_over(const PreparedRun& run) {
+  return run.passed_over_spec + (run.passed_over_spec.empty() ? "" : " ") + run.passed_over;
+}
+
+LockedRun prepare(const TrainArguments& arguments) {
+  if (arguments.resume.empty()) {
+    PreparedRun run = prepare_new_run(arguments);
+    storage::RunLock lock(run.folder);
+    return {std::move(run), std::move(lock)};
+  }
+  PreparedRun run = find_resume(arguments);
+  storage::RunLock lock(run.folder);
+  prepare_resume(run, arguments, state_problem);
+  if (const std::string said = passed_over(run); !said.empty()) {
+    std::cerr << "warning: " << said << "\n";
+  }
+  return {std::move(run), std::move(lock)};
 }
 
 void announce(const PreparedRun& run) {
   std::cout << "run " << run.id << " " << run.folder.string() << std::endl;
 }
 
-TrainArguments with_run(TrainArguments arguments, const PreparedRun& run) {
-  arguments.run_folder = run.folder;
-  arguments.from = run.from;
-  arguments.goes_on = run.goes_on;
-  return arguments;
-}
-
-/// A rank that torchrun or Slurm started: rank 0 makes the run's folder, the others need the spec.
-int train_in_job(const TrainArguments& arguments, bool leads) {
-  if (!leads && arguments.resume.empty()) {
-    contract::RunSpec spec = contract::load_spec(arguments.spec);
-    apply_sets(spec, arguments.sets);
-    return train_as_rank(arguments, spec);
-  }
-  const PreparedRun run = prepare(arguments);
-  if (leads) {
-    announce(run);
-  }
-  return train_as_rank(with_run(arguments, run), run.spec);
+/// A rank that torchrun or Slurm started: rank 0 alone reads and writes the run's folder, and tells
+/// the others what they train.
+int train_in_job(const TrainArguments& arguments, const train::LaunchEnv& env) {
+  return train_as_rank(arguments, [&](train::Group& group) {
+    RankTask task;
+    std::string failure;
+    if (group.rank() == 0) {
+      try {
+        TrainArguments own = arguments;
+        own.ranks = env.world;
+        LockedRun locked = prepare(own);
+        announce(locked.run);
+        task.spec = locked.run.spec;
+        task.folder = locked.run.folder;
+        task.from = locked.run.from;
+        task.goes_on = locked.run.goes_on;
+        task.sets = arguments.sets;
+        task.because = passed_over(locked.run);
+        task.lock.emplace(std::move(locked.lock));
+      } catch (const contract::Error& error) {
+        failure = error.what();
+        task.refusal = static_cast<int>(error.code());
+      }
+    }
+    return share_task(group, std::move(task), failure);
+  });
 }
 
 /// The arguments of every rank of a prepared run.
-std::vector<std::string> rank_arguments(const TrainArguments& arguments, const PreparedRun& run) {
+std::vector<std::string> rank_arguments(const TrainArguments& arguments,
+                                        const PreparedRun& run,
+                                        const std::string& because) {
   std::vector<std::string> list = {
       "train", "--run-folder", run.folder.string(), "--device", arguments.device};
   if (run.goes_on) {
@@ -55,19 +90,49 @@ std::vector<std::string> rank_arguments(const TrainArguments& arguments, const P
   if (!run.from.empty()) {
     list.insert(list.end(), {"--from", run.from.string()});
   }
+  if (!because.empty()) {
+    list.insert(list.end(), {"--because", because});
+  }
   return list;
 }
 
+/// What is left of a run that was refused or killed before it had a record: nothing, unless a
+/// rank's log says more than was said already.
+int never_began(const PreparedRun& run, const train::JobEnd& end) {
+  std::error_code ignored;
+  const bool stopped = end.code == int(contract::ExitCode::kInterrupted);
+  const bool said = end.culprit <= 0 && end.ranks.front().signal == 0;  // rank 0 writes to us
+  if (said || stopped) {
+    std::filesystem::remove_all(run.folder, ignored);
+  }
+  if (stopped) {
+    throw contract::Error(contract::ExitCode::kInterrupted,
+                          "stopped before the first update: nothing is recorded");
+  }
+  if (said) {
+    return end.code;
+  }
+  throw contract::Error(static_cast<contract::ExitCode>(end.code),
+                        "the training did not begin: " + end.reason + " (logs in " +
+                            (run.folder / storage::kLogFolder).string() + ")");
+}
+
+std::string again(std::int64_t number, std::int64_t most, const train::JobEnd& end) {
+  return "Started again (" + std::to_string(number) + " of " + std::to_string(most) + ") after " +
+         end.reason + ".";
+}
+
 int train_under_supervision(const TrainArguments& arguments) {
-  const PreparedRun run = prepare(arguments);
-  const storage::RunLock lock(run.folder);
+  const train::SignalsHeld signals;  // what comes while it prepares is heard when ranks run
+  LockedRun locked = prepare(arguments);
+  PreparedRun& run = locked.run;
   announce(run);
   train::SupervisorOptions options;
-  options.arguments = rank_arguments(arguments, run);
+  options.arguments = rank_arguments(arguments, run, passed_over(run));
   options.ranks = run.spec.batch.ranks;
   options.log_folder = (run.folder / storage::kLogFolder).string();
   options.show_rank0 = true;
-  options.lock_fd = lock.fd();
+  options.lock_fd = locked.lock.fd();
   if (std::getenv("OMP_WAIT_POLICY") == nullptr) {
     // Threads that spin at the end of every operator starve each other on a busy machine.
     options.environment["OMP_WAIT_POLICY"] = "passive";
@@ -75,14 +140,31 @@ int train_under_supervision(const TrainArguments& arguments) {
   options.on_rank0_lost = [&run](const train::JobEnd& end) {
     close_record(run.folder, "The training was lost: " + end.reason + ".", end.code);
   };
+  options.restarts = arguments.max_restarts;
+  std::int64_t started_again = 0;
+  options.restart_arguments =
+      [&](const train::JobEnd& end) -> std::optional<std::vector<std::string>> {
+    if (!storage::has_record(run.folder)) {
+      return std::nullopt;
+    }
+    TrainArguments next = arguments;
+    next.sets.clear();  // they are in the record by now
+    run.from.clear();
+    prepare_resume(run, next, state_problem);
+    const std::string because = again(++started_again, arguments.max_restarts, end);
+    std::cerr << because << "\n";
+    return rank_arguments(next, run, because);
+  };
   const train::JobEnd end = train::supervise(options);
-  if (!run.goes_on && !std::filesystem::exists(run.folder / storage::kRunFile)) {
-    // Refused before it began: rank 0 has said why, and there is nothing to list.
-    std::error_code ignored;
-    std::filesystem::remove_all(run.folder, ignored);
-    return end.code;
+  if (!storage::has_record(run.folder)) {
+    return never_began(run, end);
   }
-  if (!end.reason.empty() && (end.rank0_lost || end.code == int(contract::ExitCode::kPeer))) {
+  const bool told = end.reason.empty() || (end.culprit == 0 && !end.rank0_lost &&
+                                           end.code != int(contract::ExitCode::kPeer));
+  if (!told) {
+    if (!end.rank0_lost) {
+      add_cause(run.folder, "The cause: " + end.reason + ".", end.code);
+    }
     throw contract::Error(
         static_cast<contract::ExitCode>(end.code),
         "the training was lost: " + end.reason + " (logs in " + options.log_folder + ")");
@@ -93,12 +175,20 @@ int train_under_supervision(const TrainArguments& arguments) {
 int run_train(const TrainArguments& arguments) {
   const train::LaunchEnv env = train::launch_env();
   if (env.supervised) {
-    return train_as_rank(arguments, read_spec(arguments.run_folder));
+    return train_as_rank(arguments, [&](train::Group&) {
+      return RankTask{read_spec(arguments.run_folder),
+                      arguments.run_folder,
+                      arguments.from,
+                      arguments.goes_on,
+                      arguments.sets,
+                      arguments.because,
+                      std::nullopt};
+    });
   }
   if (arguments.spec.empty() == arguments.resume.empty()) {
     throw contract::SpecError("train", "train takes a spec or a preset, or --resume RUN.");
   }
-  return env.external ? train_in_job(arguments, env.rank == 0) : train_under_supervision(arguments);
+  return env.external ? train_in_job(arguments, env) : train_under_supervision(arguments);
 }
 
 }  // namespace
@@ -115,7 +205,14 @@ void add_train_command(CLI::App& app, int& exit_code) {
   command->add_option("--ranks", a.ranks, "Processes; over batch.ranks")
       ->check(CLI::Range(1, 65536));
   command->add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  command
+      ->add_option("--max-restarts",
+                   a.max_restarts,
+                   "Times that a training that lost a rank is started again from its newest "
+                   "checkpoint")
+      ->check(CLI::Range(0, 1000000));
   command->add_option("--run-folder", a.run_folder)->group("");
+  command->add_option("--because", a.because)->group("");
   command->add_option("--from", a.from)->group("");
   command->add_flag("--goes-on", a.goes_on)->group("");
   command->callback([arguments, &exit_code] { exit_code = run_train(*arguments); });

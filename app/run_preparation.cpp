@@ -4,14 +4,19 @@
 #include "app/run_settings.h"
 #include "app/weights_eps.h"
 #include "engine/contract/error.h"
+#include "engine/contract/spec_settings.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
+#include "storage/run_identity.h"
 #include "storage/run_lock.h"
 #include "storage/run_reader.h"
 #include "storage/run_writer.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 
 namespace batchscope::app {
@@ -19,18 +24,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Whole and on the disk, or as it was.
 void write_spec(const fs::path& folder, const contract::RunSpec& spec) {
-  const fs::path file = folder / storage::kSpecFile, beside = file.string() + ".part";
-  std::ofstream out(beside);
-  out << contract::to_toml(spec);
-  out.close();
-  std::error_code error;
-  if (out) {
-    fs::rename(beside, file, error);
-  }
-  if (!out || error) {
-    throw contract::StorageError("Could not write " + file.string() + ".");
-  }
+  storage::ReplacingFile file(folder / storage::kSpecFile);
+  file.write(contract::to_toml(spec));
+  file.commit();
 }
 
 std::string default_name(const contract::RunSpec& spec) {
@@ -38,36 +36,97 @@ std::string default_name(const contract::RunSpec& spec) {
          ", batch " + std::to_string(spec.batch.effective());
 }
 
-fs::path newest_checkpoint(const fs::path& folder) {
-  if (!fs::exists(folder / storage::kRunFile)) {
-    return {};
-  }
+/// Checkpoints of the live line, newest first: those on record, and those that the record never
+/// learned of or lost.
+std::vector<std::string> checkpoints_of(const fs::path& folder) {
   storage::RunReader reader(folder);
   const auto segments = reader.segments();
   const auto spans = storage::lineage(segments);
-  const auto live = [&](const contract::CheckpointRecord& checkpoint) {
+  const auto live = [&](std::int64_t segment, std::int64_t step) {
     // The state at a segment's start belongs to it before its first row.
     const bool begins =
         std::any_of(spans.begin(), spans.end(), [&](const storage::LineageSpan& span) {
-          return span.segment == checkpoint.segment && span.first_step - 1 == checkpoint.step;
+          return span.segment == segment && span.first_step - 1 == step;
         });
-    return begins || storage::on_lineage(spans, checkpoint.segment, checkpoint.step);
+    return begins || storage::on_lineage(spans, segment, step);
   };
-  fs::path newest;
-  std::int64_t step = -1;
+  std::map<std::pair<std::int64_t, std::int64_t>, std::string> found;  // by step, segment
+  const auto add = [&](std::int64_t segment, std::int64_t step, const std::string& file) {
+    if (file ==
+            std::string(storage::kCheckpointFolder) + "/" + fs::path(file).filename().string() &&
+        live(segment, step) && fs::exists(folder / file)) {
+      found[{step, segment}] = file;
+    }
+  };
+  std::set<std::string> known;
   for (const contract::CheckpointRecord& checkpoint : reader.checkpoints()) {
-    if (checkpoint.kind == "checkpoint" && checkpoint.step >= step && live(checkpoint) &&
-        fs::exists(folder / checkpoint.file)) {
-      step = checkpoint.step;
-      newest = folder / checkpoint.file;
+    known.insert(checkpoint.file);
+    if (checkpoint.kind == "checkpoint") {
+      add(checkpoint.segment, checkpoint.step, checkpoint.file);
     }
   }
-  return newest;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder / storage::kCheckpointFolder, none)) {
+    const std::string name = entry.path().filename().string();
+    long long step = 0, segment = 0;
+    if (std::sscanf(name.c_str(), "step-%lld-segment-%lld.ckpt", &step, &segment) == 2 &&
+        !known.contains(std::string(storage::kCheckpointFolder) + "/" + name)) {
+      add(segment, step, std::string(storage::kCheckpointFolder) + "/" + name);
+    }
+  }
+  std::vector<std::string> newest_first;
+  for (auto it = found.rbegin(); it != found.rend(); ++it) {
+    newest_first.push_back(it->second);
+  }
+  return newest_first;
+}
+
+/// Takes the newest checkpoint that is whole, and says which were passed over.
+void choose_checkpoint(PreparedRun& run, const StateProblem& problem_of) {
+  std::string damaged;
+  for (const std::string& file : checkpoints_of(run.folder)) {
+    const std::string problem = problem_of(run.folder / file);
+    if (problem.empty()) {
+      run.from = run.folder / file;
+      run.passed_over = damaged;
+      return;
+    }
+    damaged += (damaged.empty() ? "" : " ") + problem;
+  }
+  if (!damaged.empty()) {
+    throw contract::DataError("No checkpoint of run " + run.id + " can be gone on from. " +
+                              damaged);
+  }
+}
+
+/// The spec of a run: its file, which a person may edit, unless it is not of this run's training:
+/// the record knows what was trained.
+contract::RunSpec stored_spec(PreparedRun& run) {
+  if (!run.goes_on) {
+    return read_spec(run.folder);
+  }
+  const contract::RunSpec recorded =
+      contract::parse_spec(storage::RunReader(run.folder).info().spec_toml);
+  std::string why;
+  try {
+    const contract::RunSpec file = read_spec(run.folder);
+    // What a resume may change, and where the data lies, is the file's.
+    contract::RunSpec same = contract::with_settings_of(recorded, file);
+    same.batch = file.batch;
+    if (contract::to_toml(same) == contract::to_toml(file)) {
+      return file;
+    }
+    why = "is not what the record was trained with";
+  } catch (const contract::Error& error) {
+    why = std::string("cannot be used (") + error.what() + ")";
+  }
+  run.passed_over_spec =
+      "The spec.toml of run " + run.id + " " + why + ": the record's spec is taken.";
+  return recorded;
 }
 
 /// A fork saves its state with its first record: without one it has no update of its own yet.
 void begin_fork_again(PreparedRun& run) {
-  const storage::RunLock lock(run.folder);
   if (storage::RunReader(run.folder).last_seq() > 0) {
     return;
   }
@@ -77,6 +136,15 @@ void begin_fork_again(PreparedRun& run) {
     fs::remove(file + suffix, ignored);
   }
   run.goes_on = false;
+}
+
+/// Other ranks, the same effective batch where accumulation can make up for them.
+void change_ranks(contract::BatchSection& batch, std::int64_t ranks) {
+  const std::int64_t micros = batch.accumulation * batch.ranks;
+  if (ranks > 0 && ranks != batch.ranks && micros % ranks == 0) {
+    batch.accumulation = micros / ranks;
+  }
+  batch.ranks = ranks > 0 ? ranks : batch.ranks;
 }
 
 }  // namespace
@@ -121,18 +189,24 @@ PreparedRun prepare_new_run(const TrainArguments& arguments) {
   return make_run_folder(arguments.library, spec);
 }
 
-PreparedRun prepare_resume(const TrainArguments& arguments) {
+PreparedRun find_resume(const TrainArguments& arguments) {
   PreparedRun run;
   run.folder = fs::absolute(storage::find_run(arguments.library, arguments.resume));
   run.id = run.folder.filename().string();
-  run.goes_on = fs::exists(run.folder / storage::kRunFile);
   if (!fs::is_directory(run.folder)) {
     throw contract::SpecError("--resume",
                               arguments.resume +
                                   " is a single file: only a run with its folder, "
                                   "where the checkpoints are, can go on.");
   }
-  run.spec = read_spec(run.folder);
+  return run;
+}
+
+void prepare_resume(PreparedRun& run,
+                    const TrainArguments& arguments,
+                    const StateProblem& problem_of) {
+  run.goes_on = storage::has_record(run.folder);
+  run.spec = stored_spec(run);
   std::vector<std::string> kept;
   for (const std::string& text : arguments.sets) {
     const std::string key = text.substr(0, text.find('='));
@@ -144,20 +218,24 @@ PreparedRun prepare_resume(const TrainArguments& arguments) {
     }
   }
   apply_sets(run.spec, kept);
-  if (arguments.ranks > 0) {
-    run.spec.batch.ranks = arguments.ranks;
-  }
+  change_ranks(run.spec.batch, arguments.ranks);
   contract::validate(run.spec);
+  if (run.goes_on) {
+    choose_checkpoint(run, problem_of);
+  }
   write_spec(run.folder, run.spec);
-  run.from = newest_checkpoint(run.folder);
   if (run.goes_on && run.from.empty() && fs::exists(run.folder / kForkFile)) {
     begin_fork_again(run);
   }
-  return run;
 }
 
-void close_record(const fs::path& folder, const std::string& sentence, int exit_code) {
-  if (!fs::exists(folder / storage::kRunFile)) {
+namespace {
+
+void write_end(const fs::path& folder,
+               const std::string& sentence,
+               int exit_code,
+               bool also_where_closed) {
+  if (!storage::has_record(folder)) {
     return;
   }
   storage::StoredState stored;
@@ -165,7 +243,7 @@ void close_record(const fs::path& folder, const std::string& sentence, int exit_
   {
     storage::RunReader reader(folder);
     stored = reader.state();
-    if (stored.exit_code) {
+    if (stored.exit_code && !also_where_closed) {
       return;
     }
     // The last row says more than the last heartbeat.
@@ -187,6 +265,16 @@ void close_record(const fs::path& folder, const std::string& sentence, int exit_
   event.args = {{"exit", std::to_string(exit_code)}};
   writer.event(event);
   writer.finish(contract::RunState::kFailed, exit_code);
+}
+
+}  // namespace
+
+void close_record(const fs::path& folder, const std::string& sentence, int exit_code) {
+  write_end(folder, sentence, exit_code, false);
+}
+
+void add_cause(const fs::path& folder, const std::string& sentence, int exit_code) {
+  write_end(folder, sentence, exit_code, true);
 }
 
 }  // namespace batchscope::app

@@ -22,7 +22,19 @@ void apply_sets(contract::RunSpec& spec, const std::vector<std::string>& sets) {
 
 bool kept_in_spec(const std::string& key) {
   const auto in = [&](const char* section) { return key.starts_with(section); };
+  static const std::set<std::string> kPlaces = {"data.annotations",
+                                                "data.images",
+                                                "data.segments",
+                                                "data.list",
+                                                "data.val_images",
+                                                "data.val_segments",
+                                                "data.val_list",
+                                                "data.val_annotations",
+                                                "data.classes",
+                                                "data.hierarchy",
+                                                "data.val_image_labels"};
   return in("run.") || in("eval.") || in("checkpoint.") || in("telemetry.") || in("guard.") ||
+         in("distributed.") || kPlaces.contains(key) || key == "data.max_broken" ||
          key == "precision.threads" || key == "data.loader_threads" || key == "batch.ranks";
 }
 

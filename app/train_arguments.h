@@ -12,11 +12,13 @@ struct TrainArguments {
   std::string spec, resume, device = "cpu";
   std::vector<std::string> sets;  // key=value
   std::int64_t ranks = 0;         // 0: as the spec says
+  std::int64_t max_restarts = 0;
   std::filesystem::path library;
   // For the processes that the supervisor starts.
   std::filesystem::path run_folder;  // exists, with spec.toml
   std::filesystem::path from;        // checkpoint
   bool goes_on = false;              // a run that has a record already
+  std::string because;               // for the event of a run that goes on
 };
 
 }  // namespace batchscope::app

@@ -263,6 +263,11 @@ struct TelemetrySection {
   double budget_percent = 2.0;       // of step time, for diagnostics
   bool operator==(const TelemetrySection&) const = default;
 };
+struct DistributedSection {
+  /// Seconds: ranks have this long to meet, and to come to a collective.
+  std::int64_t timeout = 600;
+  bool operator==(const DistributedSection&) const = default;
+};
 struct GuardSection {
   double loss_limit = 1e4;
   std::int64_t nonfinite_limit = 10;  // skipped updates in a row
@@ -288,6 +293,7 @@ struct RunSpec {
   CheckpointSection checkpoint;
   TelemetrySection telemetry;
   GuardSection guard;
+  DistributedSection distributed;
   std::vector<ScriptedEvent> events;
   bool operator==(const RunSpec&) const = default;
 };

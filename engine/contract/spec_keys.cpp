@@ -125,6 +125,10 @@ void add_the_rest(KeyTable& b) {
         AT(checkpoint.restore_megabytes),
         at_least(0),
         "bytes that restore points may take, in 10^6; the newest one always stays");
+  b.add("distributed.timeout",
+        AT(distributed.timeout),
+        within(1, 86400),
+        "seconds that ranks have to meet, and to come to a collective, before one is lost");
   b.add("telemetry.module_interval",
         AT(telemetry.module_interval),
         at_least(1),

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <sys/prctl.h>
 #include <thread>
@@ -13,7 +14,7 @@ namespace batchscope::train {
 namespace {
 
 std::atomic<int> requests{0};
-std::atomic<bool> gone{false};
+std::atomic<bool> gone{false}, starting{false};
 static_assert(std::atomic<int>::is_always_lock_free);  // the signal handler touches it
 
 void count_request(int) {
@@ -35,6 +36,24 @@ void watch_parent(pid_t supervisor, std::chrono::milliseconds limit) {
 }
 
 }  // namespace
+
+StoppableStart::StoppableStart() {
+  starting = true;
+  std::thread([] {
+    while (starting) {
+      if (requests.load() > 0) {
+        std::fputs("batchscope-engine: stopped before the ranks had met: nothing was trained.\n",
+                   stderr);
+        _exit(int(contract::ExitCode::kInterrupted));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }).detach();
+}
+
+StoppableStart::~StoppableStart() {
+  starting = false;
+}
 
 void watch_rank(const LaunchEnv& env, std::chrono::milliseconds limit) {
   struct sigaction action {};

@@ -11,8 +11,18 @@ namespace batchscope::train {
 /// too, after which the process is ended with code 5 if it has not done so within `limit`.
 void watch_rank(const LaunchEnv& env, std::chrono::milliseconds limit = std::chrono::seconds(10));
 
-/// Requests to stop so far: 0 none, 1 stop and save, 2 or more stop now. Only rank 0 should act on
-/// it, by the command `stop` that all ranks agree on. Any thread; costs nothing.
+/// While it lives a request to stop ends the process with a sentence and code 130: the ranks have
+/// not met yet, there is nobody to agree with and nothing to save.
+class StoppableStart {
+ public:
+  StoppableStart();
+  ~StoppableStart();
+  StoppableStart(const StoppableStart&) = delete;
+  StoppableStart& operator=(const StoppableStart&) = delete;
+};
+
+/// Requests to stop so far: 0 none, 1 stop and save, 2 or more stop now. All ranks agree on what
+/// comes of it. Any thread; costs nothing.
 int stop_requests();
 
 /// Whether our supervisor has died. Any thread; costs nothing.

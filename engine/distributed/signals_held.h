@@ -7,13 +7,17 @@ namespace batchscope::train {
 
 /// SIGCHLD, SIGINT, SIGTERM and SIGHUP wait for next() instead of going to handlers, from
 /// construction to destruction, in this thread and those that it starts. For who starts and watches
-/// processes.
+/// processes. Those that were ignored before (nohup, a shell's background job) stay ignored.
 class SignalsHeld {
  public:
   SignalsHeld() {
     sigemptyset(&held_);
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) {
-      sigaddset(&held_, signal);
+      struct sigaction now {};
+      const bool ignored = sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+      if (signal == SIGCHLD || !ignored) {
+        sigaddset(&held_, signal);
+      }
     }
     struct sigaction plain {};
     plain.sa_handler = SIG_DFL;

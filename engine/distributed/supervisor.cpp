@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -28,6 +30,16 @@ bool is_agreed(int code) {
 /// Errors of one rank that say more than that it was lost.
 bool is_own_error(int code) {
   return is_one_of(code, {ExitCode::kUsage, ExitCode::kData, ExitCode::kStorage});
+}
+
+/// A process that SIGSTOP or a debugger holds.
+bool is_halted(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  const std::size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < text.size() &&
+         (text[name_end + 2] == 'T' || text[name_end + 2] == 't');
 }
 
 class SupervisedJob {
@@ -96,8 +108,22 @@ class SupervisedJob {
       RankExit& ended = end_.ranks[rank];
       ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
       ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      ended.words = last_words(rank);
       note(ended, stops);
     }
+  }
+  /// The last sentence in a rank's log; empty where its output is ours.
+  std::string last_words(std::size_t rank) const {
+    if (options_.log_folder.empty() || (rank == 0 && options_.show_rank0)) {
+      return {};
+    }
+    std::ifstream log(options_.log_folder + "/rank" + std::to_string(rank) + ".log");
+    std::string line, last;
+    while (std::getline(log, line)) {
+      last = line.empty() ? last : line;
+    }
+    constexpr std::string_view kOurs = "batchscope-engine: ";
+    return last.starts_with(kOurs) ? last.substr(kOurs.size()) : std::string();
   }
   /// Several may be found dead at once: a rank that lost another is not why the job ended.
   static int weight(const RankExit& exit) {
@@ -123,6 +149,9 @@ class SupervisedJob {
     }
     if (!quietly && !asked_) {
       asked_ = true;
+      for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
+        end_.ranks[rank].halted = pids_[rank] > 0 && is_halted(pids_[rank]);
+      }
       send(SIGTERM);
     }
     if (!deadline_) {
@@ -140,13 +169,28 @@ class SupervisedJob {
       send(SIGKILL);
     }
   }
+  /// A rank that did not answer and had to be killed, while the others say no more than that they
+  /// lost one.
+  std::optional<RankExit> silent() const {
+    if (first_ && weight(*first_) > 1) {
+      return std::nullopt;
+    }
+    const auto found = std::find_if(
+        end_.ranks.begin(), end_.ranks.end(), [](const RankExit& rank) { return rank.forced; });
+    return found == end_.ranks.end() ? std::nullopt : std::optional(*found);
+  }
   void conclude(int stops) {
     const RankExit& zero = end_.ranks.front();
     const bool by_itself = zero.code >= 0 && (is_agreed(zero.code) || is_own_error(zero.code) ||
                                               zero.code == int(ExitCode::kPeer));
     end_.rank0_lost = !by_itself;
-    if (first_) {
+    if (const auto lost = silent(); lost && first_) {
+      end_.reason = lost->text() + "; " + first_->text();
+      end_.culprit = lost->rank;
+      end_.code = int(stops >= 3 ? ExitCode::kInterrupted : ExitCode::kPeer);
+    } else if (first_) {
       end_.reason = first_->text();
+      end_.culprit = first_->rank;
       end_.code = is_own_error(first_->code) ? first_->code : int(ExitCode::kPeer);
       if (stops > 0 && first_->signal == SIGTERM) {
         end_.code = int(ExitCode::kInterrupted);
@@ -155,6 +199,7 @@ class SupervisedJob {
       end_.code = zero.code;
     } else {
       end_.reason = zero.text();
+      end_.culprit = 0;
       end_.code = int(stops >= 3 ? ExitCode::kInterrupted : ExitCode::kPeer);
     }
   }
@@ -172,7 +217,8 @@ class SupervisedJob {
 std::string RankExit::text() const {
   std::string said = "rank " + std::to_string(rank);
   if (signal != 0 && forced) {
-    said.append(" did not end and was killed");
+    said.append(halted ? " stood still (it was stopped by a signal)" : " did not answer");
+    said.append(" and was killed");
   } else if (signal != 0) {
     said.append(" was killed by signal ").append(std::to_string(signal));
     said.append(" (").append(strsignal(signal)).append(")");
@@ -180,6 +226,9 @@ std::string RankExit::text() const {
     said.append(" could not be started");
   } else {
     said.append(" ended with exit code ").append(std::to_string(code));
+    if (!words.empty()) {
+      said.append(": ").append(words);
+    }
   }
   return said;
 }

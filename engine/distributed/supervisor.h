@@ -16,15 +16,18 @@ struct RankExit {
   int code = -1;        // exit code; -1: killed by a signal
   int signal = 0;       // that killed it
   bool forced = false;  // the supervisor killed it
-  /// "rank 1 was killed by signal 9 (Killed)", "rank 0 ended with exit code 3".
+  bool halted = false;  // it stood still (SIGSTOP) when the job was to end
+  std::string words;    // its last sentence, where it has a log
+  /// "rank 1 was killed by signal 9 (Killed)", "rank 1 ended with exit code 3: The picture …".
   std::string text() const;
 };
 
 /// How a job ended.
 struct JobEnd {
-  int code = 0;             // for the supervisor to exit with: contract::ExitCode
-  bool rank0_lost = false;  // rank 0 could not write its closing event
-  std::string reason;       // what went wrong first; empty when nothing did
+  int code = 0;               // for the supervisor to exit with: contract::ExitCode
+  bool rank0_lost = false;    // rank 0 could not write its closing event
+  std::string reason;         // what went wrong first; empty when nothing did
+  std::int64_t culprit = -1;  // the rank that it went wrong on
   std::vector<RankExit> ranks;
 };
 

@@ -122,10 +122,8 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
 Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms) {
   const bool commands = inbox_.gather();
   // One small sum carries the losses and whether anything else has to be agreed upon.
-  torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
-  flags[0] = commands ? 1.0 : 0.0;
-  flags[1] = static_cast<double>(stop_requests());
-  torch::Tensor all = torch::cat({sums.cpu(), flags});
+  const torch::Tensor waits = torch::full({1}, commands ? 1.0 : 0.0, torch::kFloat64);
+  torch::Tensor all = torch::cat({sums.cpu(), waits, stop_flags()});
   setup_.group->all_reduce_sum(all);
   const auto* value = all.const_data_ptr<double>();
   StepSums step;
@@ -135,7 +133,7 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
     step.loss += step.parts.back();
   }
   commands_wait_ = value[loss_names_.size()] > 0;
-  take_stop(value[loss_names_.size() + 1]);
+  take_stop(value[loss_names_.size() + 1], value[loss_names_.size() + 2]);
   return step;
 }
 

@@ -107,8 +107,8 @@ class Trainer {
   void apply_scripted();
   void apply_waiting();
   void wait_while_paused();
-  int stop_requests();
-  void take_stop(double requests);
+  torch::Tensor stop_flags();
+  void take_stop(double of_rank_0, double of_others);
   contract::Reply carry_out(const contract::CommandBody& body, const std::string& source);
   contract::Reply change_optimizer(const contract::OptimizerCommand& c, const std::string& source);
   contract::Reply change_lr(const contract::LrCommand& c, const std::string& source);
@@ -176,9 +176,6 @@ class Trainer {
   /// The batch and base rate of a state that was loaded, where it ran on another number of ranks.
   std::optional<std::pair<contract::BatchSection, double>> ran_with_;
 };
-
-/// `spec` with those settings of `asked` that training numerics do not depend on.
-contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked);
 
 /// The weights of a model in a checkpoint, and back. load_model throws contract::DataError naming
 /// the tensor that is missing or has another shape.

@@ -1,4 +1,5 @@
 #include "engine/contract/batch_norm.h"
+#include "engine/contract/spec_settings.h"
 #include "engine/train/arithmetic.h"
 #include "engine/train/number_text.h"
 #include "engine/train/plan_options.h"
@@ -57,7 +58,7 @@ Trainer::Trainer(TrainerSetup setup)
   saves_ = !setup_.group->broadcast_bytes(setup_.folder.string(), 0).empty();
   state_.spec = setup_.spec;
   if (setup_.resume && setup_.resume->fork && setup_.resume->fork->spec) {
-    state_.spec = with_settings_of(*setup_.resume->fork->spec, setup_.spec);
+    state_.spec = contract::with_settings_of(*setup_.resume->fork->spec, setup_.spec);
   }
   state_.start_batch = state_.spec.batch;
   at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));

@@ -64,9 +64,9 @@ void Trainer::wait_while_paused() {
   while (paused_ && end_ == End::kNone) {
     inbox_.wait(kKeepAliveMs);
     store_.poll();
-    torch::Tensor asked = torch::full({1}, static_cast<double>(stop_requests()), torch::kFloat64);
+    torch::Tensor asked = stop_flags();
     setup_.group->all_reduce_sum(asked);
-    take_stop(asked.item<double>());
+    take_stop(asked[0].item<double>(), asked[1].item<double>());
     commands_wait_ = true;
     apply_waiting();
     heartbeat(true);
@@ -75,21 +75,28 @@ void Trainer::wait_while_paused() {
   clock_.start();
 }
 
-int Trainer::stop_requests() {
-  if (setup_.group->rank() != 0 || !setup_.interrupted) {
-    return 0;
-  }
-  const StopRequest request = setup_.interrupted();
+/// Requests to stop that rank 0 has had, and ranks that have had some beside it: the sum over the
+/// ranks is for take_stop().
+torch::Tensor Trainer::stop_flags() {
+  torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
+  const StopRequest request = setup_.interrupted ? setup_.interrupted() : StopRequest{};
   if (request.count > 0) {
+    const bool leads = setup_.group->rank() == 0;
+    flags[leads ? 0 : 1] = leads ? static_cast<double>(request.count) : 1.0;
     end_text_ = request.why;
   }
-  return request.count;
+  return flags;
 }
 
-void Trainer::take_stop(double requests) {
-  if (requests > 0 && end_ == End::kNone) {
+/// A signal to any rank is a stop of the job; only those of rank 0 are counted, since a supervisor
+/// sends each to all.
+void Trainer::take_stop(double of_rank_0, double of_others) {
+  if ((of_rank_0 > 0 || of_others > 0) && end_ == End::kNone) {
     end_ = End::kInterrupted;
-    save_at_end_ = requests < 2;
+    save_at_end_ = of_rank_0 < 2;
+    if (end_text_.empty()) {
+      end_text_ = "another rank was interrupted";
+    }
   }
 }
 

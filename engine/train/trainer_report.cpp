@@ -39,12 +39,12 @@ void Trainer::evaluate_if_due() {
 void Trainer::ask_for_stop() {
   heartbeat();
   inbox_.gather();
-  torch::Tensor asked = torch::zeros({2}, torch::kFloat64);
-  asked[0] = static_cast<double>(stop_requests());
-  asked[1] = inbox_.stop_waits() ? 1.0 : 0.0;
+  const torch::Tensor stop_waits =
+      torch::full({1}, inbox_.stop_waits() ? 1.0 : 0.0, torch::kFloat64);
+  torch::Tensor asked = torch::cat({stop_flags(), stop_waits});
   setup_.group->all_reduce_sum(asked);
-  take_stop(asked[0].item<double>());
-  commands_wait_ = commands_wait_ || asked[1].item<double>() > 0;
+  take_stop(asked[0].item<double>(), asked[1].item<double>());
+  commands_wait_ = commands_wait_ || asked[2].item<double>() > 0;
   if (end_ != End::kNone || commands_wait_) {
     throw GivenUp();
   }

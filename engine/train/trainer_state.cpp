@@ -1,3 +1,4 @@
+#include "engine/contract/spec_settings.h"
 #include "engine/train/trainer.h"
 
 #include <ATen/Parallel.h>
@@ -194,21 +195,9 @@ void Trainer::keep_effective_batch(const contract::BatchSection& saved) {
   store_.touch();
 }
 
-contract::RunSpec with_settings_of(contract::RunSpec spec, const contract::RunSpec& asked) {
-  spec.run = asked.run;
-  spec.eval = asked.eval;
-  spec.checkpoint = asked.checkpoint;
-  spec.telemetry = asked.telemetry;
-  spec.guard = asked.guard;
-  spec.precision.threads = asked.precision.threads;
-  spec.data.loader_threads = asked.data.loader_threads;
-  spec.batch.ranks = asked.batch.ranks;
-  return spec;
-}
-
 void Trainer::adopt_settings(const contract::RunSpec& asked) {
   // The rest is the checkpoint's, changed by commands only.
-  updater_->use_spec(with_settings_of(state_.spec, asked));
+  updater_->use_spec(contract::with_settings_of(state_.spec, asked));
 }
 
 }  // namespace batchscope::train

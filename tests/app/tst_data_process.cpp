@@ -289,7 +289,14 @@ class TestDataProcess : public QObject {
     QVERIFY(picture.resize(picture.size() / 2));
     {
       QDir::setCurrent(path(folder, ""));
-      Training broken(settings);
+      Training bearable(settings);
+      QCOMPARE(bearable.wait(), 0);
+      bool said = false;
+      for (const contract::EventRecord& event : bearable.events("warning")) {
+        said = said || contains(event.text, "images/b.png' is a damaged PNG file: ");
+      }
+      QVERIFY(said);
+      Training broken(settings + words("data.max_broken=0"));
       const int code = broken.wait();
       QDir::setCurrent(before);
       const QString err = QString::fromUtf8(broken.process.readAllStandardError());
@@ -305,7 +312,7 @@ class TestDataProcess : public QObject {
     picture.close();
     folder.write("images/d.png", "");
     QDir::setCurrent(path(folder, ""));
-    Training refused(settings);
+    Training refused(settings + words("data.max_broken=0"));
     const int code = refused.wait();
     QDir::setCurrent(before);
     const QString err = QString::fromUtf8(refused.process.readAllStandardError());
