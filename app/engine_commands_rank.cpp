@@ -76,6 +76,9 @@ void continue_numbers(train::ResumePoint& point, const fs::path& folder) {
   if (const auto evals = reader.evals(0); !evals.empty()) {
     point.evaluated_step = evals.back().record.step;
   }
+  storage::RowAxis newest;
+  reader.read_axis(point.next_seq - 2, newest);
+  point.recorded_step = newest.step.empty() ? 0 : newest.step.back();
   for (const contract::SegmentRecord& segment : reader.segments()) {
     point.next_segment = std::max(point.next_segment, segment.segment + 1);
   }
