@@ -118,8 +118,10 @@ void ChartLegend::update(const CurvePlot& plot) {
     const QString text = counters.isEmpty() ? name : QStringLiteral("%1 (%2)").arg(name, counters);
     button->setIcon(swatch(curve));
     // As narrow as its content: rows of the legend are taken from the plot.
-    button->setFixedSize(kSwatchWidth + 16 + fontMetrics().horizontalAdvance(text),
-                         fontMetrics().height() + 4);
+    const QFontMetrics metrics = button->fontMetrics();
+    button->setMinimumSize(kSwatchWidth + 16, metrics.height() + 4);
+    button->setMaximumSize(kSwatchWidth + 16 + metrics.horizontalAdvance(text),
+                           metrics.height() + 4);
     if (button->text() != text) {
       button->setText(text);
     }

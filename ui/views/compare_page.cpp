@@ -149,7 +149,7 @@ QWidget* ComparePage::makeTables() {
   settings_->setShowGrid(false);
   settings_->horizontalHeader()->setTextElideMode(Qt::ElideMiddle);
   settings_->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-  settings_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  setTextRows(settings_);
   leftColumn->addWidget(settings_);
 
   auto* right = new QFrame(split);
@@ -179,7 +179,7 @@ QWidget* ComparePage::makeTables() {
   targets_->verticalHeader()->hide();
   targets_->setWordWrap(false);
   targets_->setShowGrid(false);
-  targets_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  setTextRows(targets_);
   targets_->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   targets_->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
   rightColumn->addWidget(targets_);
@@ -351,7 +351,9 @@ void ComparePage::fillChips() {
     chip->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     chip->setToolTip(tr("Remove %1 from the comparison").arg(labels[i]));
     chip->setAccessibleName(chip->toolTip());
-    chip->setFixedWidth(fontMetrics().horizontalAdvance(chip->text()) + 36);
+    followTheme(chip, [chip] {
+      chip->setFixedWidth(chip->fontMetrics().horizontalAdvance(chip->text()) + 36);
+    });
     session::RunSession* run = runs[i];
     connect(chip, &QToolButton::clicked, this, [this, run] { compare_->remove(run); });
     chips_->layout()->addWidget(chip);

@@ -2,6 +2,7 @@
 
 #include "ui/views/chart_legend.h"
 #include "ui/views/theme.h"
+#include "ui/views/widgets.h"
 
 #include <QAccessible>
 #include <QApplication>
@@ -93,6 +94,7 @@ void CurveChart::build() {
   table_->setAccessibleName(tr("Samples of %1").arg(title_));
   table_->verticalHeader()->hide();
   table_->setAlternatingRowColors(true);
+  setTextRows(table_);
   emptyLabel_ = new QLabel(this);
   emptyLabel_->setAlignment(Qt::AlignCenter);
   emptyLabel_->setWordWrap(true);

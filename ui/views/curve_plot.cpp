@@ -229,6 +229,7 @@ void CurvePlot::layoutPlot() {
   plot_ = QRectF(
       left, top, std::max(20.0, width() - left - 14), std::max(20.0, height() - top - bottom));
   chart()->setPlotArea(plot_);
+  viewport()->update();
   if (plot_.width() != before) {
     Q_EMIT pixelsChanged();
   }
@@ -237,6 +238,13 @@ void CurvePlot::layoutPlot() {
 void CurvePlot::resizeEvent(QResizeEvent* event) {
   QChartView::resizeEvent(event);
   layoutPlot();
+}
+
+void CurvePlot::changeEvent(QEvent* event) {
+  QChartView::changeEvent(event);
+  if (event->type() == QEvent::FontChange) {
+    layoutPlot();
+  }
 }
 
 void CurvePlot::wheelEvent(QWheelEvent* event) {

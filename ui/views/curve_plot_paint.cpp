@@ -38,7 +38,8 @@ QColor withAlpha(QColor colour, double alpha) {
 }  // namespace
 
 QList<Tick> CurvePlot::valueTicks() const {
-  const int room = std::max(2, static_cast<int>(plot_.height() / 26));
+  const QFontMetricsF metrics(font());
+  const int room = std::max(2, static_cast<int>(plot_.height() / (metrics.height() + 11)));
   return log_ ? logTicks(y_, room) : linearTicks(y_, room);
 }
 
@@ -102,7 +103,8 @@ void CurvePlot::paintLabels(QPainter& painter) const {
   const QRectF title(plot_.left(), plot_.bottom() + 4, plot_.width(), metrics.height());
   const double reserved = metrics.horizontalAdvance(xLabel_) + 16;
   painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xLabel_);
-  const int room = std::max(2, static_cast<int>(plot_.width() / 72));
+  const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 24;
+  const int room = std::max(2, static_cast<int>(plot_.width() / label));
   for (const Tick& tick : linearTicks(x_, room)) {
     const double x = toPlot({tick.at, 0}).x();
     const double half = metrics.horizontalAdvance(tick.label) / 2 + 2;

@@ -6,7 +6,6 @@
 #include <QComboBox>
 #include <QDir>
 #include <QFile>
-#include <QFontDatabase>
 #include <QHeaderView>
 #include <QLabel>
 #include <QPlainTextEdit>
@@ -32,6 +31,8 @@ EventPanel::EventPanel(QWidget* parent) : QWidget(parent) {
   view_->setSelectionBehavior(QAbstractItemView::SelectRows);
   view_->setSelectionMode(QAbstractItemView::SingleSelection);
   view_->setWordWrap(false);
+  setTextRows(view_);
+  followTheme(view_, [this] { sizeColumns(); });
   view_->setToolTip(tr("Double-click an event to move the replay there"));
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
@@ -57,16 +58,7 @@ void EventPanel::setRun(session::RunSession* run) {
   header->setSectionResizeMode(QHeaderView::Interactive);
   header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setSectionResizeMode(Model::kTextColumn, QHeaderView::Stretch);
-  const QFontMetrics metrics = fontMetrics();
-  header->resizeSection(Model::kStepColumn,
-                        metrics.horizontalAdvance(QStringLiteral("00,000,000")));
-  header->resizeSection(Model::kKindColumn,
-                        metrics.horizontalAdvance(QStringLiteral("Optimizer switch mm")));
-  header->resizeSection(Model::kSourceColumn,
-                        metrics.horizontalAdvance(QStringLiteral("supervisor mm")));
-  header->resizeSection(Model::kTimeColumn,
-                        metrics.horizontalAdvance(QStringLiteral("2026-11-20T22:30:00.000Z mm")));
-  view_->verticalHeader()->setDefaultSectionSize(metrics.height() + 8);
+  sizeColumns();
   const auto follow = [this] {
     if (view_->verticalScrollBar()->value() >= view_->verticalScrollBar()->maximum() - 2) {
       view_->scrollToBottom();
@@ -76,13 +68,29 @@ void EventPanel::setRun(session::RunSession* run) {
   follow_ = connect(run->eventModel(), &QAbstractItemModel::rowsInserted, view_, follow);
 }
 
+void EventPanel::sizeColumns() {
+  if (view_->model() == nullptr) {
+    return;
+  }
+  using Model = session::EventModel;
+  const QFontMetrics metrics = view_->fontMetrics();
+  for (const auto& [column, widest] :
+       {std::pair{Model::kStepColumn, "00,000,000"},
+        std::pair{Model::kKindColumn, "Optimizer switch mm"},
+        std::pair{Model::kSourceColumn, "supervisor mm"},
+        std::pair{Model::kTimeColumn, "2026-11-20T22:30:00.000Z mm"}}) {
+    view_->horizontalHeader()->resizeSection(column,
+                                             metrics.horizontalAdvance(QLatin1String(widest)));
+  }
+}
+
 LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   file_ = new QComboBox(this);
   file_->setAccessibleName(tr("Log file"));
   text_ = new QPlainTextEdit(this);
   text_->setReadOnly(true);
   text_->setAccessibleName(tr("End of the log"));
-  text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(text_);
   text_->setLineWrapMode(QPlainTextEdit::NoWrap);
   auto* row = new QHBoxLayout;
   auto* label = mutedLabel(tr("&File"), this);

@@ -21,6 +21,7 @@ class EventPanel : public QWidget {
   QTableView* view() const { return view_; }
 
  private:
+  void sizeColumns();
   QPointer<session::RunSession> run_;
   QTableView* view_;
   QMetaObject::Connection follow_;

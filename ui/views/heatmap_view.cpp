@@ -12,9 +12,15 @@
 
 namespace batchscope::views {
 
+namespace {
+
+const QString kWidestValue = QStringLiteral("0.00e+00");
+
+}  // namespace
+
 HeatmapView::HeatmapView(QWidget* parent) : QFrame(parent) {
   setProperty("card", true);
-  setMinimumHeight(110);
+  followTheme(this, [this] { setMinimumHeight(50 + 4 * fontMetrics().height()); });
   setFocusPolicy(Qt::StrongFocus);
   connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
 }
@@ -88,7 +94,7 @@ QRectF HeatmapView::area() const {
   const double top = metrics.height() + 16;
   return QRectF(left,
                 top,
-                std::max(20.0, width() - left - 84),
+                std::max(20.0, width() - left - 34 - metrics.horizontalAdvance(kWidestValue)),
                 std::max(10.0, height() - top - metrics.height() - 14));
 }
 
@@ -117,17 +123,19 @@ void HeatmapView::paintScale(QPainter& painter, const QRectF& plot) const {
     painter.fillRect(QRectF(bar.left(), bar.bottom() - y - 1, bar.width(), 1),
                      cividis(y / bar.height()));
   }
+  const QFontMetricsF metrics(font());
   painter.setPen(colours().textMuted);
   const auto label = [&](double t, int flags) {
     const double v = values_.low + t * values_.span();
     const double y = bar.bottom() - t * bar.height();
-    painter.drawText(QRectF(bar.right() + 4, y - 10, 50, 20),
+    const double half = metrics.height() / 2;
+    painter.drawText(QRectF(bar.right() + 4, y - half, width() - bar.right() - 4, 2 * half),
                      flags | Qt::AlignLeft,
                      formatNumber(log_ ? std::pow(10, v) : v, 3));
   };
   label(0, Qt::AlignVCenter);
   label(1, Qt::AlignVCenter);
-  if (bar.height() > 70) {
+  if (bar.height() > 5 * metrics.height()) {
     label(0.5, Qt::AlignVCenter);
   }
 }
@@ -170,11 +178,13 @@ void HeatmapView::paintAxis(QPainter& painter, const QRectF& plot) const {
   }
   painter.setPen(colours().textMuted);
   const double titleWidth = metrics.horizontalAdvance(xTitle_) + 10;
-  for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / 90))) {
+  const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 40;
+  for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / label))) {
     const double px = place(tick.at);
-    if (px + 30 < plot.right() - titleWidth) {
-      painter.drawText(
-          QRectF(px - 40, plot.bottom() + 3, 80, metrics.height()), Qt::AlignCenter, tick.label);
+    if (px + 0.4 * label < plot.right() - titleWidth) {
+      painter.drawText(QRectF(px - label / 2, plot.bottom() + 3, label, metrics.height()),
+                       Qt::AlignCenter,
+                       tick.label);
     }
   }
   painter.drawText(QRectF(plot.left(), plot.bottom() + 3, plot.width(), metrics.height()),

@@ -5,7 +5,6 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QDialogButtonBox>
-#include <QFontDatabase>
 #include <QLabel>
 #include <QPlainTextEdit>
 #include <QPushButton>
@@ -23,7 +22,7 @@ constexpr int kReadMs = 500;
 LogDialog::LogDialog(const QString& title, const QString& path, QWidget* parent)
     : QDialog(parent), tail_(path) {
   setWindowTitle(title);
-  resize(860, 560);
+  resize(textSized(QSize(860, 560)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
   place_ = mutedLabel(path, this);
@@ -33,7 +32,7 @@ LogDialog::LogDialog(const QString& title, const QString& path, QWidget* parent)
   text_ = new QPlainTextEdit(this);
   text_->setReadOnly(true);
   text_->setAccessibleName(tr("End of the log"));
-  text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(text_);
   text_->setLineWrapMode(QPlainTextEdit::NoWrap);
   text_->setMaximumBlockCount(session::LogTail::kMostLines);
   text_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);

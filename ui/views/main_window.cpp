@@ -49,7 +49,7 @@ QString canonical(const QString& path) {
 }  // namespace
 
 MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
-    : QMainWindow(parent), options_(options), firstFont_(QApplication::font()) {
+    : QMainWindow(parent), options_(options) {
   setWindowTitle(QStringLiteral("Batchscope"));
   setWindowIcon(programIcon());
   const QSize room = screen()->availableSize();
@@ -116,7 +116,7 @@ MainWindow::~MainWindow() {
   compare_->clear();
   setRun(nullptr);
   qDeleteAll(std::exchange(sessions_, {}));
-  QApplication::setFont(firstFont_);
+  Theme::instance().setTextScale(1);
 }
 
 session::RunSession* MainWindow::sessionFor(const QString& path) {

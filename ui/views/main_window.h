@@ -136,7 +136,6 @@ class MainWindow : public QMainWindow {
   QComboBox* axis_;
   QSlider* smoothing_;
   QByteArray firstLayout_;
-  QFont firstFont_;
   int textSteps_ = 0;
   bool reattached_ = false;
 };

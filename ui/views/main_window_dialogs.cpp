@@ -178,9 +178,7 @@ void MainWindow::movePane(int direction) {
 
 void MainWindow::scaleText(int steps) {
   textSteps_ = std::clamp(steps, kLeastText, kMostText);
-  QFont font = firstFont_;
-  font.setPointSizeF(firstFont_.pointSizeF() * (1.0 + 0.1 * textSteps_));
-  QApplication::setFont(font);
+  Theme::instance().setTextScale(1.0 + 0.1 * textSteps_);
 }
 
 void MainWindow::setTheme(int mode) {

@@ -79,8 +79,10 @@ void OptimizerPanel::build() {
   column->addWidget(shadows_);
   column->addWidget(buildLog(), 1);
   setWidget(body);
-  setMinimumWidth(body->minimumSizeHint().width() +
-                  style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
+  followTheme(this, [this, body] {
+    setMinimumWidth(body->minimumSizeHint().width() +
+                    style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
+  });
 }
 
 QWidget* OptimizerPanel::buildNow() {
@@ -90,7 +92,7 @@ QWidget* OptimizerPanel::buildNow() {
   column->setContentsMargins(12, 8, 12, 10);
   column->setSpacing(2);
   column->addWidget(mutedLabel(tr("In force"), card));
-  now_ = titleLabel({}, card, 1.25);
+  now_ = titleLabel({}, card, TitleSize::kMiddle);
   now_->setWordWrap(true);
   nowFacts_ = wrapped({}, card);
   control_ = wrapped({}, card);
@@ -212,7 +214,8 @@ QWidget* OptimizerPanel::buildLr() {
   newLr_ = new QLineEdit(group);
   newLr_->setPlaceholderText(tr("value"));
   newLr_->setAccessibleName(tr("New learning rate"));
-  newLr_->setMaximumWidth(90);
+  followTheme(newLr_,
+              [this] { newLr_->setMaximumWidth(newLr_->fontMetrics().averageCharWidth() * 14); });
   setLr_ = new QPushButton(tr("Set"), group);
   row->addWidget(half_);
   row->addWidget(twice_);
@@ -241,7 +244,8 @@ QWidget* OptimizerPanel::buildLog() {
   log_->setSelectionBehavior(QAbstractItemView::SelectRows);
   log_->setShowGrid(false);
   log_->setWordWrap(false);
-  log_->setMinimumHeight(110);
+  setTextRows(log_);
+  followTheme(log_, [this] { log_->setMinimumHeight(5 * (log_->fontMetrics().height() + 8)); });
   column->addWidget(undo_);
   column->addWidget(undoText_);
   column->addWidget(log_, 1);

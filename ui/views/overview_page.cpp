@@ -156,8 +156,11 @@ QWidget* OverviewPage::makeStrip() {
   stripRow_ = new QHBoxLayout;
   stripRow_->setSpacing(6);
   column->addLayout(stripRow_, 1);
-  card->setMinimumHeight(150);
-  card->setMaximumHeight(190);
+  followTheme(card, [card] {
+    const int words = 2 * card->fontMetrics().height();
+    card->setMinimumHeight(120 + words);
+    card->setMaximumHeight(160 + words);
+  });
   return card;
 }
 

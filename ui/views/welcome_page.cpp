@@ -25,13 +25,16 @@ QPushButton* card(QWidget* parent, const QString& sign, const QString& title, co
   button->setProperty("cardButton", true);
   button->setAccessibleName(title);
   button->setAccessibleDescription(text);
-  button->setMinimumSize(230, 132);
+  followTheme(button, [button] {
+    const int line = button->fontMetrics().height();
+    button->setMinimumSize(14 * line, 72 + 4 * line);
+  });
   button->setCursor(Qt::PointingHandCursor);
   auto* column = new QVBoxLayout(button);
   column->setContentsMargins(18, 16, 18, 16);
   auto* picture = new QLabel(button);
   picture->setPixmap(icon(sign, IconTint::kAccent).pixmap(QSize(30, 30)));
-  QLabel* head = titleLabel(title, button, 1.15);
+  QLabel* head = titleLabel(title, button, TitleSize::kSmall);
   QLabel* body = mutedLabel(text, button);
   body->setObjectName(QStringLiteral("cardText"));
   body->setWordWrap(true);
@@ -81,7 +84,7 @@ QStringList gpuNames() {
 WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
     : QWidget(parent), model_(model) {
   auto* body = new QWidget(this);
-  body->setMaximumWidth(860);
+  followTheme(body, [body] { body->setMaximumWidth(58 * body->fontMetrics().height()); });
   auto* column = new QVBoxLayout(body);
   column->setSpacing(10);
   auto* head = new QHBoxLayout;
@@ -91,7 +94,7 @@ WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
   head->addSpacing(10);
   auto* words = new QVBoxLayout;
   words->setSpacing(1);
-  words->addWidget(titleLabel(QStringLiteral("Batchscope"), body, 1.9));
+  words->addWidget(titleLabel(QStringLiteral("Batchscope"), body, TitleSize::kHuge));
   words->addWidget(mutedLabel(
       tr("Large-batch detection training: launch it, watch it, switch the optimizer, replay it."),
       body));
