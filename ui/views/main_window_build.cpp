@@ -220,6 +220,8 @@ void MainWindow::buildToolBar() {
 void MainWindow::buildStatusBar() {
   status_ = new RunStatusLine(this);
   statusBar()->addPermanentWidget(status_, 1);
+  // It covers the place where the bar would paint its messages.
+  connect(statusBar(), &QStatusBar::messageChanged, status_, &RunStatusLine::setMessage);
   statusBar()->setSizeGripEnabled(false);
 }
 
