@@ -55,6 +55,14 @@ class RunSession : public QObject {
   const RunItem& info() const { return info_; }
   /// State of the run now (not at the playhead).
   const StatusItem& status() const { return status_; }
+  /// What was in force at the playhead, with the step and rates of that place; where it follows,
+  /// of now. The step is that of the newest row read, as on the timeline.
+  StatusItem statusAtPlayhead();
+  /// Newest recorded sample of a series at or before the playhead on the line that was live then;
+  /// invalid while it is being read (dataChanged follows).
+  SampleItem sampleAtPlayhead(const QString& series);
+  /// Updates completed now, by the newest row read of the live line.
+  std::int64_t newestStep() const;
   bool isLive() const { return state_ == State::kLive || status_.isLive(); }
 
   /// All series of the run, and those that speak of modules with this prefix ("d/") in module
@@ -151,7 +159,7 @@ class RunSession : public QObject {
   QString path_, failure_;
   State state_ = State::kClosed;
   RunItem info_;
-  StatusItem status_, fileStatus_;
+  StatusItem status_, fileStatus_, start_;
   std::optional<contract::StatusReport> report_;  // of the attached engine
   QList<SeriesItem> series_;
   QHash<QString, int> seriesIndex_;

@@ -242,7 +242,9 @@ void RunSession::requestProbes() {
 }
 
 SampleItem RunSession::playheadSample() const {
-  return store_->rowItem(rowLimit() - 1);
+  // The newest row may be of a branch that was undone since.
+  return store_->rowItem(
+      store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), rowLimit()));
 }
 
 void RunSession::seekToStep(std::int64_t step) {

@@ -130,6 +130,9 @@ session::RunSession* MainWindow::sessionFor(const QString& path) {
     connect(run, &session::RunSession::pendingChanged, this, &MainWindow::refreshActions);
     connect(run, &session::RunSession::infoChanged, this, &MainWindow::refreshActions);
     connect(run->client(), &session::EngineClient::stateChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::dataChanged, this, [this, run] {
+      model_->noteStep(run->info().id, run->newestStep());
+    });
     run->open(key);
   }
   return run;
@@ -170,6 +173,7 @@ void MainWindow::closeRun() {
   setRun(nullptr);
   if (run != nullptr && !compare_->sessions().contains(run)) {
     sessions_.remove(sessions_.key(run));
+    model_->noteStep(run->info().id, std::nullopt);
     // It speaks while it closes, and the window may be gone by then.
     disconnect(run, nullptr, this, nullptr);
     disconnect(run->client(), nullptr, this, nullptr);

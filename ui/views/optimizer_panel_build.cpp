@@ -91,7 +91,8 @@ QWidget* OptimizerPanel::buildNow() {
   auto* column = new QVBoxLayout(card);
   column->setContentsMargins(12, 8, 12, 10);
   column->setSpacing(2);
-  column->addWidget(mutedLabel(tr("In force"), card));
+  inForce_ = mutedLabel(tr("In force"), card);
+  column->addWidget(inForce_);
   now_ = titleLabel({}, card, TitleSize::kMiddle);
   now_->setWordWrap(true);
   nowFacts_ = wrapped({}, card);
@@ -142,7 +143,7 @@ QWidget* OptimizerPanel::buildChoices(QWidget* group) {
        {tr("Target value"), DecayMapping::kTarget}});
   form->addRow(tr("&Method"), method_);
   form->addRow(QString(), agvm_);
-  form->addRow(tr("&Learning rate"), lr_);
+  form->addRow(tr("Base &lr"), lr_);
   form->addRow(tr("S&tate"), policy_);
   form->addRow(tr("L&R mapping"), mapping_);
   form->addRow(tr("&Decay mapping"), decay_);
@@ -202,26 +203,27 @@ void OptimizerPanel::connectForm() {
 }
 
 QWidget* OptimizerPanel::buildLr() {
-  auto* group = new QGroupBox(tr("Learning rate"), this);
+  auto* group = new QGroupBox(tr("Base learning rate"), this);
   auto* column = new QVBoxLayout(group);
   auto* row = new QHBoxLayout;
   half_ = new QPushButton(tr("× ½"), group);
   half_->setAccessibleName(tr("Halve the learning rate"));
-  half_->setToolTip(tr("Halve the learning rate at the next step"));
+  half_->setToolTip(tr("Halve the base learning rate at the next step"));
   twice_ = new QPushButton(tr("× 2"), group);
   twice_->setAccessibleName(tr("Double the learning rate"));
-  twice_->setToolTip(tr("Double the learning rate at the next step"));
+  twice_->setToolTip(tr("Double the base learning rate at the next step"));
   newLr_ = new QLineEdit(group);
-  newLr_->setPlaceholderText(tr("value"));
+  newLr_->setPlaceholderText(tr("new base"));
   newLr_->setAccessibleName(tr("New learning rate"));
   followTheme(newLr_,
               [this] { newLr_->setMaximumWidth(newLr_->fontMetrics().averageCharWidth() * 14); });
   setLr_ = new QPushButton(tr("Set"), group);
+  setLr_->setToolTip(tr("Sets the base learning rate; warm-up and decay scale it"));
   row->addWidget(half_);
   row->addWidget(twice_);
   row->addWidget(newLr_, 1);
   row->addWidget(setLr_);
-  lrNow_ = mutedLabel({}, group);
+  lrNow_ = wrapped({}, group);
   column->addLayout(row);
   column->addWidget(lrNow_);
   connect(half_, &QPushButton::clicked, this, [this] { scaleLr(0.5); });
