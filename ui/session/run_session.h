@@ -81,8 +81,10 @@ class RunSession : public QObject {
   /// Range of an axis up to the playhead (0, 0 without rows), and of the whole record.
   QPointF xRange(XKind kind) const;
   QPointF fullXRange(XKind kind) const;
-  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0.
-  SampleItem nearest(const QString& name, XKind kind, double x, int offset = 0);
+  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0. Its
+  /// value is smoothed as in view(), once that view has been read.
+  SampleItem nearest(
+      const QString& name, XKind kind, double x, int offset = 0, double smoothing = 0);
   /// The next non-finite sample after x, invalid if there is none.
   SampleItem nextNonFinite(const QString& name, XKind kind, double x);
   /// Every recorded sample in [x0, x1] up to the playhead, live line and abandoned ones, for

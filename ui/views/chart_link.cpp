@@ -21,6 +21,7 @@ void ChartLink::setKind(session::XKind kind) {
   after_.clear();
   Q_EMIT kindChanged();
   Q_EMIT rangeChanged();
+  Q_EMIT cursorChanged();
 }
 
 void ChartLink::cycleKind() {

@@ -124,7 +124,9 @@ void CurveChart::connectLink() {
     plot_->setValueRange(AxisRange{low, high});
   });
   connect(plot_, &CurvePlot::fitWanted, this, &CurveChart::fit);
-  connect(plot_, &CurvePlot::cursorWanted, this, [this](double x) { link_->setCursor(x, this); });
+  connect(plot_, &CurvePlot::cursorWanted, this, [this](double x) {
+    link_->setCursor(plot_->snapped(x), this);
+  });
   connect(plot_, &CurvePlot::cursorLeft, this, [this] {
     if (link_->cursorOrigin() == this && !hasFocus()) {
       link_->setCursor(std::nullopt, nullptr);
@@ -200,7 +202,11 @@ void CurveChart::reload() {
   if (!link_->range()) {
     full_ = content.range;
   }
-  plot_->setXLabel(session::xKindTitle(link_->kind()));
+  const session::XKind kind = link_->kind();
+  plot_->setXAxis(session::xKindTitle(kind), kind != session::XKind::kSeconds, [kind](double x) {
+    return xText(kind, x);
+  });
+  plot_->setSampleAt(content.at);
   plot_->setCurves(content.curves, content.range);
   plot_->setMarks(content.marks);
   legend_->update(*plot_);

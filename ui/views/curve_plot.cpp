@@ -164,8 +164,10 @@ void CurvePlot::setCalm(bool on) {
   rebuild();
 }
 
-void CurvePlot::setXLabel(const QString& label) {
-  xLabel_ = label;
+void CurvePlot::setXAxis(const QString& title, bool whole, std::function<QString(double)> text) {
+  xTitle_ = title;
+  wholeX_ = whole;
+  xText_ = std::move(text);
   viewport()->update();
 }
 
@@ -180,8 +182,8 @@ void CurvePlot::setCursor(std::optional<double> x, bool withValues) {
 qint64 CurvePlot::hiddenByLog(const QString& series) const {
   qint64 hidden = 0;
   for (int i = 0; i < curves_.size(); ++i) {
-    if (curves_[i].series == series) {
-      hidden += drawn_[i].hiddenByLog;
+    if (log_ && curves_[i].series == series) {
+      hidden += curves_[i].nonPositive.value_or(drawn_[i].hiddenByLog);
     }
   }
   return hidden;

@@ -101,11 +101,14 @@ void CurvePlot::paintLabels(QPainter& painter) const {
     painter.drawText(box, Qt::AlignRight | Qt::AlignVCenter, tick.label);
   }
   const QRectF title(plot_.left(), plot_.bottom() + 4, plot_.width(), metrics.height());
-  const double reserved = metrics.horizontalAdvance(xLabel_) + 16;
-  painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xLabel_);
+  const double reserved = metrics.horizontalAdvance(xTitle_) + 16;
+  painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xTitle_);
   const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 24;
   const int room = std::max(2, static_cast<int>(plot_.width() / label));
   for (const Tick& tick : linearTicks(x_, room)) {
+    if (wholeX_ && tick.at != std::round(tick.at)) {
+      continue;
+    }
     const double x = toPlot({tick.at, 0}).x();
     const double half = metrics.horizontalAdvance(tick.label) / 2 + 2;
     painter.setPen(QPen(colours().border, 1));
@@ -206,7 +209,7 @@ void CurvePlot::paintCursor(QPainter& painter) const {
       continue;
     }
     const std::optional<QPointF> sample = sampleAt(curve, *cursor_);
-    if (sample && !(log_ && sample->y() <= 0)) {
+    if (sample && std::isfinite(sample->y()) && !(log_ && sample->y() <= 0)) {
       const QPointF at = toPlot({sample->x(), transformed(sample->y())});
       if (plot_.adjusted(-1, -1, 1, 1).contains(at)) {
         painter.setPen(QPen(colours().plot, 1.5));
@@ -230,12 +233,16 @@ void CurvePlot::paintValues(QPainter& painter, double px) const {
       continue;
     }
     const std::optional<QPointF> sample = sampleAt(curve, *cursor_);
-    const QString value = sample ? formatNumber(sample->y(), 5) : QStringLiteral("–");
+    const QString value = !sample ? QStringLiteral("–")
+                          : curve.unknown && !std::isfinite(sample->y())
+                              ? tr("unknown")
+                              : formatNumber(sample->y(), 5);
     rows.append({curve.colour, {curve.name, value}});
     names = std::max(names, metrics.horizontalAdvance(curve.name));
     values = std::max(values, metrics.horizontalAdvance(value));
   }
-  const QString head = QStringLiteral("%1 %2").arg(xLabel_, formatNumber(*cursor_, 7));
+  const QString head =
+      QStringLiteral("%1 %2").arg(xTitle_, xText_ ? xText_(*cursor_) : formatNumber(*cursor_, 7));
   const double line = metrics.height() + 1;
   const double width = std::max(names + values + 34, metrics.horizontalAdvance(head)) + 18;
   const double height = line * static_cast<double>(rows.size() + 1) + 12;

@@ -42,9 +42,9 @@ void HeatmapView::setMarks(const QList<EventMark>& marks) {
   update();
 }
 
-void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTitle, bool log) {
+void HeatmapView::setData(const session::HeatmapView& cells, session::XKind kind, bool log) {
   data_ = cells;
-  xTitle_ = xTitle;
+  kind_ = kind;
   log_ = log;
   rebuild();
   update();
@@ -52,6 +52,34 @@ void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTit
 
 double HeatmapView::scaled(double value) const {
   return log_ ? (value > 0 ? std::log10(value) : std::numeric_limits<double>::quiet_NaN()) : value;
+}
+
+QList<double> heldCells(const session::HeatmapView& data) {
+  QList<double> held = data.cells;
+  for (qsizetype r = 0; r < data.rows.size(); ++r) {
+    double* row = held.data() + r * data.columns;
+    QList<int> measured, gaps;
+    for (int c = 0; c < data.columns; ++c) {
+      if (!std::isnan(row[c])) {
+        if (!measured.isEmpty()) {
+          gaps.append(c - measured.last());
+        }
+        measured.append(c);
+      }
+    }
+    if (gaps.isEmpty()) {
+      continue;
+    }
+    std::nth_element(gaps.begin(), gaps.begin() + gaps.size() / 2, gaps.end());
+    // Columns and steps do not divide evenly: half an interval more is none left out.
+    const int due = gaps[gaps.size() / 2] * 3 / 2;
+    for (qsizetype i = 0; i < measured.size(); ++i) {
+      const int next = i + 1 < measured.size() ? measured[i + 1] : data.columns;
+      const int end = std::min(next, measured[i] + std::max(1, due));
+      std::fill(row + measured[i] + 1, row + std::max(end, measured[i] + 1), row[measured[i]]);
+    }
+  }
+  return held;
 }
 
 void HeatmapView::rebuild() {
@@ -65,6 +93,7 @@ void HeatmapView::rebuild() {
     }
   }
   values_ = low <= high ? AxisRange{low, high} : AxisRange{0, 0};
+  held_ = heldCells(data_);
   const int rows = static_cast<int>(data_.rows.size());
   image_ = QImage();
   if (rows == 0 || data_.columns <= 0 || low > high) {
@@ -73,13 +102,10 @@ void HeatmapView::rebuild() {
   image_ = QImage(data_.columns, rows, QImage::Format_ARGB32);
   const double span = std::max(values_.span(), 1e-12);
   for (int r = 0; r < rows; ++r) {
-    double last = std::numeric_limits<double>::quiet_NaN();
     for (int c = 0; c < data_.columns; ++c) {
-      const double v = scaled(data_.at(r, c));
-      // Measured every few steps: a value holds until the next one.
-      last = std::isfinite(v) ? v : last;
+      const double v = scaled(held_[r * data_.columns + c]);
       image_.setPixelColor(
-          c, r, std::isfinite(last) ? cividis((last - low) / span) : QColor(Qt::transparent));
+          c, r, std::isfinite(v) ? cividis((v - low) / span) : QColor(Qt::transparent));
     }
   }
 }
@@ -177,7 +203,7 @@ void HeatmapView::paintAxis(QPainter& painter, const QRectF& plot) const {
     }
   }
   painter.setPen(colours().textMuted);
-  const double titleWidth = metrics.horizontalAdvance(xTitle_) + 10;
+  const double titleWidth = metrics.horizontalAdvance(session::xKindTitle(kind_)) + 10;
   const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 40;
   for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / label))) {
     const double px = place(tick.at);
@@ -189,7 +215,7 @@ void HeatmapView::paintAxis(QPainter& painter, const QRectF& plot) const {
   }
   painter.drawText(QRectF(plot.left(), plot.bottom() + 3, plot.width(), metrics.height()),
                    Qt::AlignRight,
-                   xTitle_);
+                   session::xKindTitle(kind_));
 }
 
 void HeatmapView::paintEvent(QPaintEvent* event) {
@@ -248,13 +274,13 @@ bool HeatmapView::event(QEvent* event) {
     if (row >= 0 && plot.contains(help->pos())) {
       const double t = (help->pos().x() - plot.left()) / plot.width();
       const int column = std::clamp(static_cast<int>(t * data_.columns), 0, data_.columns - 1);
-      const double value = data_.at(row, column);
+      const double value = held_[row * data_.columns + column];
       QToolTip::showText(
           help->globalPos(),
           QStringLiteral("%1\n%2 %3: %4")
               .arg(data_.rows[row],
-                   xTitle_,
-                   formatNumber(data_.x0 + t * (data_.x1 - data_.x0)),
+                   session::xKindTitle(kind_),
+                   xText(kind_, data_.x0 + t * (data_.x1 - data_.x0)),
                    std::isnan(value) ? tr("not measured here") : formatNumber(value)),
           this);
       return true;

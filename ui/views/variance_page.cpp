@@ -278,7 +278,7 @@ void VariancePage::dataChanged() {
                                x.low,
                                x.high,
                                map_->columnsWanted()),
-                session::xKindTitle(link()->kind()),
+                link()->kind(),
                 true);
 }
 
