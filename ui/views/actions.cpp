@@ -343,7 +343,7 @@ void Actions::setReason(const char* id, const QString& reason) {
   sayTip(action, reason.isEmpty() ? action->property("tip").toString() : reason);
 }
 
-void Actions::setChartFocused(bool focused) {
+void Actions::setChartFocus(bool chart, bool keys) {
   for (const char* id : {"chart_zoom_in",
                          "chart_zoom_out",
                          "chart_fit",
@@ -360,11 +360,29 @@ void Actions::setChartFocused(bool focused) {
                          "series_next",
                          "series_previous",
                          "next_nonfinite"}) {
-    get(QLatin1String(id))->setEnabled(focused);
+    get(QLatin1String(id))->setEnabled(chart);
   }
-  for (const char* id : {"cycle_x", "smooth", "compare_add", "fork", "replay_toggle"}) {
+  for (const char* id : {"chart_zoom_in",
+                         "chart_zoom_out",
+                         "chart_fit",
+                         "chart_log",
+                         "chart_table",
+                         "cursor_right",
+                         "cursor_left",
+                         "cursor_right_ten",
+                         "cursor_left_ten",
+                         "cursor_next_event",
+                         "cursor_previous_event",
+                         "series_next",
+                         "series_previous",
+                         "next_nonfinite",
+                         "cycle_x",
+                         "smooth",
+                         "compare_add",
+                         "fork",
+                         "replay_toggle"}) {
     QAction* action = get(QLatin1String(id));
-    action->setShortcut(focused ? action->property("keys").value<QKeySequence>() : QKeySequence());
+    action->setShortcut(keys ? action->property("keys").value<QKeySequence>() : QKeySequence());
   }
 }
 

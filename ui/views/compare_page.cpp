@@ -119,7 +119,7 @@ QWidget* ComparePage::makeBar() {
   series_ = new QComboBox(bar);
   series_->setAccessibleName(tr("Curve to compare"));
   series_->setMinimumContentsLength(16);
-  auto* label = mutedLabel(tr("&Curve"), bar);
+  auto* label = mutedLabel(tr("C&urve"), bar);
   label->setBuddy(series_);
   row->addWidget(chips_, 1);
   row->addWidget(missing_);

@@ -93,7 +93,7 @@ LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   setFixedFont(text_);
   text_->setLineWrapMode(QPlainTextEdit::NoWrap);
   auto* row = new QHBoxLayout;
-  auto* label = mutedLabel(tr("&File"), this);
+  auto* label = mutedLabel(tr("F&ile"), this);
   label->setBuddy(file_);
   row->addWidget(label);
   row->addWidget(file_);

@@ -104,6 +104,7 @@ class MainWindow : public QMainWindow {
   void changeEnd();
   void showPalette();
   void showDiagnosis();
+  void takeFocus(QWidget* now);
   void movePane(int direction);
   void scaleText(int steps);
   void setTheme(int mode);

@@ -150,7 +150,7 @@ void MainWindow::buildMenus() {
         "next_pane",
         "previous_pane",
         "reset_layout"});
-  fill(menuBar()->addMenu(tr("R&eplay")),
+  fill(menuBar()->addMenu(tr("Re&play")),
        {"replay_toggle",
         "follow_live",
         "",

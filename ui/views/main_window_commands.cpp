@@ -231,46 +231,6 @@ void MainWindow::connectViewCommands() {
   });
 }
 
-void MainWindow::connectChartCommands() {
-  onChart("chart_zoom_in", [](CurveChart* chart) { chart->zoom(2); });
-  onChart("chart_zoom_out", [](CurveChart* chart) { chart->zoom(0.5); });
-  onChart("chart_fit", [](CurveChart* chart) { chart->fit(); });
-  onChart("chart_log", [](CurveChart* chart) { chart->toggleLog(); });
-  onChart("chart_table", [](CurveChart* chart) { chart->toggleTable(); });
-  onChart("chart_image", [](CurveChart* chart) { chart->copyImage(); });
-  onChart("chart_csv", [](CurveChart* chart) { chart->copyCsv(); });
-  onChart("cursor_right", [](CurveChart* chart) { chart->moveCursor(1); });
-  onChart("cursor_left", [](CurveChart* chart) { chart->moveCursor(-1); });
-  onChart("cursor_right_ten", [](CurveChart* chart) { chart->moveCursor(10); });
-  onChart("cursor_left_ten", [](CurveChart* chart) { chart->moveCursor(-10); });
-  onChart("cursor_next_event", [](CurveChart* chart) { chart->cursorToMark(1); });
-  onChart("cursor_previous_event", [](CurveChart* chart) { chart->cursorToMark(-1); });
-  onChart("series_next", [](CurveChart* chart) { chart->selectSeries(1); });
-  onChart("series_previous", [](CurveChart* chart) { chart->selectSeries(-1); });
-  onChart("next_nonfinite", [](CurveChart* chart) { chart->cursorToNonFinite(); });
-  on("cycle_x", [this] { runView_->link()->cycleKind(); });
-  on("smooth", [this] { smoothing_->setFocus(Qt::ShortcutFocusReason); });
-  actions_->setChartFocused(false);
-  connect(qApp, &QApplication::focusChanged, this, [this](QWidget*, QWidget* now) {
-    CurveChart* chart = nullptr;
-    for (QWidget* widget = now; widget != nullptr && chart == nullptr;
-         widget = widget->parentWidget()) {
-      chart = qobject_cast<CurveChart*>(widget);
-    }
-    // A menu or the palette takes the focus for a moment: its command still means the same chart.
-    if (now == nullptr || now->window() != this) {
-      return;
-    }
-    chart_ = chart;
-    actions_->setChartFocused(chart != nullptr);
-  });
-  for (CurveChart* chart : findChildren<CurveChart*>()) {
-    connect(chart, &CurveChart::announced, this, [this](const QString& text) {
-      statusBar()->showMessage(text, 4000);
-    });
-  }
-}
-
 void MainWindow::connectCompareAndHelp() {
   const auto add = [this] {
     const QString chosen = runs_->selectedFolder();

@@ -145,7 +145,7 @@ QWidget* OptimizerPanel::buildChoices(QWidget* group) {
   form->addRow(QString(), agvm_);
   form->addRow(tr("Base &lr"), lr_);
   form->addRow(tr("S&tate"), policy_);
-  form->addRow(tr("L&R mapping"), mapping_);
+  form->addRow(tr("LR mappin&g"), mapping_);
   form->addRow(tr("&Decay mapping"), decay_);
   return top;
 }
@@ -158,7 +158,7 @@ QWidget* OptimizerPanel::buildForm() {
   parameterBox_ = new QWidget(group);
   parameters_ = compactForm(parameterBox_);
   column->addWidget(parameterBox_);
-  all_ = new QCheckBox(tr("All para&meters"), group);
+  all_ = new QCheckBox(tr("All parameters"), group);
   all_->setToolTip(tr("Every key of [optim] that the method reads, not only the common ones"));
   column->addWidget(all_);
   change_ = wrapped({}, group);

@@ -94,7 +94,7 @@ QWidget* VariancePage::makeBar() {
   quantity_->addItem(tr("Gradient norm"), QStringLiteral("grad_norm/"));
   quantity_->addItem(tr("Update norm"), QStringLiteral("update_norm/"));
   quantity_->addItem(tr("Trust ratio"), QStringLiteral("trust/"));
-  auto* quantityLabel = mutedLabel(tr("&Heat map"), bar);
+  auto* quantityLabel = mutedLabel(tr("Heat map"), bar);
   quantityLabel->setBuddy(quantity_);
   curve_ = new QComboBox(bar);
   curve_->setAccessibleName(tr("Curve of the gradient noise"));
@@ -106,7 +106,7 @@ QWidget* VariancePage::makeBar() {
   of_->addItem(tr("gradient"), QStringLiteral("noise/"));
   of_->addItem(tr("preconditioned"), QStringLiteral("noise_pre/"));
   of_->setToolTip(tr("Noise scale of the gradient, or of the gradient as AdamW and LAMB use it"));
-  auto* curveLabel = mutedLabel(tr("&Curve"), bar);
+  auto* curveLabel = mutedLabel(tr("C&urve"), bar);
   curveLabel->setBuddy(curve_);
   auto* ofLabel = mutedLabel(tr("B&n of"), bar);
   ofLabel->setBuddy(of_);
