@@ -1,6 +1,5 @@
 #include "ui/views/main_window.h"
 
-#include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 #include "ui/views/event_panel.h"
 #include "ui/views/optimizer_panel.h"
@@ -13,20 +12,16 @@
 #include "ui/views/widgets.h"
 
 #include <QApplication>
-#include <QCheckBox>
 #include <QCloseEvent>
 #include <QDir>
 #include <QDockWidget>
-#include <QEventLoop>
 #include <QFileInfo>
 #include <QMessageBox>
-#include <QPushButton>
 #include <QScreen>
 #include <QSettings>
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QStatusBar>
-#include <QTimer>
 
 #include <algorithm>
 
@@ -34,7 +29,6 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr int kStopWaitMs = 5000;
 constexpr int kRoomyHeight = 1060;
 
 QString canonical(const QString& path) {
@@ -243,80 +237,6 @@ void MainWindow::start(const session::LaunchRequest& request) {
 
 void MainWindow::note(const QString& text) {
   statusBar()->showMessage(text, 8000);
-}
-
-QList<session::RunSession*> MainWindow::liveRuns() const {
-  QList<session::RunSession*> live;
-  for (session::RunSession* run : sessions_) {
-    // Before the first read nothing is known of a run.
-    if (run->state() != session::RunSession::State::kOpening && run->isLive()) {
-      live.append(run);
-    }
-  }
-  return live;
-}
-
-QString MainWindow::askAboutLiveRuns(const QList<session::RunSession*>& live) {
-  QMessageBox box(
-      QMessageBox::Question,
-      tr("Training goes on"),
-      live.size() == 1
-          ? tr("“%1” keeps training without this window.").arg(live.first()->info().name)
-          : tr("%1 runs keep training without this window.").arg(live.size()),
-      QMessageBox::NoButton,
-      this);
-  box.setInformativeText(tr("Starting Batchscope again attaches to it."));
-  QPushButton* keep = box.addButton(tr("&Keep running"), QMessageBox::AcceptRole);
-  QPushButton* stop = box.addButton(tr("&Stop and save"), QMessageBox::DestructiveRole);
-  box.addButton(QMessageBox::Cancel);
-  box.setDefaultButton(keep);
-  auto* remember = new QCheckBox(tr("&Remember this answer"), &box);
-  box.setCheckBox(remember);
-  box.exec();
-  if (box.clickedButton() != keep && box.clickedButton() != stop) {
-    return {};
-  }
-  QString answer = box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
-  if (remember->isChecked()) {
-    openSettings()->setValue(QStringLiteral("close"), answer);
-  }
-  return answer;
-}
-
-void MainWindow::stopRuns(const QList<session::RunSession*>& live) {
-  for (session::RunSession* run : live) {
-    run->sendCommand(contract::StopCommand{contract::StopMode::kSave});
-  }
-  // Only until the engines have the word; saving is their business.
-  QEventLoop loop;
-  QTimer::singleShot(kStopWaitMs, &loop, &QEventLoop::quit);
-  QTimer poll;
-  connect(&poll, &QTimer::timeout, &loop, [&] {
-    const bool waiting =
-        std::any_of(live.cbegin(), live.cend(), [](const session::RunSession* run) {
-          return run->commandLog()->pendingCount() > 0;
-        });
-    if (!waiting) {
-      loop.quit();
-    }
-  });
-  poll.start(50);
-  loop.exec();
-}
-
-bool MainWindow::confirmClose() {
-  const QList<session::RunSession*> live = liveRuns();
-  if (live.isEmpty()) {
-    return true;
-  }
-  QString answer = openSettings()->value(QStringLiteral("close")).toString();
-  if (answer.isEmpty()) {
-    answer = askAboutLiveRuns(live);
-  }
-  if (answer == QLatin1String("stop")) {
-    stopRuns(live);
-  }
-  return !answer.isEmpty();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -114,7 +114,10 @@ class MainWindow : public QMainWindow {
   QList<session::RunSession*> liveRuns() const;
   bool confirmClose();
   QString askAboutLiveRuns(const QList<session::RunSession*>& live);
-  void stopRuns(const QList<session::RunSession*>& live);
+  /// False: one could not be stopped, and the window stays.
+  bool stopRuns(const QList<session::RunSession*>& live);
+  void showAnswerToClosing();
+  void askAgainOnClosing();
 
   WindowOptions options_;
   Actions* actions_;

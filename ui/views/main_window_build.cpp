@@ -96,7 +96,8 @@ void MainWindow::buildMenus() {
         "filter",
         "palette",
         "",
-        "choose_engine"});
+        "choose_engine",
+        "ask_closing"});
   fill(menuBar()->addMenu(tr("&Run")),
        {"resume",
         "pause",
