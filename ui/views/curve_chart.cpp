@@ -113,7 +113,10 @@ void CurveChart::build() {
 
 void CurveChart::connectLink() {
   connect(link_, &ChartLink::rangeChanged, this, &CurveChart::refresh);
-  connect(link_, &ChartLink::kindChanged, this, &CurveChart::refresh);
+  connect(link_, &ChartLink::kindChanged, this, [this] {
+    full_.reset();
+    refresh();
+  });
   connect(link_, &ChartLink::smoothingChanged, this, &CurveChart::refresh);
   connect(link_, &ChartLink::cursorChanged, this, [this] {
     plot_->setCursor(link_->cursor(), link_->cursorOrigin() == this);
@@ -151,6 +154,7 @@ void CurveChart::setHelp(const QString& help) {
 void CurveChart::setSource(ChartSource source, SampleSource samples) {
   source_ = std::move(source);
   samples_ = std::move(samples);
+  full_.reset();
   refresh();
 }
 
@@ -201,6 +205,9 @@ void CurveChart::reload() {
   loading_ = content.loading;
   if (!link_->range()) {
     full_ = content.range;
+  } else if (!full_) {
+    // First seen while zoomed: how far there is to zoom out to.
+    full_ = source_({link_->kind(), std::nullopt, 1, 0}).range;
   }
   const session::XKind kind = link_->kind();
   plot_->setXAxis(session::xKindTitle(kind), kind != session::XKind::kSeconds, [kind](double x) {
@@ -240,13 +247,14 @@ void CurveChart::wantRange(double low, double high) {
   if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
     return;
   }
-  low = std::max(low, full_.low);
-  high = std::min(high, full_.high);
+  const AxisRange full = full_.value_or(AxisRange{low, high});
+  low = std::max(low, full.low);
+  high = std::min(high, full.high);
   // Nearer than this a double cannot tell neighbouring samples apart.
   if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
     return;
   }
-  if (low <= full_.low && high >= full_.high) {
+  if (low <= full.low && high >= full.high) {
     link_->setRange(std::nullopt);
   } else {
     link_->setRange(AxisRange{low, high});

@@ -102,7 +102,7 @@ class CurveChart : public QFrame {
   QStackedLayout* stack_;
   ChartSource source_;
   SampleSource samples_;
-  AxisRange full_;
+  std::optional<AxisRange> full_;  // of the axis; absent: not asked yet
   bool empty_ = true, dirty_ = true, queued_ = false, loading_ = false;
 };
 

@@ -1,14 +1,13 @@
 #include "ui/views/event_panel.h"
 
 #include "ui/session/event_model.h"
+#include "ui/views/log_view.h"
 #include "ui/views/widgets.h"
 
 #include <QComboBox>
 #include <QDir>
-#include <QFile>
 #include <QHeaderView>
 #include <QLabel>
-#include <QPlainTextEdit>
 #include <QScrollBar>
 #include <QTableView>
 #include <QVBoxLayout>
@@ -17,8 +16,7 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr qint64 kTailBytes = 200'000;
-constexpr int kReadMs = 1000;
+constexpr int kListMs = 1000;
 
 }  // namespace
 
@@ -87,11 +85,7 @@ void EventPanel::sizeColumns() {
 LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   file_ = new QComboBox(this);
   file_->setAccessibleName(tr("Log file"));
-  text_ = new QPlainTextEdit(this);
-  text_->setReadOnly(true);
-  text_->setAccessibleName(tr("End of the log"));
-  setFixedFont(text_);
-  text_->setLineWrapMode(QPlainTextEdit::NoWrap);
+  text_ = new LogView(this);
   auto* row = new QHBoxLayout;
   auto* label = mutedLabel(tr("F&ile"), this);
   label->setBuddy(file_);
@@ -102,15 +96,15 @@ LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   column->setContentsMargins(8, 4, 8, 6);
   column->addLayout(row);
   column->addWidget(text_, 1);
-  timer_.setInterval(kReadMs);
   connect(&timer_, &QTimer::timeout, this, [this] {
     if (isVisible()) {
       listFiles();
-      read();
     }
   });
-  connect(file_, &QComboBox::currentIndexChanged, this, &LogPanel::read);
-  timer_.start();
+  connect(file_, &QComboBox::currentIndexChanged, this, [this] {
+    text_->setPath(file_->currentData().toString());
+  });
+  timer_.start(kListMs);
 }
 
 QString LogPanel::text() const {
@@ -120,16 +114,13 @@ QString LogPanel::text() const {
 void LogPanel::setRun(session::RunSession* run) {
   run_ = run;
   file_->clear();
-  text_->clear();
-  shown_.clear();
+  text_->setPath({});
   listFiles();
-  read();
 }
 
 void LogPanel::showEvent(QShowEvent* event) {
   QWidget::showEvent(event);
   listFiles();
-  read();
 }
 
 void LogPanel::listFiles() {
@@ -148,28 +139,10 @@ void LogPanel::listFiles() {
       file_->addItem(name, logs.filePath(name));
     }
     file_->setCurrentIndex(static_cast<int>(std::max<qsizetype>(names.indexOf(before), 0)));
+    text_->setPath(file_->currentData().toString());
   }
   text_->setPlaceholderText(names.isEmpty() ? tr("This run has no log files here.")
                                             : tr("The log is empty."));
-}
-
-void LogPanel::read() {
-  QFile file(file_->currentData().toString());
-  if (file.fileName().isEmpty() || !file.open(QIODevice::ReadOnly)) {
-    return;
-  }
-  file.seek(std::max<qint64>(0, file.size() - kTailBytes));
-  const QString text = QString::fromUtf8(file.readAll());
-  if (text == shown_) {
-    return;
-  }
-  const bool atEnd =
-      text_->verticalScrollBar()->value() >= text_->verticalScrollBar()->maximum() - 2;
-  shown_ = text;
-  text_->setPlainText(text);
-  if (atEnd) {
-    text_->verticalScrollBar()->setValue(text_->verticalScrollBar()->maximum());
-  }
 }
 
 }  // namespace batchscope::views

@@ -84,6 +84,8 @@ void MainWindow::connectFileCommands() {
   on("close_run", [this] { closeRun(); });
   on("quit", [this] { close(); });
   on("choose_engine", [this] { chooseEngine(); });
+  on("ask_closing", [this] { askAgainOnClosing(); });
+  showAnswerToClosing();
   connectWays(demo);
 }
 
@@ -219,15 +221,16 @@ void MainWindow::connectViewCommands() {
   on("replay_step_forward", [this] { runView_->replayBar()->stepForward(); });
   on("replay_step_back", [this] { runView_->replayBar()->stepBack(); });
   on("follow_live", [this] { runView_->replayBar()->followLive(); });
-  ChartLink* link = runView_->link();
-  connect(axis_, &QComboBox::currentIndexChanged, this, [this, link] {
-    link->setKind(static_cast<session::XKind>(axis_->currentData().toInt()));
+  connect(axis_, &QComboBox::currentIndexChanged, this, [this] {
+    runView_->link()->setKind(static_cast<session::XKind>(axis_->currentData().toInt()));
   });
-  connect(link, &ChartLink::kindChanged, this, [this, link] {
-    axis_->setCurrentIndex(axis_->findData(static_cast<int>(link->kind())));
-  });
-  connect(smoothing_, &QSlider::valueChanged, link, [link](int value) {
-    link->setSmoothing(value / 100.0);
+  for (ChartLink* link : runView_->links()) {
+    connect(link, &ChartLink::kindChanged, this, [this, link] {
+      axis_->setCurrentIndex(axis_->findData(static_cast<int>(link->kind())));
+    });
+  }
+  connect(smoothing_, &QSlider::valueChanged, this, [this](int value) {
+    runView_->link()->setSmoothing(value / 100.0);
   });
 }
 

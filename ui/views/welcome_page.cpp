@@ -130,6 +130,7 @@ WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
   row->addStretch(1);
   connect(chooseEngine_, &QPushButton::clicked, this, &WelcomePage::engineWanted);
   connect(model_, &session::RunListModel::refreshed, this, &WelcomePage::fillRecent);
+  connect(model_, &session::RunListModel::libraryChanged, this, &WelcomePage::showMachine);
   fillRecent();
   showMachine();
 }
@@ -177,7 +178,7 @@ void WelcomePage::setBuild(session::EngineBuild* build) {
 }
 
 void WelcomePage::showMachine() {
-  const QStringList gpus = gpuNames();
+  static const QStringList gpus = gpuNames();
   const QString device = gpus.isEmpty()
                              ? tr("No CUDA device: runs use the CPU; simulated batches work.")
                              : tr("GPU: %1").arg(gpus.join(QStringLiteral(", ")));
@@ -193,31 +194,46 @@ void WelcomePage::showMachine() {
   chooseEngine_->setVisible(path.isEmpty() && !(told && build_->isLive()));
 }
 
-void WelcomePage::fillRecent() {
-  while (QLayoutItem* item = recent_->takeAt(0)) {
-    delete item->widget();
-    delete item;
+QPushButton* WelcomePage::recentLine(qsizetype at) {
+  if (at < lines_.size()) {
+    return lines_[at];
   }
+  auto* line = new QPushButton(recentBox_);
+  line->setProperty("flat", true);
+  line->setStyleSheet(QStringLiteral("text-align: left;"));
+  connect(line, &QPushButton::clicked, this, [this, line] {
+    Q_EMIT runWanted(line->property("folder").toString());
+  });
+  recent_->addWidget(line);
+  lines_.append(line);
+  return line;
+}
+
+void WelcomePage::fillRecent() {
   const QList<session::RunListItem> runs = model_->runs().mid(0, kRecentRuns);
-  for (const session::RunListItem& run : runs) {
-    auto* line = new QPushButton(recentBox_);
-    line->setProperty("flat", true);
-    line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
+  // The lines stay: one of them may have the focus, or be pressed at this moment.
+  for (qsizetype i = 0; i < runs.size(); ++i) {
+    const session::RunListItem& run = runs[i];
+    QPushButton* line = recentLine(i);
     QStringList facts{run.name, run.status.word, optimizerTitle(run.status.optimizer)};
     if (!run.resultName.isEmpty()) {
       facts.append(QStringLiteral("%1 %2").arg(run.resultName, formatNumber(run.result, 3)));
     }
     facts.append(timeAgo(run.started));
     facts.removeAll(QString());
-    line->setText(facts.join(QStringLiteral("   ·   ")));
+    const QString text = facts.join(QStringLiteral("   ·   "));
+    if (line->text() != text) {
+      line->setText(text);
+      line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
+    }
     line->setToolTip(run.status.evidence);
-    line->setStyleSheet(QStringLiteral("text-align: left;"));
-    const QString folder = run.folder;
-    connect(line, &QPushButton::clicked, this, [this, folder] { Q_EMIT runWanted(folder); });
-    recent_->addWidget(line);
+    line->setProperty("folder", run.folder);
+    line->show();
+  }
+  for (qsizetype i = runs.size(); i < lines_.size(); ++i) {
+    lines_[i]->hide();
   }
   recentBox_->setVisible(!runs.isEmpty());
-  showMachine();
 }
 
 }  // namespace batchscope::views
