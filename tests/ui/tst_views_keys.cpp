@@ -76,6 +76,53 @@ class TestKeys : public UserTest {
     QVERIFY(std::holds_alternative<contract::PauseCommand>(engine.commands.first().body));
   }
 
+  void whatDoesNotFitTheToolbarIsBehindItsLastButton() {
+    const auto window = showWindow({700, 700});
+    window->openRun(liveRun()->path());
+    auto* bar = window->findChild<QToolBar*>(QStringLiteral("tools"));
+    auto* more = bar->findChild<QToolButton*>(QStringLiteral("qt_toolbar_ext_button"));
+    QTRY_VERIFY(more->isVisible());
+    // It is seen.
+    const QImage picture = more->grab().toImage();
+    QSet<QRgb> colours;
+    for (int y = 0; y < picture.height(); ++y) {
+      for (int x = 0; x < picture.width(); ++x) {
+        colours.insert(picture.pixel(x, y));
+      }
+    }
+    QVERIFY(colours.size() > 3);
+    // A name never stands without its input.
+    for (QWidget* input : bar->findChildren<QWidget*>()) {
+      if (input->accessibleName() == QStringLiteral("Smoothing") ||
+          input->accessibleName() == QStringLiteral("X axis")) {
+        const QLabel* name = input->parentWidget()->findChild<QLabel*>();
+        QVERIFY(name != nullptr);
+        QCOMPARE(name->isVisible(), input->isVisible());
+      }
+    }
+  }
+
+  void diagnoseClosesWithEscape() {
+    const auto window = showWindow();
+    bool shown = false;
+    QTimer keys;
+    connect(&keys, &QTimer::timeout, this, [&] {
+      if (auto* box = qobject_cast<QMessageBox*>(QApplication::activeModalWidget())) {
+        shown = true;
+        QTest::keyClick(box, Qt::Key_Escape);
+      }
+    });
+    keys.start(20);
+    window->actions()["diagnose"]->trigger();  // returns only when it is closed
+    QVERIFY(shown);
+  }
+
+  void theFirstWindowFitsTheScreen() {
+    const MainWindow window(WindowOptions{library_, {}, false});
+    const QSize room = window.screen()->availableSize();
+    QVERIFY(window.width() < room.width() && window.height() <= room.height() - 40);
+  }
+
   void whatChangesATrainingHasItsOwnGlyph() {
     const auto window = showWindow();
     const Actions& actions = window->actions();

@@ -73,7 +73,7 @@ class TestPlayhead : public UserTest {
     QTRY_VERIFY(run->sampleAtPlayhead(QStringLiteral("lr")).valid);
     const auto rate = run->sampleAtPlayhead(QStringLiteral("lr"));
     QCOMPARE(rate.step, step);
-    const QString rates = QStringLiteral("lr %1 in use, base 0.02 · batch 8 × 16 × 1 = 128")
+    const QString rates = QStringLiteral("lr %1 in use, base 0.02\nbatch 8 × 16 × 1 = 128")
                               .arg(formatNumber(rate.value));
     QTRY_VERIFY2(says(dock, rates), qPrintable(textsOf(dock).join(QLatin1Char('|'))));
     clickOn(buttonOf<QToolButton>(window->runView()->replayBar(), QStringLiteral("End")));
@@ -95,7 +95,7 @@ class TestPlayhead : public UserTest {
     session::RunSession* run = window->openRun(written->path());
     QTRY_VERIFY(run->canControl());
     QWidget* dock = window->optimizerPanel();
-    QTRY_VERIFY2(says(dock, QStringLiteral("lr 0.0125 in use, base 0.05 · batch 8 × 16 × 1 = 128")),
+    QTRY_VERIFY2(says(dock, QStringLiteral("lr 0.0125 in use, base 0.05\nbatch 8 × 16 × 1 = 128")),
                  qPrintable(textsOf(dock).join(QLatin1Char('|'))));
     QVERIFY(says(dock, QStringLiteral("base now 0.05, in use 0.0125")));
     auto* twice = buttonOf<QPushButton>(dock, QStringLiteral("× 2"));
@@ -191,6 +191,52 @@ class TestPlayhead : public UserTest {
     QTRY_VERIFY(panel->applyButton()->isEnabled());
     QTest::keyClick(dialog, Qt::Key_Escape);
     QTRY_VERIFY(window->findChild<PreviewDialog*>() == nullptr);
+  }
+
+  void theFormIsOfThePlayheadWhereNothingCanBeChanged() {
+    const auto written = emptyRun("story");
+    written->write();
+    written->finish();
+    const auto window = showWindow();
+    session::RunSession* run = window->openRun(written->path());
+    OptimizerPanel* panel = window->optimizerPanel();
+    QTRY_VERIFY(panel->agvmBox()->isChecked());
+    run->seekToStep(140);
+    QTRY_VERIFY(!panel->agvmBox()->isChecked());
+    QCOMPARE(panel->changeText(), QStringLiteral("Nothing is changed yet."));
+    run->playhead()->followLive();
+    QTRY_VERIFY(panel->agvmBox()->isChecked());
+    QCOMPARE(panel->changeText(), QStringLiteral("Nothing is changed yet."));
+  }
+
+  void theListOfChangesShowsItsSteps() {
+    const auto written = liveRun();
+    test::FakeEngine engine(*written, [](const contract::Command&) { return done(123456); });
+    const auto window = showWindow();
+    session::RunSession* run = window->openRun(written->path());
+    QTRY_VERIFY(run->canControl());
+    auto* list = window->optimizerPanel()->findChild<QTableView*>();
+    run->sendCommand(contract::LrCommand{0.0125});
+    QTRY_COMPARE(run->commandLog()->latest().state, session::CommandLog::State::kApplied);
+    const QModelIndex state = run->commandLog()->index(0, session::CommandLog::kStateColumn);
+    QCOMPARE(state.data().toString(), QStringLiteral("applied at step 123456"));
+    const auto fits = [&] {
+      const QRect cell = list->visualRect(state);
+      const QRect words = list->fontMetrics().boundingRect(
+          QRect(0, 0, cell.width() - 6, 1000), Qt::TextWordWrap, state.data().toString());
+      return words.width() <= cell.width() && words.height() <= cell.height();
+    };
+    QTRY_VERIFY(fits());
+  }
+
+  void withoutARunTheDockPromisesNothing() {
+    OptimizerPanel panel;
+    panel.show();
+    const QString all = textsOf(&panel).join(QLatin1Char('|'));
+    QVERIFY2(all.contains(QStringLiteral("Open a live run to control it.")), qPrintable(all));
+    for (const char* word : {"lr 0", "0 × 0", "→", "restore point"}) {
+      QVERIFY2(!all.contains(QLatin1String(word)), qPrintable(all));
+    }
   }
 
   void messagesOfTheStatusBarAreSeen_data() {

@@ -128,7 +128,10 @@ void ChartLegend::update(const CurvePlot& plot) {
     button->setToolTip(tr("%1\n%2\nClick to hide or show.").arg(curve.name, curve.help));
     button->setAccessibleName(tr("Show %1").arg(text));
   }
-  setVisible(!order_.isEmpty());
+}
+
+int ChartLegend::heightForWidth(int width) const {
+  return layout()->heightForWidth(width);
 }
 
 QString ChartLegend::textOf(const QString& series) const {

@@ -136,7 +136,7 @@ void CurveChart::connectLink() {
     }
   });
   connect(legend_, &ChartLegend::hiddenChanged, plot_, &CurvePlot::setHidden);
-  connect(&Theme::instance(), &Theme::changed, this, [this] { legend_->update(*plot_); });
+  connect(&Theme::instance(), &Theme::changed, this, [this] { fitLegend(); });
 }
 
 void CurveChart::setTitle(const QString& title) {
@@ -169,7 +169,7 @@ void CurveChart::setSaturatedFrom(std::optional<double> value) {
 
 void CurveChart::setLogValues(bool on) {
   plot_->setLog(on);
-  legend_->update(*plot_);
+  fitLegend();
   const QSignalBlocker blocker(logButton_);
   logButton_->setChecked(on);
 }
@@ -216,13 +216,28 @@ void CurveChart::reload() {
   plot_->setSampleAt(content.at);
   plot_->setCurves(content.curves, content.range);
   plot_->setMarks(content.marks);
-  legend_->update(*plot_);
+  fitLegend();
   note_->setText(content.notes.join(QStringLiteral(" · ")));
   note_->setToolTip(content.notes.join(QLatin1Char('\n')));
   showState();
   if (isTableShown()) {
     fillTable();
   }
+}
+
+void CurveChart::fitLegend() {
+  legend_->update(*plot_);
+  // Of a low chart it would leave nothing; the box of the cross-hair has the names too.
+  constexpr int kShare = 4;
+  const QMargins margins = layout()->contentsMargins();
+  const int wide = width() - margins.left() - margins.right();
+  const bool fits = legend_->heightForWidth(wide) * kShare <= height();
+  legend_->setVisible(fits && !legend_->series().isEmpty());
+}
+
+void CurveChart::resizeEvent(QResizeEvent* event) {
+  QFrame::resizeEvent(event);
+  fitLegend();
 }
 
 void CurveChart::showState() {

@@ -99,6 +99,7 @@ class CurvePlot : public QChartView {
   double xAt(double pixel) const;
   double transformed(double value) const;
   QList<Tick> valueTicks() const;
+  QList<Tick> placeTicks() const;
   QString tipAt(QPoint position) const;
   void paintGrid(QPainter& painter) const;
   void paintLabels(QPainter& painter) const;

@@ -43,6 +43,24 @@ QList<Tick> CurvePlot::valueTicks() const {
   return log_ ? logTicks(y_, room) : linearTicks(y_, room);
 }
 
+/// As many as their labels leave room for.
+QList<Tick> CurvePlot::placeTicks() const {
+  const QFontMetricsF metrics(font());
+  for (int count = static_cast<int>(plot_.width() / 40); count > 1; --count) {
+    QList<Tick> ticks = linearTicks(x_, count);
+    ticks.removeIf([&](const Tick& tick) { return wholeX_ && tick.at != std::round(tick.at); });
+    double widest = 0;
+    for (const Tick& tick : ticks) {
+      widest = std::max(widest, metrics.horizontalAdvance(tick.label));
+    }
+    if (ticks.size() < 2 ||
+        toPlot({ticks[1].at, 0}).x() - toPlot({ticks[0].at, 0}).x() >= widest + 20) {
+      return ticks;
+    }
+  }
+  return linearTicks(x_, 1);
+}
+
 void CurvePlot::drawBackground(QPainter* painter, const QRectF&) {
   const Palette& p = colours();
   painter->save();
@@ -103,12 +121,7 @@ void CurvePlot::paintLabels(QPainter& painter) const {
   const QRectF title(plot_.left(), plot_.bottom() + 4, plot_.width(), metrics.height());
   const double reserved = metrics.horizontalAdvance(xTitle_) + 16;
   painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xTitle_);
-  const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 24;
-  const int room = std::max(2, static_cast<int>(plot_.width() / label));
-  for (const Tick& tick : linearTicks(x_, room)) {
-    if (wholeX_ && tick.at != std::round(tick.at)) {
-      continue;
-    }
+  for (const Tick& tick : placeTicks()) {
     const double x = toPlot({tick.at, 0}).x();
     const double half = metrics.horizontalAdvance(tick.label) / 2 + 2;
     painter.setPen(QPen(colours().border, 1));

@@ -47,7 +47,8 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
   setWindowTitle(QStringLiteral("Batchscope"));
   setWindowIcon(programIcon());
   const QSize room = screen()->availableSize();
-  resize(QSize(1600, 1000).boundedTo(room));
+  // The frame of the desktop comes on top of it.
+  resize(QSize(1600, 1000).boundedTo(room - QSize(16, 48)));
   setDockNestingEnabled(true);
   actions_ = new Actions(this);
   model_ = new session::RunListModel(this);

@@ -10,6 +10,7 @@
 #include <QActionGroup>
 #include <QComboBox>
 #include <QDockWidget>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QMenuBar>
 #include <QSlider>
@@ -210,12 +211,23 @@ void MainWindow::buildToolBar() {
   smoothing_->setAccessibleName(tr("Smoothing"));
   smoothing_->setToolTip(
       tr("Weight of the causal, debiased exponential mean over the full data (S)"));
-  bar->addWidget(mutedLabel(tr(" X axis "), bar));
-  bar->addWidget(axis_);
-  bar->addWidget(mutedLabel(tr("  Smoothing "), bar));
-  bar->addWidget(smoothing_);
+  // A name and what it names go together where there is no room.
+  for (const auto& [name, input] :
+       {std::pair<QString, QWidget*>{tr("X axis"), axis_}, {tr("Smoothing"), smoothing_}}) {
+    auto* pair = new QWidget(bar);
+    auto* row = new QHBoxLayout(pair);
+    row->setContentsMargins(6, 0, 0, 0);
+    row->addWidget(mutedLabel(name, pair));
+    row->addWidget(input);
+    bar->addWidget(pair);
+  }
   bar->addSeparator();
   add("palette", {});
+  // Qt's own sign is a dark arrow in every theme.
+  if (auto* more = bar->findChild<QToolButton*>(QStringLiteral("qt_toolbar_ext_button"))) {
+    more->setIcon(icon(QStringLiteral("menu")));
+    more->setAccessibleName(tr("More tools"));
+  }
 }
 
 void MainWindow::buildStatusBar() {

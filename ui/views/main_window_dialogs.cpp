@@ -141,6 +141,7 @@ void MainWindow::showDiagnosis() {
   QMessageBox box(QMessageBox::Information, tr("Diagnose"), text, QMessageBox::Ok, this);
   box.setTextInteractionFlags(Qt::TextSelectableByMouse);
   QPushButton* copy = box.addButton(tr("&Copy"), QMessageBox::ActionRole);
+  box.setEscapeButton(QMessageBox::Ok);
   box.exec();
   if (box.clickedButton() == copy) {
     QApplication::clipboard()->setText(text);

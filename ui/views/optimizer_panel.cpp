@@ -78,7 +78,7 @@ void OptimizerPanel::chooseMethod(const QString& name) {
 
 contract::OptimizerCommand OptimizerPanel::command() const {
   contract::OptimizerCommand command;
-  const session::StatusItem status = run_ ? run_->status() : session::StatusItem{};
+  const session::StatusItem status = formStatus();
   const QString method = method_->currentData().toString();
   if (method != status.method()) {
     command.name = method.toStdString();

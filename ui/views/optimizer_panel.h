@@ -75,6 +75,8 @@ class OptimizerPanel : public QScrollArea {
   void showNow();
   void showLog();
   void showDetail(qint64 id);
+  /// What the form starts from: of now where it can be changed, else of the playhead.
+  session::StatusItem formStatus() const;
   bool differs() const;
   bool busy() const;
 

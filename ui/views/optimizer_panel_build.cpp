@@ -213,7 +213,7 @@ QWidget* OptimizerPanel::buildLr() {
   twice_->setAccessibleName(tr("Double the learning rate"));
   twice_->setToolTip(tr("Double the base learning rate at the next step"));
   newLr_ = new QLineEdit(group);
-  newLr_->setPlaceholderText(tr("new base"));
+  newLr_->setPlaceholderText(tr("value"));
   newLr_->setAccessibleName(tr("New learning rate"));
   followTheme(newLr_,
               [this] { newLr_->setMaximumWidth(newLr_->fontMetrics().averageCharWidth() * 14); });
@@ -241,12 +241,12 @@ QWidget* OptimizerPanel::buildLog() {
   log_ = new QTableView(group);
   log_->setAccessibleName(tr("Commands and their answers"));
   log_->verticalHeader()->hide();
-  log_->horizontalHeader()->setStretchLastSection(true);
   log_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
+  // The dock is narrow, and the end of a state is its step or reason: it takes a second line.
+  log_->verticalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   log_->setSelectionBehavior(QAbstractItemView::SelectRows);
   log_->setShowGrid(false);
-  log_->setWordWrap(false);
-  setTextRows(log_);
+  log_->setWordWrap(true);
   followTheme(log_, [this] { log_->setMinimumHeight(5 * (log_->fontMetrics().height() + 8)); });
   column->addWidget(undo_);
   column->addWidget(undoText_);

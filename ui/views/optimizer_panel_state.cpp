@@ -40,7 +40,7 @@ void OptimizerPanel::showNow() {
     now_->setText(tr("No run"));
     nowFacts_->setText(tr("Open a live run to control it."));
     control_->hide();
-    lrNow_->clear();
+    lrNow_->hide();
     return;
   }
   const session::StatusItem here = run_->statusAtPlayhead();
@@ -52,7 +52,7 @@ void OptimizerPanel::showNow() {
                               : tr("In force at step %1").arg(formatCount(here.step)));
   now_->setText(told ? withModifier(here.method(), here.agvm) : tr("Not known yet"));
   nowFacts_->setText(
-      told ? tr("%1 · batch %2")
+      told ? tr("%1\nbatch %2")
                  .arg(ratesText(here),
                       session::effectiveBatchText(here.micro, here.accumulation, here.ranks))
            : QString());
@@ -66,12 +66,20 @@ void OptimizerPanel::showNow() {
   lrNow_->setText(!can        ? QString()
                   : told_rate ? tr("%1, in use %2").arg(base, formatNumber(now.lrInUse))
                               : base);
+  lrNow_->setVisible(can);
+}
+
+session::StatusItem OptimizerPanel::formStatus() const {
+  if (!run_) {
+    return {};
+  }
+  return run_->canControl() ? run_->status() : run_->statusAtPlayhead();
 }
 
 void OptimizerPanel::refresh() {
   const bool open = run_ != nullptr;
-  const session::StatusItem status = open ? run_->status() : session::StatusItem{};
   const bool can = open && run_->canControl();
+  const session::StatusItem status = formStatus();
   if (open) {
     followSpec();
   }

@@ -27,7 +27,7 @@ QPushButton* card(QWidget* parent, const QString& sign, const QString& title, co
   button->setAccessibleDescription(text);
   followTheme(button, [button] {
     const int line = button->fontMetrics().height();
-    button->setMinimumSize(14 * line, 72 + 4 * line);
+    button->setMinimumSize(10 * line, 72 + 4 * line);
   });
   button->setCursor(Qt::PointingHandCursor);
   auto* column = new QVBoxLayout(button);
