@@ -4,9 +4,6 @@
 #include "ui/views/theme.h"
 #include "ui/views/widgets.h"
 
-#include <QAccessible>
-#include <QApplication>
-#include <QClipboard>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -256,35 +253,6 @@ void CurveChart::fillTable() {
     tableModel_->setColumns(samples_(link_->kind(), plot_->xRange()), link_->kind());
     table_->resizeColumnsToContents();
   }
-}
-
-void CurveChart::wantRange(double low, double high) {
-  if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
-    return;
-  }
-  const AxisRange full = full_.value_or(AxisRange{low, high});
-  low = std::max(low, full.low);
-  high = std::min(high, full.high);
-  // Nearer than this a double cannot tell neighbouring samples apart.
-  if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
-    return;
-  }
-  if (low <= full.low && high >= full.high) {
-    link_->setRange(std::nullopt);
-  } else {
-    link_->setRange(AxisRange{low, high});
-  }
-}
-
-void CurveChart::zoom(double factor) {
-  const AxisRange x = plot_->xRange();
-  const double centre = plot_->cursor().value_or((x.low + x.high) / 2);
-  wantRange(centre - (centre - x.low) / factor, centre + (x.high - centre) / factor);
-}
-
-void CurveChart::fit() {
-  plot_->setValueRange(std::nullopt);
-  link_->setRange(std::nullopt);
 }
 
 void CurveChart::toggleLog() {

@@ -1,4 +1,4 @@
-// The part of CurveChart that moves the cross-hair, says where it stands, and copies.
+// The part of CurveChart that moves range and cross-hair, says where they stand, and copies.
 #include "ui/views/chart_legend.h"
 #include "ui/views/curve_chart.h"
 #include "ui/views/theme.h"
@@ -12,6 +12,35 @@
 #include <cmath>
 
 namespace batchscope::views {
+
+void CurveChart::wantRange(double low, double high) {
+  if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
+    return;
+  }
+  const AxisRange full = full_.value_or(AxisRange{low, high});
+  low = std::max(low, full.low);
+  high = std::min(high, full.high);
+  // Nearer than this a double cannot tell neighbouring samples apart.
+  if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
+    return;
+  }
+  if (low <= full.low && high >= full.high) {
+    link_->setRange(std::nullopt);
+  } else {
+    link_->setRange(AxisRange{low, high});
+  }
+}
+
+void CurveChart::zoom(double factor) {
+  const AxisRange x = plot_->xRange();
+  const double centre = plot_->cursor().value_or((x.low + x.high) / 2);
+  wantRange(centre - (centre - x.low) / factor, centre + (x.high - centre) / factor);
+}
+
+void CurveChart::fit() {
+  plot_->setValueRange(std::nullopt);
+  link_->setRange(std::nullopt);
+}
 
 const Curve* CurveChart::currentCurve() const {
   const Curve* first = nullptr;

@@ -20,7 +20,7 @@ const QString kWidestValue = QStringLiteral("0.00e+00");
 
 HeatmapView::HeatmapView(QWidget* parent) : QFrame(parent) {
   setProperty("card", true);
-  followTheme(this, [this] { setMinimumHeight(50 + 4 * fontMetrics().height()); });
+  followTheme(this, [this] { setMinimumHeight(32 + 6 * fontMetrics().height()); });
   setFocusPolicy(Qt::StrongFocus);
   connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
 }
@@ -169,12 +169,16 @@ void HeatmapView::paintScale(QPainter& painter, const QRectF& plot) const {
 void HeatmapView::paintRows(QPainter& painter, const QRectF& plot) const {
   const QFontMetricsF metrics(font());
   const double rows = rowHeight();
+  // Names that would run into one another are left out; a tip tells them.
+  const int every = std::max(1, static_cast<int>(std::ceil(0.8 * metrics.height() / rows)));
   for (int r = 0; r < data_.rows.size(); ++r) {
     const QRectF name(11, plot.top() + r * rows, plot.left() - 19, rows);
-    painter.setPen(r == current_ ? colours().text : colours().textMuted);
-    painter.drawText(name,
-                     Qt::AlignLeft | Qt::AlignVCenter,
-                     metrics.elidedText(data_.rows[r], Qt::ElideMiddle, name.width()));
+    if (r % every == 0) {
+      painter.setPen(r == current_ ? colours().text : colours().textMuted);
+      painter.drawText(name,
+                       Qt::AlignLeft | Qt::AlignVCenter | Qt::TextDontClip,
+                       metrics.elidedText(data_.rows[r], Qt::ElideMiddle, name.width()));
+    }
     if (r > 0) {
       painter.fillRect(QRectF(plot.left(), name.top() - 0.5, plot.width(), 1), colours().panel);
     }

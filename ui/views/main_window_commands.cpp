@@ -3,8 +3,6 @@
 #include "ui/session/engine_client.h"
 #include "ui/session/playhead.h"
 #include "ui/views/command_palette.h"
-#include "ui/views/curve_chart.h"
-#include "ui/views/event_panel.h"
 #include "ui/views/main_window.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/replay_bar.h"
@@ -14,7 +12,6 @@
 #include "ui/views/widgets.h"
 
 #include <QApplication>
-#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QDockWidget>
@@ -22,10 +19,8 @@
 #include <QInputDialog>
 #include <QLineEdit>
 #include <QMessageBox>
-#include <QSettings>
 #include <QSlider>
 #include <QStackedWidget>
-#include <QStatusBar>
 
 namespace batchscope::views {
 

@@ -137,8 +137,8 @@ ReplayBar::ReplayBar(QWidget* parent) : QWidget(parent) {
   strip_->setAccessibleName(tr("Timeline of the run"));
   label_ = new QLabel(this);
   followTheme(label_, [this] {
-    label_->setMinimumWidth(label_->fontMetrics().horizontalAdvance(
-        QStringLiteral("00:00:00 / 00:00:00 · step 000,000")));
+    label_->setMinimumWidth(
+        label_->fontMetrics().horizontalAdvance(QStringLiteral("00:00 / 00:00 · step 0,000")));
   });
   label_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
   speed_ = new QComboBox(this);
