@@ -220,6 +220,20 @@ class TestCompare : public QObject {
     QCOMPARE(model.rowCount(), 0);
   }
 
+  void tableKeepsItsDigits() {
+    QLocale::setDefault(QLocale::c());
+    CurveTableModel model;
+    model.setColumns(
+        {{QStringLiteral("loss"), {sample(1234567, 0.12345678901234567), sample(1234568, 2.5e-7)}}},
+        XKind::kImages);
+    QCOMPARE(model.index(0, 0).data().toString(), QStringLiteral("1234567"));
+    QCOMPARE(model.index(1, 0).data().toString(), QStringLiteral("1234568"));
+    QCOMPARE(model.index(0, 1).data().toString().toDouble(), 0.12345678901234567);
+    QCOMPARE(model.index(1, 1).data().toString(), QStringLiteral("2.5e-07"));
+    QCOMPARE(shownNumber(0), QStringLiteral("0"));
+    QCOMPARE(shownNumber(1000000), QStringLiteral("1000000"));
+  }
+
   void filesAreWrittenWhole() {
     QString error;
     const auto path = library_.filePath(QStringLiteral("out.csv"));

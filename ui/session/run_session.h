@@ -55,6 +55,14 @@ class RunSession : public QObject {
   const RunItem& info() const { return info_; }
   /// State of the run now (not at the playhead).
   const StatusItem& status() const { return status_; }
+  /// What was in force at the playhead, with the step and rates of that place; where it follows,
+  /// of now. The step is that of the newest row read, as on the timeline.
+  StatusItem statusAtPlayhead();
+  /// Newest recorded sample of a series at or before the playhead on the line that was live then;
+  /// invalid while it is being read (dataChanged follows).
+  SampleItem sampleAtPlayhead(const QString& series);
+  /// Updates completed now, by the newest row read of the live line.
+  std::int64_t newestStep() const;
   bool isLive() const { return state_ == State::kLive || status_.isLive(); }
 
   /// All series of the run, and those that speak of modules with this prefix ("d/") in module
@@ -73,8 +81,10 @@ class RunSession : public QObject {
   /// Range of an axis up to the playhead (0, 0 without rows), and of the whole record.
   QPointF xRange(XKind kind) const;
   QPointF fullXRange(XKind kind) const;
-  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0.
-  SampleItem nearest(const QString& name, XKind kind, double x, int offset = 0);
+  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0. Its
+  /// value is smoothed as in view(), once that view has been read.
+  SampleItem nearest(
+      const QString& name, XKind kind, double x, int offset = 0, double smoothing = 0);
   /// The next non-finite sample after x, invalid if there is none.
   SampleItem nextNonFinite(const QString& name, XKind kind, double x);
   /// Every recorded sample in [x0, x1] up to the playhead, live line and abandoned ones, for
@@ -151,7 +161,7 @@ class RunSession : public QObject {
   QString path_, failure_;
   State state_ = State::kClosed;
   RunItem info_;
-  StatusItem status_, fileStatus_;
+  StatusItem status_, fileStatus_, start_;
   std::optional<contract::StatusReport> report_;  // of the attached engine
   QList<SeriesItem> series_;
   QHash<QString, int> seriesIndex_;

@@ -139,11 +139,12 @@ QPointF RunSession::fullXRange(XKind kind) const {
   return store_->xRange(kind, store_->rows());
 }
 
-SampleItem RunSession::nearest(const QString& name, XKind kind, double x, int offset) {
+SampleItem RunSession::nearest(
+    const QString& name, XKind kind, double x, int offset, double smoothing) {
   const auto found = seriesIndex_.constFind(name);
   if (found == seriesIndex_.constEnd())
     return {};
-  return store_->nearest({*found, 0}, kind, rowLimit(), x, offset);
+  return store_->nearest({*found, thousandthsOf(smoothing)}, kind, rowLimit(), x, offset);
 }
 
 SampleItem RunSession::nextNonFinite(const QString& name, XKind kind, double x) {
@@ -242,7 +243,9 @@ void RunSession::requestProbes() {
 }
 
 SampleItem RunSession::playheadSample() const {
-  return store_->rowItem(rowLimit() - 1);
+  // The newest row may be of a branch that was undone since.
+  return store_->rowItem(
+      store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), rowLimit()));
 }
 
 void RunSession::seekToStep(std::int64_t step) {

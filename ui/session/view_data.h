@@ -133,13 +133,17 @@ struct StatusItem {
   std::int64_t step = 0, steps = 0, images = 0, totalImages = 0;
   QString optimizer;  // with modifiers: "pmd_lamb + agvm"
   bool agvm = false;
-  double lr = 0;
+  double lr = 0;  // the base rate
+  // What warm-up and decay make of it; NaN: not told.
+  double lrInUse = std::numeric_limits<double>::quiet_NaN();
   std::int64_t micro = 0, accumulation = 0, ranks = 0;
   double imagesPerSecond = std::numeric_limits<double>::quiet_NaN();
   double etaSeconds = std::numeric_limits<double>::quiet_NaN();
   bool dead = false;  // finished, but the loss never fell below its start
   std::int64_t effectiveBatch() const { return micro * accumulation * ranks; }
   bool isLive() const;
+  /// The method without modifiers: "pmd_lamb" of "pmd_lamb + agvm".
+  QString method() const { return optimizer.section(QLatin1Char('+'), 0, 0).trimmed(); }
 };
 
 /// What is fixed for a run.

@@ -5,7 +5,6 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDialogButtonBox>
-#include <QFontDatabase>
 #include <QFormLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -42,7 +41,7 @@ QComboBox* choiceBox(QWidget* parent,
 ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QWidget* parent)
     : QDialog(parent), run_(run), launcher_(launcher) {
   setWindowTitle(tr("Fork from here"));
-  resize(860, 620);
+  resize(textSized(QSize(860, 620)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
   column->addWidget(buildOrigin());
@@ -56,7 +55,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   command_ = new QPlainTextEdit(this);
   command_->setReadOnly(true);
   command_->setAccessibleName(tr("The same as a command"));
-  command_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(command_);
   command_->setFixedHeight(4 * fontMetrics().height());
   column->addWidget(mutedLabel(tr("The same as a command"), this));
   column->addWidget(command_);

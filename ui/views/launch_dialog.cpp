@@ -7,7 +7,6 @@
 #include <QClipboard>
 #include <QComboBox>
 #include <QFileDialog>
-#include <QFontDatabase>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -68,7 +67,7 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
       enginePath_(enginePath),
       form_(new session::SpecForm(this)) {
   setWindowTitle(tr("New run"));
-  resize(1080, 720);
+  resize(textSized(QSize(1080, 720)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
   column->addWidget(buildTop());
@@ -152,7 +151,7 @@ QWidget* LaunchDialog::buildTabs() {
   auto* textColumn = new QVBoxLayout(text);
   textColumn->setContentsMargins(0, 6, 0, 0);
   toml_ = new QPlainTextEdit(text);
-  toml_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(toml_);
   toml_->setAccessibleName(tr("Spec as TOML text"));
   tomlFault_ = new QLabel(text);
   tomlFault_->setProperty("bad", true);
@@ -176,7 +175,7 @@ QWidget* LaunchDialog::buildSide() {
   auto* batchColumn = new QVBoxLayout(batch);
   batchColumn->setContentsMargins(14, 10, 14, 12);
   batchColumn->addWidget(mutedLabel(tr("Effective batch: micro × accumulation × ranks"), batch));
-  formula_ = titleLabel({}, batch, 1.5);
+  formula_ = titleLabel({}, batch, TitleSize::kLarge);
   formula_->setAccessibleName(tr("Effective batch"));
   rate_ = mutedLabel({}, batch);
   length_ = mutedLabel({}, batch);

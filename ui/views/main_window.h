@@ -104,6 +104,7 @@ class MainWindow : public QMainWindow {
   void changeEnd();
   void showPalette();
   void showDiagnosis();
+  void takeFocus(QWidget* now);
   void movePane(int direction);
   void scaleText(int steps);
   void setTheme(int mode);
@@ -113,7 +114,10 @@ class MainWindow : public QMainWindow {
   QList<session::RunSession*> liveRuns() const;
   bool confirmClose();
   QString askAboutLiveRuns(const QList<session::RunSession*>& live);
-  void stopRuns(const QList<session::RunSession*>& live);
+  /// False: one could not be stopped, and the window stays.
+  bool stopRuns(const QList<session::RunSession*>& live);
+  void showAnswerToClosing();
+  void askAgainOnClosing();
 
   WindowOptions options_;
   Actions* actions_;
@@ -136,7 +140,6 @@ class MainWindow : public QMainWindow {
   QComboBox* axis_;
   QSlider* smoothing_;
   QByteArray firstLayout_;
-  QFont firstFont_;
   int textSteps_ = 0;
   bool reattached_ = false;
 };

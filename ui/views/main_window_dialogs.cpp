@@ -141,46 +141,16 @@ void MainWindow::showDiagnosis() {
   QMessageBox box(QMessageBox::Information, tr("Diagnose"), text, QMessageBox::Ok, this);
   box.setTextInteractionFlags(Qt::TextSelectableByMouse);
   QPushButton* copy = box.addButton(tr("&Copy"), QMessageBox::ActionRole);
+  box.setEscapeButton(QMessageBox::Ok);
   box.exec();
   if (box.clickedButton() == copy) {
     QApplication::clipboard()->setText(text);
   }
 }
 
-void MainWindow::movePane(int direction) {
-  QList<QWidget*> panes = {
-      runs_->filter(),
-      centre_->currentWidget() == runView_ ? runView_->page() : welcome_->startButton()};
-  if (optimizerDock_->isVisible()) {
-    panes.append(optimizer_);
-  }
-  if (eventsDock_->isVisible()) {
-    panes.append(eventsDock_->widget());
-  }
-  qsizetype at = 0;
-  for (qsizetype i = 0; i < panes.size(); ++i) {
-    const QWidget* focus = QApplication::focusWidget();
-    if (focus != nullptr && (focus == panes[i] || panes[i]->isAncestorOf(focus))) {
-      at = i;
-    }
-  }
-  QWidget* target = panes[(at + direction + panes.size()) % panes.size()];
-  if (target->focusPolicy() == Qt::NoFocus) {
-    for (QWidget* child : target->findChildren<QWidget*>()) {
-      if (child->isVisible() && child->isEnabled() && child->focusPolicy() & Qt::TabFocus) {
-        target = child;
-        break;
-      }
-    }
-  }
-  target->setFocus(Qt::ShortcutFocusReason);
-}
-
 void MainWindow::scaleText(int steps) {
   textSteps_ = std::clamp(steps, kLeastText, kMostText);
-  QFont font = firstFont_;
-  font.setPointSizeF(firstFont_.pointSizeF() * (1.0 + 0.1 * textSteps_));
-  QApplication::setFont(font);
+  Theme::instance().setTextScale(1.0 + 0.1 * textSteps_);
 }
 
 void MainWindow::setTheme(int mode) {

@@ -26,7 +26,10 @@ class RunView : public QWidget {
   QString pageName() const;
   QWidget* page() const;
   static QStringList pageNames();
-  ChartLink* link() { return &link_; }
+  /// Axis, zoom and cross-hair of the page that is shown. The pages of a run share theirs, the
+  /// comparison has its own; axis and smoothing are those of all.
+  ChartLink* link();
+  QList<ChartLink*> links() { return {&runLink_, &compareLink_}; }
   ReplayBar* replayBar() const { return replay_; }
   ComparePage* comparePage() const { return comparePage_; }
   QTabWidget* tabs() const { return tabs_; }
@@ -36,7 +39,7 @@ class RunView : public QWidget {
   void compareAddWanted();
 
  private:
-  ChartLink link_;
+  ChartLink runLink_, compareLink_;
   RunBanners* banners_;
   QTabWidget* tabs_;
   ReplayBar* replay_;
