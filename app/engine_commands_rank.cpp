@@ -104,6 +104,12 @@ std::shared_ptr<train::Group> meet(const train::LaunchEnv& env,
   return train::Group::create(env, device, std::chrono::seconds(timeout));
 }
 
+/// Of a run that begins: how long one that goes on will be is said by its state.
+std::vector<std::string> plan_warnings_of(const RankTask& task, std::int64_t pictures) {
+  return task.goes_on ? std::vector<std::string>()
+                      : contract::plan_warnings(task.spec, contract::resolve(task.spec, pictures));
+}
+
 contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
   contract::RunInfo info;
   info.id = id;
@@ -137,6 +143,9 @@ int train_as_rank(const TrainArguments& arguments,
   if (leads) {
     setup.data_warnings =
         train::preflight(*setup.training_set, setup.validation_set.get(), spec.data.max_broken);
+    for (std::string& warning : plan_warnings_of(task, setup.training_set->size())) {
+      setup.data_warnings.push_back(std::move(warning));
+    }
     for (const std::string& warning : setup.data_warnings) {
       std::cerr << "warning: " << warning << "\n";
     }

@@ -360,7 +360,7 @@ struct ResolvedPlan {
   std::int64_t effective_batch = 0;
   std::int64_t total_images = 0;
   std::int64_t steps = 0;  // ceil(total_images / effective_batch); the last update may be smaller
-  std::int64_t warmup_images = 0;  // whole updates of the starting batch
+  std::int64_t warmup_images = 0;  // whole updates of the starting batch; may be beyond the end
   std::int64_t warmup_steps = 0;
   std::vector<std::int64_t> decay_images;  // milestones of "step"
   double lr = 0;                           // base lr after lr_rule
@@ -370,5 +370,8 @@ struct ResolvedPlan {
   std::int64_t agvm_start = 0, agvm_stop = 0;  // agvm_stop: INT64_MAX if none
 };
 ResolvedPlan resolve(const RunSpec& spec, std::int64_t train_pictures);
+/// Sentences about what is asked and cannot come: a warm-up as long as the run, or longer. It ramps
+/// as asked.
+std::vector<std::string> plan_warnings(const RunSpec& spec, const ResolvedPlan& plan);
 
 }  // namespace batchscope::contract

@@ -13,6 +13,7 @@ constexpr std::int64_t kDefaultImages = 38400;
 // Below this a run is short: it starts AGVM and divides PMD's period by its own length (headline.md
 // section 2).
 constexpr std::int64_t kShortRunSteps = 1000;
+constexpr double kMostImages = 1e15;  // of a warm-up; what counts them goes further
 
 template <class... T>
 int given(const std::optional<T>&... values) {
@@ -53,8 +54,10 @@ std::int64_t warmup_steps(const WarmupSpec& warmup,
   if (warmup.kind == "none") {
     return 0;
   }
+  const double most = kMostImages / static_cast<double>(plan.effective_batch);
   const auto whole = [&](double images) {
-    return static_cast<std::int64_t>(images / static_cast<double>(plan.effective_batch) + 1e-9);
+    return static_cast<std::int64_t>(
+        std::min(most, images / static_cast<double>(plan.effective_batch) + 1e-9));
   };
   std::int64_t steps = 0;
   if (warmup.steps) {
@@ -71,7 +74,7 @@ std::int64_t warmup_steps(const WarmupSpec& warmup,
                   1, static_cast<std::int64_t>(fraction * static_cast<double>(plan.steps) + 1e-9))
             : 0;
   }
-  return std::min(steps, plan.steps);
+  return std::min(steps, static_cast<std::int64_t>(most));
 }
 
 std::vector<std::int64_t> milestones(const DecaySpec& decay,
@@ -217,7 +220,7 @@ ResolvedPlan resolve(const RunSpec& spec, std::int64_t train_pictures) {
   plan.total_images = run_images(spec, train_pictures);
   plan.steps = (plan.total_images + plan.effective_batch - 1) / plan.effective_batch;
   plan.warmup_steps = warmup_steps(spec.schedule.warmup, plan, train_pictures);
-  plan.warmup_images = std::min(plan.warmup_steps * plan.effective_batch, plan.total_images);
+  plan.warmup_images = plan.warmup_steps * plan.effective_batch;
   plan.decay_images = milestones(spec.schedule.decay, plan, train_pictures);
   plan.lr = ruled_lr(spec.optim, plan.effective_batch);
   const bool lamb_family = spec.optim.name == "lamb" || spec.optim.name == "pmd_lamb";
@@ -239,6 +242,17 @@ ResolvedPlan resolve(const RunSpec& spec, std::int64_t train_pictures) {
                         std::to_string(plan.agvm_start));
   }
   return plan;
+}
+
+std::vector<std::string> plan_warnings(const RunSpec& spec, const ResolvedPlan& plan) {
+  const auto& warmup = spec.schedule.warmup;
+  const bool asked = given(warmup.steps, warmup.images, warmup.epochs, warmup.fraction) > 0;
+  if (!asked || plan.warmup_steps < plan.steps) {
+    return {};
+  }
+  return {"The warm-up (schedule.warmup) takes " + std::to_string(plan.warmup_steps) +
+          " updates, the run " + std::to_string(plan.steps) +
+          ": no update follows the warm-up at its full learning rate."};
 }
 
 }  // namespace batchscope::contract

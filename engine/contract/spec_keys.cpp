@@ -49,7 +49,7 @@ void add_schedule(KeyTable& b) {
   b.add("schedule.warmup.steps",
         AT(schedule.warmup.steps),
         at_least(0),
-        "length of the warm-up in updates");
+        "length of the warm-up in updates; it may go beyond the end of the run");
   b.add("schedule.warmup.images", AT(schedule.warmup.images), at_least(0), "… in pictures");
   b.add("schedule.warmup.epochs", AT(schedule.warmup.epochs), at_least(0), "… in epochs");
   b.add("schedule.warmup.fraction",

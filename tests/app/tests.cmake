@@ -11,7 +11,7 @@ if(BATCHSCOPE_ENGINE)
   batchscope_tests(tests_engine_process LABELS process
     TESTS tst_metrics_process tst_output_process tst_replay_process)
   batchscope_tests(tests_engine_process LABELS process COST 15
-    TESTS tst_category_ids tst_data_process tst_predict_classes tst_predict_process)
+    TESTS tst_category_ids tst_told_process tst_data_process tst_predict_classes tst_predict_process)
   batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 300 TESTS tst_weights_process)
   batchscope_tests(tests_engine_process LABELS process COST 40 TIMEOUT 400 TESTS tst_engine_process tst_fork_process
       tst_record_process tst_seams_process)

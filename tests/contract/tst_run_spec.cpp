@@ -42,6 +42,7 @@ class TestRunSpec : public QObject {
   void pathsBecomeAbsolute();
   void presetsAreValid();
   void resolveCountsPictures();
+  void warmUpLongerThanTheRun();
   void resolveDefaultsOfShortAndLongRuns();
   void lrRules_data();
   void lrRules();
@@ -397,6 +398,39 @@ void TestRunSpec::resolveCountsPictures() {
   spec.schedule.images.reset();
   spec.schedule.epochs = 1.5;
   QCOMPARE(resolve(spec, 51).total_images, 77);
+}
+
+void TestRunSpec::warmUpLongerThanTheRun() {
+  RunSpec spec;
+  spec.batch = {.micro = 2, .accumulation = 1, .ranks = 1, .loss_normaliser = "per_micro"};
+  spec.schedule.steps = 6;
+  QVERIFY(plan_warnings(spec, resolve(spec, 50)).empty());
+  const auto warns = [&](std::int64_t steps) {
+    const ResolvedPlan plan = resolve(spec, 50);
+    QCOMPARE(plan.warmup_steps, steps);
+    QCOMPARE(plan.warmup_images, 2 * steps);
+    const auto warnings = plan_warnings(spec, plan);
+    QCOMPARE(warnings.size(), std::size_t{1});
+    QVERIFY2(warnings[0].find("takes " + std::to_string(steps) + " updates, the run 6") !=
+                 std::string::npos,
+             warnings[0].c_str());
+  };
+  spec.schedule.warmup.steps = 1000;
+  warns(1000);
+  spec.schedule.warmup.steps = 6;
+  warns(6);
+  spec.schedule.warmup.steps.reset();
+  spec.schedule.warmup.images = 60;
+  warns(30);
+  spec.schedule.warmup.images.reset();
+  spec.schedule.warmup.epochs = 2;
+  warns(50);
+  // Numbers that nothing counts to are cut, not wrapped.
+  spec.schedule.warmup.epochs = 1e300;
+  QCOMPARE(resolve(spec, 50).warmup_steps, std::int64_t{500'000'000'000'000});
+  spec.schedule.warmup.epochs.reset();
+  spec.schedule.warmup.steps = std::numeric_limits<std::int64_t>::max();
+  QCOMPARE(resolve(spec, 50).warmup_steps, std::int64_t{500'000'000'000'000});
 }
 
 void TestRunSpec::resolveDefaultsOfShortAndLongRuns() {
