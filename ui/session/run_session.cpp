@@ -46,6 +46,8 @@ RunSession::RunSession(QObject* parent, std::function<qint64()> clock)
   connect(client_, &EngineClient::stateChanged, this, [this](EngineClient::State state) {
     if (state != EngineClient::State::kAttached)
       report_.reset();
+    else
+      engineFault_.clear();  // another engine
     refreshStatus();
   });
   connect(log_, &CommandLog::pendingChanged, this, &RunSession::pendingChanged);
@@ -107,6 +109,7 @@ void RunSession::close() {
   store_ = std::make_shared<RunStore>();
   path_.clear();
   failure_.clear();
+  engineFault_.clear();
   info_ = {};
   fileStatus_ = status_ = {};
   report_.reset();
@@ -114,6 +117,7 @@ void RunSession::close() {
   seriesIndex_.clear();
   events_.clear();
   evals_.clear();
+  states_.clear();
   probes_.clear();
   predicted_.clear();
   probesAt_.reset();
@@ -157,8 +161,12 @@ void RunSession::onUpdate(const RunUpdate& update) {
   events_ += update.newEvents;
   evals_ += update.newEvals;
   takePredicted(update);
-  if (update.status)
+  if (update.status) {
     fileStatus_ = *update.status;
+    states_ = update.states;
+  }
+  if (update.rows || !update.newEvents.isEmpty() || !update.newEvals.isEmpty())
+    markUndone();
   refreshStatus();
   if (update.info || update.series)
     Q_EMIT infoChanged();
@@ -172,7 +180,7 @@ void RunSession::onUpdate(const RunUpdate& update) {
     refreshLists();
   else
     requestProbes();
-  if (update.rows || update.series)
+  if (update.rows || update.series || !update.newEvals.isEmpty())
     Q_EMIT dataChanged();
 }
 
@@ -216,6 +224,11 @@ void RunSession::onPlayhead() {
 
 std::int64_t RunSession::rowLimit() const {
   return playhead_->isFollowing() ? store_->rows() : store_->rowsUpTo(playhead_->position());
+}
+
+void RunSession::setEngineFault(const QString& sentence) {
+  engineFault_ = sentence;
+  Q_EMIT statusChanged();
 }
 
 bool RunSession::canControl() const {

@@ -130,6 +130,7 @@ struct StatusItem {
   QString evidence;  // "lock held, heartbeat 0.8 s ago"
   QString phase;     // "loading data", "training", ...
   QString error;     // why the run file cannot be read, or empty
+  QString trouble;   // what hinders the training now, as its engine says; or empty
   std::int64_t step = 0, steps = 0, images = 0, totalImages = 0;
   QString optimizer;  // with modifiers: "pmd_lamb + agvm"
   bool agvm = false;
@@ -140,6 +141,12 @@ struct StatusItem {
   bool dead = false;  // finished, but the loss never fell below its start
   std::int64_t effectiveBatch() const { return micro * accumulation * ranks; }
   bool isLive() const;
+};
+
+/// A saved state that is still on disk.
+struct StateFileItem {
+  std::int64_t segment = 0, step = 0;
+  bool checkpoint = false;  // what Continue goes on from; else a restore point
 };
 
 /// What is fixed for a run.
