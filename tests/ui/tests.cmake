@@ -13,7 +13,7 @@ batchscope_tests(tests_views LABELS gui COST 14 TESTS tst_views_window)
 batchscope_tests(tests_views LABELS gui process TESTS tst_views_build)
 if(BATCHSCOPE_ENGINE)
   add_dependencies(tests_views batchscope-engine)
-  batchscope_tests(tests_views LABELS gui process TIMEOUT 300 TESTS tst_views_engine)
+  batchscope_tests(tests_views LABELS gui process TIMEOUT 300 TESTS tst_views_engine tst_views_launch)
 endif()
 
 # Made-up runs for looking at the pages; not a test.

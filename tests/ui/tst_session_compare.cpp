@@ -171,6 +171,25 @@ class TestCompare : public QObject {
     QVERIFY(compare.metricNames().contains(QStringLiteral("AP50")));
   }
 
+  void comparesWholeRunsWhereverTheirPlayheadsAre() {
+    RunCompare compare;
+    compare.add(a_.get());
+    compare.add(b_.get());
+    a_->seekToStep(5);
+    QCOMPARE(a_->playheadSample().step, std::int64_t{5});
+    QCOMPARE(compare.xRange(XKind::kStep).y(), 30.0);
+    QTRY_VERIFY(
+        !compare.views(QStringLiteral("loss"), XKind::kStep, 0, 30, 100)[0].parts.isEmpty());
+    const auto view = compare.views(QStringLiteral("loss"), XKind::kStep, 0, 30, 100)[0];
+    QCOMPARE(view.parts.last().points.last().x(), 20.0);
+    const auto difference = compare.difference(1, QStringLiteral("loss"), XKind::kStep, 0, 30, 100);
+    QCOMPARE(difference.last().x(), 20.0);
+    QVERIFY(compare.timeToTarget(QStringLiteral("AP"), 0.35)[0].reached());
+    // Its own page still ends at its playhead.
+    QCOMPARE(a_->xRange(XKind::kStep).y(), 5.0);
+    a_->playhead()->followLive();
+  }
+
   void takesEightRunsAndForgetsDeadOnes() {
     RunCompare compare;
     QList<RunSession*> sessions;

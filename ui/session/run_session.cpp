@@ -49,6 +49,8 @@ RunSession::RunSession(QObject* parent, std::function<qint64()> clock)
   connect(client_, &EngineClient::stateChanged, this, [this](EngineClient::State state) {
     if (state != EngineClient::State::kAttached)
       report_.reset();
+    else
+      engineFault_.clear();  // another engine
     refreshStatus();
   });
   connect(log_, &CommandLog::pendingChanged, this, &RunSession::pendingChanged);
@@ -110,6 +112,7 @@ void RunSession::close() {
   store_ = std::make_shared<RunStore>();
   path_.clear();
   failure_.clear();
+  engineFault_.clear();
   info_ = {};
   fileStatus_ = status_ = start_ = {};
   report_.reset();
@@ -117,6 +120,7 @@ void RunSession::close() {
   seriesIndex_.clear();
   events_.clear();
   evals_.clear();
+  states_.clear();
   probes_.clear();
   predicted_.clear();
   probesAt_.reset();
@@ -162,8 +166,12 @@ void RunSession::onUpdate(const RunUpdate& update) {
   events_ += update.newEvents;
   evals_ += update.newEvals;
   takePredicted(update);
-  if (update.status)
+  if (update.status) {
     fileStatus_ = *update.status;
+    states_ = update.states;
+  }
+  if (update.rows || !update.newEvents.isEmpty() || !update.newEvals.isEmpty())
+    markUndone();
   refreshStatus();
   if (update.info || update.series)
     Q_EMIT infoChanged();
@@ -177,7 +185,7 @@ void RunSession::onUpdate(const RunUpdate& update) {
     refreshLists();
   else
     requestProbes();
-  if (update.rows || update.series)
+  if (update.rows || update.series || !update.newEvals.isEmpty())
     Q_EMIT dataChanged();
 }
 
@@ -266,6 +274,11 @@ SampleItem RunSession::sampleAtPlayhead(const QString& series) {
 std::int64_t RunSession::newestStep() const {
   const auto row = store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), store_->rows());
   return row < 0 ? status_.step : store_->rowItem(row).step;
+}
+
+void RunSession::setEngineFault(const QString& sentence) {
+  engineFault_ = sentence;
+  Q_EMIT statusChanged();
 }
 
 bool RunSession::canControl() const {

@@ -27,7 +27,8 @@ struct RunUpdate {
   QList<PredictionPlace> newPredictions;  // a place again: more of its predictions
   bool pictures = false;                  // fixed pictures were added
   std::optional<StatusItem> status;
-  bool rows = false;  // rows were added, or the line changed
+  QList<StateFileItem> states;  // with a status
+  bool rows = false;            // rows were added, or the line changed
 };
 
 /// Reads one run on a thread of its own with its own connection: polls, appends to the store, reads

@@ -30,7 +30,7 @@ const QString kDifference = QStringLiteral("difference");
 /// Values of a metric's evaluations on the live line of a run.
 Curve metricCurve(session::RunSession* run, const QString& metric, session::XKind kind) {
   Curve curve;
-  for (const session::EvalItem& eval : run->evals()) {
+  for (const session::EvalItem& eval : run->allEvals()) {
     const auto found = eval.metrics.constFind(metric);
     if (!eval.abandoned && found != eval.metrics.cend() && std::isfinite(*found)) {
       curve.points.append({eval.x(kind), *found});
@@ -206,7 +206,7 @@ QList<EventMark> ComparePage::marks(session::XKind kind) const {
   const QStringList labels = compare_->labels();
   const QList<session::RunSession*> runs = compare_->sessions();
   for (int i = 0; i < runs.size(); ++i) {
-    for (EventMark mark : marksOf(runs[i]->events(), kind)) {
+    for (EventMark mark : marksOf(runs[i]->allEvents(), kind)) {
       mark.detail = QStringLiteral("%1 · %2").arg(labels.value(i), mark.detail);
       all.append(mark);
     }
@@ -251,8 +251,10 @@ SampleSource ComparePage::overlaySamples() const {
     const QStringList labels = compare_->labels();
     const QList<session::RunSession*> runs = compare_->sessions();
     for (int i = 0; i < runs.size(); ++i) {
-      columns.append({QStringLiteral("%1 / %2").arg(labels.value(i), series()),
-                      runs[i]->samples(series(), kind, range.low, range.high)});
+      columns.append(
+          {QStringLiteral("%1 / %2").arg(labels.value(i), series()),
+           runs[i]->samples(
+               series(), kind, range.low, range.high, session::RunSession::Extent::kWhole)});
     }
     return columns;
   };

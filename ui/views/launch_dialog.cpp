@@ -3,10 +3,9 @@
 #include "ui/views/spec_form_view.h"
 #include "ui/views/widgets.h"
 
-#include <QApplication>
-#include <QClipboard>
 #include <QComboBox>
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -70,6 +69,9 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   resize(textSized(QSize(1080, 720)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
+  refusal_ = new Banner(this);
+  refusal_->hide();
+  column->addWidget(refusal_);
   column->addWidget(buildTop());
   auto* middle = new QHBoxLayout;
   middle->setSpacing(12);
@@ -214,19 +216,20 @@ QWidget* LaunchDialog::buildButtons() {
   whole_->setProperty("bad", true);
   whole_->setTextFormat(Qt::PlainText);
   whole_->setWordWrap(true);
+  note_ = mutedLabel({}, bar);
+  note_->setWordWrap(true);
+  note_->hide();
+  connect(form_, &session::SpecForm::changed, note_, &QWidget::hide);
   auto* cancel = new QPushButton(tr("Cancel"), bar);
   start_ = new QPushButton(tr("&Start"), bar);
   start_->setProperty("primary", true);
   start_->setDefault(true);
   row->addWidget(copy);
+  row->addWidget(note_, 1);
   row->addWidget(whole_, 1);
   row->addWidget(cancel);
   row->addWidget(start_);
-  connect(copy, &QPushButton::clicked, this, [this] {
-    session::Launcher launcher;
-    launcher.setEnginePath(enginePath_);
-    QApplication::clipboard()->setText(launcher.commandLine(request()));
-  });
+  connect(copy, &QPushButton::clicked, this, &LaunchDialog::copyCommand);
   connect(cancel, &QPushButton::clicked, this, &QDialog::reject);
   connect(start_, &QPushButton::clicked, this, &QDialog::accept);
   return bar;
@@ -235,6 +238,7 @@ QWidget* LaunchDialog::buildButtons() {
 session::LaunchRequest LaunchDialog::request() const {
   session::LaunchRequest request;
   request.spec = form_->spec();
+  request.base = base_;
   request.library = library_;
   request.device = device_->currentData().toString();
   return request;
@@ -246,6 +250,7 @@ QString LaunchDialog::formulaText() const {
 
 bool LaunchDialog::loadPreset(const QString& name) {
   const bool ok = form_->loadPreset(name);
+  base_ = ok ? name : base_;
   preset_->setCurrentIndex(std::max(0, preset_->findData(name)));
   showTomlFault(ok ? QString() : form_->error());
   return ok;
@@ -254,7 +259,10 @@ bool LaunchDialog::loadPreset(const QString& name) {
 bool LaunchDialog::loadFile(const QString& path) {
   const bool ok = form_->loadFile(path);
   showTomlFault(ok ? QString() : form_->error());
-  if (!ok) {
+  if (ok) {
+    base_ = QFileInfo(path).absoluteFilePath();
+    preset_->setCurrentIndex(0);
+  } else {
     tabs_->setCurrentIndex(2);
   }
   return ok;

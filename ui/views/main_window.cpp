@@ -93,16 +93,8 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
             runs_->select(folder);
           });
   connect(launcher_, &session::Launcher::forked, this, &MainWindow::showForked);
-  connect(
-      launcher_,
-      &session::Launcher::failed,
-      this,
-      [this](const QString& sentence, const QString& details) {
-        QMessageBox box(
-            QMessageBox::Critical, tr("The run did not start"), sentence, QMessageBox::Ok, this);
-        box.setDetailedText(details);
-        box.exec();
-      });
+  connect(launcher_, &session::Launcher::failed, this, &MainWindow::startFailed);
+  connect(launcher_, &session::Launcher::ended, this, &MainWindow::engineEnded);
 }
 
 MainWindow::~MainWindow() {

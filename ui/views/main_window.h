@@ -19,6 +19,7 @@ namespace batchscope::views {
 
 class CurveChart;
 class EventPanel;
+class LaunchDialog;
 class LogPanel;
 class OptimizerPanel;
 class RunListPanel;
@@ -90,6 +91,9 @@ class MainWindow : public QMainWindow {
   void refreshActions();
   void attachToLive();
   void newFromThisRun();
+  void askForRun(const std::function<void(LaunchDialog&)>& fill);
+  void startFailed(const QString& sentence, const QString& words);
+  void engineEnded(const QString& runId, const QString& words);
   void forkRun();
   void openFan();
   void showForked(const QString& parent, const QStringList& folders);

@@ -67,10 +67,8 @@ void MainWindow::connectFileCommands() {
   on("export_page", [this] { exportPage(); });
   on("copy_command", [this] {
     if (run_) {
-      session::SpecForm form;
-      form.loadToml(run_->info().specToml);
       session::LaunchRequest request;
-      request.spec = form.spec();
+      request.rerun = run_->path();
       request.library = model_->library();
       QApplication::clipboard()->setText(launcher_->commandLine(request));
       note(tr("The command is on the clipboard."));

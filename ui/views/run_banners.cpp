@@ -66,6 +66,17 @@ QList<RunNotice> noticesOf(const session::RunSession& run) {
                     trouble.id,
                     false});
   }
+  if (status.isLive() && !status.trouble.isEmpty()) {
+    notices.append({QStringLiteral("hindered"), Banner::Kind::kWarn, status.trouble, {}, 0, false});
+  }
+  if (const QString& words = run.engineFault(); !words.isEmpty() && !status.isLive()) {
+    notices.append({QStringLiteral("engine"),
+                    Banner::Kind::kBad,
+                    RunBanners::tr("The engine said at its end: %1").arg(words),
+                    {},
+                    0,
+                    false});
+  }
   if (status.dead) {
     notices.append(
         {QStringLiteral("dead"),

@@ -1,0 +1,191 @@
+// Starting runs as a person does: what is refused keeps its reason, what is copied can be run.
+#include "tests/ui/shown_window.h"
+#include "ui/views/launch_dialog.h"
+#include "ui/views/run_view.h"
+#include "ui/views/spec_form_view.h"
+
+using namespace batchscope;
+using namespace batchscope::views;
+
+class TestLaunching : public test::UserTest {
+  Q_OBJECT
+  static constexpr int kPatienceMs = 60000;
+
+  /// A shell script in the engine's place; `train` is what it does for a training.
+  QString fakeEngine(const QByteArray& train) {
+    const QString path = home_.filePath(QStringLiteral("engine%1").arg(++number_));
+    QFile file(path);
+    if (!file.open(QIODevice::WriteOnly)) {
+      return {};
+    }
+    file.write("#!/bin/sh\nif [ \"$1\" != train ]; then exit 2; fi\n" + train + "\n");
+    file.setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+    return path;
+  }
+  std::unique_ptr<MainWindow> windowWith(const QString& engine) {
+    auto window = std::make_unique<MainWindow>(WindowOptions{library_, engine, false});
+    window->resize(1500, 1000);
+    window->show();
+    window->activateWindow();
+    (void)QTest::qWaitForWindowActive(window.get());
+    return window;
+  }
+  /// Acts on the next launch dialogs in turn, each once it is shown.
+  void inDialogs(QList<std::function<void(LaunchDialog*)>> acts) {
+    auto* timer = new QTimer(this);
+    auto seen = std::make_shared<QPointer<QWidget>>();
+    connect(timer, &QTimer::timeout, timer, [timer, acts, seen]() mutable {
+      auto* dialog = qobject_cast<LaunchDialog*>(QApplication::activeModalWidget());
+      if (dialog == nullptr || dialog == *seen || !dialog->isVisible()) {
+        return;
+      }
+      *seen = dialog;
+      const auto act = acts.takeFirst();
+      if (acts.isEmpty()) {
+        timer->stop();
+        timer->deleteLater();
+      }
+      act(dialog);
+    });
+    timer->start(20);
+  }
+  static void type(LaunchDialog* dialog, const char* key, const QString& text) {
+    auto* edit = dialog->mainForm()->editor(QLatin1String(key));
+    auto* line = qobject_cast<QLineEdit*>(edit);
+    if (line == nullptr) {
+      line = edit->findChild<QLineEdit*>();
+    }
+    line->setFocus();
+    line->selectAll();
+    QTest::keyClicks(line, text);
+    QTest::keyClick(line, Qt::Key_Tab);
+  }
+
+ private Q_SLOTS:
+  void initTestCase() { makeHome(); }
+
+  void aRefusedStartComesBackWithItsReason() {
+    const QString run = library_ + QStringLiteral("/00000000beef");
+    const auto window = windowWith(fakeEngine(
+        "mkdir -p " + run.toUtf8() + "\necho run 00000000beef " + run.toUtf8() +
+        "\nsleep 0.3\nrm -r " + run.toUtf8() +
+        "\necho 'batchscope-engine: data.images: names 205 pictures that are not there' >&2\n"
+        "exit 3"));
+    bool again = false;
+    inDialogs({[&](LaunchDialog* dialog) {
+                 dialog->loadPreset(QStringLiteral("lab-large-batch"));
+                 type(dialog, "run.name", QStringLiteral("typed by hand"));
+                 test::clickOn(dialog->startButton());
+               },
+               [&](LaunchDialog* dialog) {
+                 again = true;
+                 QVERIFY2(test::textsOf(dialog)
+                              .join(QLatin1Char('\n'))
+                              .contains(QStringLiteral(
+                                  "data.images: names 205 pictures that are not there")),
+                          qPrintable(test::textsOf(dialog).join(QLatin1Char('\n'))));
+                 QCOMPARE(dialog->request().spec.run.name, std::string("typed by hand"));
+                 QCOMPARE(dialog->request().spec.batch.micro, 64);
+                 QCOMPARE(dialog->request().base, QStringLiteral("lab-large-batch"));
+                 dialog->reject();
+               }});
+    test::press(window.get(), Qt::Key_N, Qt::ControlModifier);
+    QTRY_VERIFY_WITH_TIMEOUT(again, kPatienceMs);
+    QVERIFY(window->currentRun() == nullptr);
+  }
+
+  void copyAsCommandSaysSoAndRepeatsWhatIsShown() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("lab-large-batch"));
+    type(&dialog, "optim.lr", QStringLiteral("0.07"));
+    type(&dialog, "run.name", QStringLiteral("a hot one"));
+    QApplication::clipboard()->clear();
+    test::clickOn(test::buttonOf<QPushButton>(&dialog, QStringLiteral("Copy as command")));
+    const QString command = QApplication::clipboard()->text();
+    QVERIFY(test::textsOf(&dialog).contains(QStringLiteral("The command is on the clipboard.")));
+    const QStringList words = wordsOf(command);
+    QCOMPARE(words.value(1), QStringLiteral("train"));
+    QVERIFY2(takesAll(words, dialog.form()->toToml()), qPrintable(command));
+    // What is not part of a run is not part of a command.
+    type(&dialog, "optim.lr", QStringLiteral("much"));
+    test::clickOn(test::buttonOf<QPushButton>(&dialog, QStringLiteral("Copy as command")));
+    QVERIFY(!test::textsOf(&dialog).contains(QStringLiteral("The command is on the clipboard.")));
+  }
+
+  void theCommandOfARunRepeatsIt() {
+    const auto run = liveRun();
+    const auto window = showWindow();
+    window->openRun(run->path());
+    QTRY_VERIFY(!window->currentRun()->info().id.isEmpty());
+    QApplication::clipboard()->clear();
+    window->actions()["copy_command"]->trigger();
+    const QStringList words = wordsOf(QApplication::clipboard()->text());
+    QCOMPARE(words.mid(1, 3),
+             QStringList({QStringLiteral("runs"), QStringLiteral("rerun"), run->path()}));
+  }
+
+  void whatAnEngineSaidAtItsEndStandsAboveItsRun() {
+    const auto run = emptyRun("refused to go on");
+    run->rows(1, 20);
+    run->finish(contract::RunState::kStopped);
+    const auto window = windowWith(fakeEngine(
+        "echo run " + QFileInfo(run->path()).fileName().toUtf8() + " " + run->path().toUtf8() +
+        "\nsleep 0.3\necho 'batchscope-engine: the state is damaged' >&2\n"
+        "exit 3"));
+    window->openRun(run->path());
+    QTRY_VERIFY(window->currentRun()->status().step == 20);
+    session::LaunchRequest request;
+    request.resumePath = run->path();
+    window->start(request);
+    QTRY_VERIFY_WITH_TIMEOUT(test::textsOf(window->runView())
+                                 .join(QLatin1Char('\n'))
+                                 .contains(QStringLiteral("the state is damaged")),
+                             kPatienceMs);
+  }
+
+  void whatWasUndoneIsNoBanner() {
+    const auto run = emptyRun("undone", 300);
+    run->rows(1, 100);
+    contract::EventRecord event;
+    event.segment = 7;  // of a branch that is not live
+    event.step = 90;
+    event.time = storage::now_utc();
+    event.kind = "diverged";
+    event.source = "engine";
+    event.text = "The loss passed its limit.";
+    run->writer().event(event);
+    run->finish(contract::RunState::kFailed);
+    const auto window = showWindow();
+    window->openRun(run->path());
+    QTRY_VERIFY(!window->currentRun()->allEvents().isEmpty());
+    QTRY_VERIFY(test::textsOf(window->runView())
+                    .join(QLatin1Char(' '))
+                    .contains(QStringLiteral("The run failed at step 100")));
+    QVERIFY(!test::textsOf(window->runView())
+                 .join(QLatin1Char(' '))
+                 .contains(QStringLiteral("The loss passed its limit")));
+  }
+
+ private:
+  /// As a shell splits them.
+  static QStringList wordsOf(const QString& command) {
+    QProcess shell;
+    shell.start(QStringLiteral("sh"),
+                {QStringLiteral("-c"), QStringLiteral("printf '%s\\n' ") + command});
+    shell.waitForFinished();
+    return QString::fromUtf8(shell.readAllStandardOutput()).split(QLatin1Char('\n'));
+  }
+  /// The engine's own reading of the words, without a training: `spec show` takes the same.
+  static bool takesAll(QStringList words, const QString& toml) {
+    words.resize(words.indexOf(QStringLiteral("--library")));
+    QProcess engine;
+    engine.start(QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"),
+                 QStringList{QStringLiteral("spec"), QStringLiteral("show")} + words.mid(2));
+    engine.waitForFinished(kPatienceMs);
+    return QString::fromUtf8(engine.readAllStandardOutput()) == toml;
+  }
+};
+
+BATCHSCOPE_GUI_TEST(TestLaunching)
+#include "tst_views_launch.moc"
