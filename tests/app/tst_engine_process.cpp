@@ -178,6 +178,8 @@ class TestEngineProcess : public QObject {
     QFETCH(QString, victim);
     Training training({QStringLiteral("schedule.steps=200000"),
                        QStringLiteral("checkpoint.every_steps=50"),
+                       QStringLiteral("data.val_pictures=8"),
+                       QStringLiteral("eval.at_end=false"),
                        QStringLiteral("batch.ranks=%1").arg(ranks)});
     QVERIFY(training.reach(60));
     QTest::qWait(static_cast<int>(QRandomGenerator::global()->bounded(400)));

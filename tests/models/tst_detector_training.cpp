@@ -86,15 +86,15 @@ class TestDetectorTraining : public QObject {
   void faster_rcnn_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         options("fasterrcnn_resnet50_fpn", ""), models::HeadVersion::kV1, false);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
-    compare(model, "fasterrcnn_resnet50_fpn");
+    compare(model, "fasterrcnn_resnet50_fpn", 2e-4);
   }
 
   void mask_rcnn_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         options("maskrcnn_resnet50_fpn", "resnet18"), models::HeadVersion::kV1, true);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
     compare(model, "maskrcnn_resnet18_fpn");
   }
@@ -111,7 +111,7 @@ class TestDetectorTraining : public QObject {
   void mask_rcnn_v2_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         trained_whole("maskrcnn_resnet50_fpn_v2"), models::HeadVersion::kV2, true);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
     compare(model, "maskrcnn_resnet50_fpn_v2", 1e-5);
   }
