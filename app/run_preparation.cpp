@@ -69,7 +69,10 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder / storage::kCheckpointFolder, none)) {
     const std::string name = entry.path().filename().string();
     long long step = 0, segment = 0;
-    if (std::sscanf(name.c_str(), "step-%lld-segment-%lld.ckpt", &step, &segment) == 2 &&
+    int read = 0;  // what is half written has another ending
+    const int found_numbers =
+        std::sscanf(name.c_str(), "step-%lld-segment-%lld.ckpt%n", &step, &segment, &read);
+    if (found_numbers == 2 && read == static_cast<int>(name.size()) &&
         !known.contains(std::string(storage::kCheckpointFolder) + "/" + name)) {
       add(segment, step, std::string(storage::kCheckpointFolder) + "/" + name);
     }
