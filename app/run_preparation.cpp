@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <ranges>
 #include <set>
 #include <sstream>
 
@@ -78,8 +79,8 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
     }
   }
   std::vector<std::string> newest_first;
-  for (auto it = found.rbegin(); it != found.rend(); ++it) {
-    newest_first.push_back(it->second);
+  for (const auto& [place, file] : std::views::reverse(found)) {
+    newest_first.push_back(file);
   }
   return newest_first;
 }
@@ -108,11 +109,11 @@ contract::RunSpec stored_spec(PreparedRun& run) {
   if (!run.goes_on) {
     return read_spec(run.folder);
   }
-  const contract::RunSpec recorded =
+  contract::RunSpec recorded =
       contract::parse_spec(storage::RunReader(run.folder).info().spec_toml);
   std::string why;
   try {
-    const contract::RunSpec file = read_spec(run.folder);
+    contract::RunSpec file = read_spec(run.folder);
     // What a resume may change, and where the data lies, is the file's.
     contract::RunSpec same = contract::with_settings_of(recorded, file);
     same.batch = file.batch;
