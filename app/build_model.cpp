@@ -84,9 +84,11 @@ std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, Cla
   }
 }
 
-models::LoadReport load_weights(models::Detector& model, const std::string& file) {
+models::LoadReport load_weights(models::Detector& model,
+                                const std::string& file,
+                                const std::string& key) {
   try {
-    return models::load_weights(model, models::TensorFile(file));
+    return models::load_weights(model, models::TensorFile(file, key));
   } catch (const models::WeightError& error) {
     throw contract::DataError(error.what());
   }
@@ -95,7 +97,7 @@ models::LoadReport load_weights(models::Detector& model, const std::string& file
 StartModel start_model(const contract::RunSpec& spec, ClassCounts classes) {
   StartModel start{build_model(spec, classes), std::nullopt};
   if (!spec.model.weights.empty()) {
-    start.loaded = load_weights(*start.model, spec.model.weights);
+    start.loaded = load_weights(*start.model, spec.model.weights, spec.model.weights_key);
   }
   return start;
 }

@@ -21,9 +21,12 @@ ClassCounts class_counts(const train::Dataset& dataset);
 /// names the key, for a name or option that it does not have.
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes);
 
-/// Copies what fits of a weight file or checkpoint into the detector and says what. Throws
-/// contract::DataError for a file that cannot be read or of which nothing fits.
-models::LoadReport load_weights(models::Detector& model, const std::string& file);
+/// Copies what fits of a weight file or checkpoint, of its weights at `key` where that is not empty,
+/// into the detector and says what. Throws contract::DataError for a file that cannot be read or of
+/// which nothing fits.
+models::LoadReport load_weights(models::Detector& model,
+                                const std::string& file,
+                                const std::string& key);
 
 /// The detector that a run of this spec begins with: build_model(), then model.weights if the spec
 /// names a file. Throws as both.

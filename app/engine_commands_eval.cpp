@@ -1,6 +1,7 @@
 #include "app/engine_commands.h"
 #include "app/json_output.h"
 #include "app/relabelled_detector.h"
+#include "app/weights_key.h"
 #include "app/weights_model.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
@@ -16,7 +17,7 @@ namespace batchscope::app {
 namespace {
 
 struct EvalArguments {
-  std::string checkpoint, model, weights, annotations, images, out, device = "cpu";
+  std::string checkpoint, model, weights, weights_key, annotations, images, out, device = "cpu";
   std::vector<std::string> sets;
   bool json = false;
   std::int64_t batch = 0;
@@ -66,7 +67,9 @@ void use_coco(contract::DataSection& data, const EvalArguments& arguments) {
 
 Subject subject_of(const EvalArguments& arguments) {
   WeightsModel made = arguments.checkpoint.empty()
-                          ? model_of_weights(arguments.model, arguments.weights, arguments.sets)
+                          ? model_of_weights(arguments.model,
+                                             arguments.weights,
+                                             with_weights_key(arguments.sets, arguments.weights_key))
                           : model_of_checkpoint(arguments.checkpoint, arguments.sets);
   const bool own_data = arguments.annotations.empty();
   if (!own_data) {
@@ -146,6 +149,7 @@ void add_eval_command(CLI::App& app) {
   model->needs(weights);
   weights->needs(model);
   checkpoint->excludes(model);
+  add_weights_key(*command, arguments->weights_key)->needs(weights);
   command
       ->add_option("--set",
                    arguments->sets,

@@ -3,6 +3,7 @@
 #include "app/prediction_files.h"
 #include "app/prediction_inputs.h"
 #include "app/predictor.h"
+#include "app/weights_key.h"
 #include "app/written_classes.h"
 #include "engine/contract/error.h"
 #include "engine/data/broken_pictures.h"
@@ -23,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PredictArguments {
-  std::string model, weights, images, out, draw, maps, categories, image_ids, device = "cpu";
+  std::string model, weights, weights_key, images, out, draw, maps, categories, image_ids, device = "cpu";
   std::vector<std::string> sets;
   double score_threshold = 0, draw_threshold = 0.5;
   bool json = false;
@@ -180,7 +181,10 @@ void Outputs::require_all(double max_broken) const {
 
 void predict(const PredictArguments& arguments) {
   const std::vector<InputPicture> pictures = pictures_of(arguments);
-  const WeightsModel subject = model_of_weights(arguments.model, arguments.weights, arguments.sets);
+  const WeightsModel subject =
+      model_of_weights(arguments.model,
+                       arguments.weights,
+                       with_weights_key(arguments.sets, arguments.weights_key));
   const ClassMatch match = written_classes(
       subject.classes, subject.spec.data, arguments.categories, arguments.image_ids);
   if (!match.note.empty()) {
@@ -215,6 +219,7 @@ void add_inputs(CLI::App& command, PredictArguments& a) {
                   ".pth or .safetensors, which say how many classes there are, or a run's "
                   "checkpoint, which has its spec and names, too")
       ->required();
+  add_weights_key(command, a.weights_key);
   command.add_option("--images", a.images, "Folder of JPEG and PNG pictures")->required();
   command.add_option("--categories",
                      a.categories,

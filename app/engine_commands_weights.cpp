@@ -2,6 +2,7 @@
 #include "app/json_output.h"
 #include "app/weight_fit.h"
 #include "app/weight_report.h"
+#include "app/weights_key.h"
 #include "models/weights/convert_weights.h"
 
 #include <cstdio>
@@ -11,13 +12,13 @@ namespace batchscope::app {
 namespace {
 
 struct WeightArguments {
-  std::string file, out, json;
+  std::string file, key, out, json;
   FitModel model;
   bool keep_names = false, all = false;
 };
 
 void inspect(const WeightArguments& arguments, bool json) {
-  const models::TensorFile file(arguments.file);
+  const models::TensorFile file(arguments.file, arguments.key);
   if (arguments.model.name.empty()) {
     json ? write_json(inspect_json(file), arguments.json)
          : static_cast<void>(std::fputs(inspect_text(file).c_str(), stdout));
@@ -42,6 +43,7 @@ void add_inspect(CLI::App& weights) {
       "Names, dtypes and shapes, without reading the tensors; with --model what a training takes");
   const auto arguments = std::make_shared<WeightArguments>();
   command->add_option("file", arguments->file, ".pth (zip or legacy) or .safetensors")->required();
+  add_weights_key(*command, arguments->key);
   CLI::Option* model = command->add_option(
       "--model",
       arguments->model.name,
@@ -75,14 +77,18 @@ void add_convert(CLI::App& weights) {
   const auto arguments = std::make_shared<WeightArguments>();
   command->add_option("file", arguments->file, ".pth (zip or legacy) or .safetensors")->required();
   command->add_option("out", arguments->out, "Ends in .safetensors, .pth or .pt")->required();
+  add_weights_key(*command, arguments->key);
   command->add_flag("--keep-names",
                     arguments->keep_names,
                     "As in the file; else torchvision's current ones, without \"module.\"");
   command->callback([arguments] {
     models::format_of(arguments->out);  // refuses an ending before anything is read
-    const models::TensorFile file(arguments->file);
+    const models::TensorFile file(arguments->file, arguments->key);
     const models::ConvertReport done =
         models::convert_weights(file, arguments->out, {.keep_names = arguments->keep_names});
+    if (const std::string others = models::also_holds(file.index().other_sets); !others.empty()) {
+      std::fprintf(stderr, "%s\n", others.c_str());
+    }
     std::printf("%s: %zu tensors, %llu bytes, %zu renamed\n",
                 arguments->out.c_str(),
                 done.tensors,

@@ -61,6 +61,9 @@ std::string inspect_text(const TensorFile& file) {
   if (!index.others.empty()) {
     text += "beside it: " + listed(index.others) + "\n";
   }
+  if (!index.other_sets.empty()) {
+    text += models::also_holds(index.other_sets) + "\n";
+  }
   if (!index.skipped.empty()) {
     text += "no tensors: " + listed(index.skipped) + "\n";
   }
@@ -95,6 +98,7 @@ nlohmann::json inspect_json(const TensorFile& file) {
           {"elements", sums.elements},
           {"bytes", sums.bytes},
           {"others", index.others},
+          {"other_sets", index.other_sets},
           {"skipped", index.skipped},
           {"metadata", index.metadata}};
 }

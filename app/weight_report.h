@@ -13,7 +13,7 @@ namespace batchscope::app {
 std::string inspect_text(const models::TensorFile& file);
 /// The same as an object: "file", "format", "state_dict", "tensors" ({"name", "dtype", "shape",
 /// "current_name" where torchvision has another name today}), "elements", "bytes", "others",
-/// "skipped", "metadata".
+/// "other_sets", "skipped", "metadata".
 nlohmann::json inspect_json(const models::TensorFile& file);
 
 }  // namespace batchscope::app

@@ -19,9 +19,9 @@ namespace {
 struct FileKind {
   bool checkpoint = false, running_means = false;
 };
-FileKind kind_of(const std::string& file) {
+FileKind kind_of(const std::string& file, const std::string& key) {
   try {
-    const models::TensorFile tensors(file);
+    const models::TensorFile tensors(file, key);
     const auto format = tensors.metadata().find("format");
     return {format != tensors.metadata().end() && format->second.starts_with("batchscope-state-"),
             std::any_of(tensors.entries().begin(), tensors.entries().end(), [](const auto& entry) {
@@ -56,11 +56,13 @@ void agree(std::int64_t& count, std::int64_t other, bool& known, const std::stri
 
 /// The outputs of every predictor are linear in the number of classes: models of one class and of
 /// two tell the line.
-ClassCounts count_classes(const contract::RunSpec& spec, const std::string& file) {
+ClassCounts count_classes(const contract::RunSpec& spec,
+                          const std::string& file,
+                          const std::string& key) {
   const models::TargetNeeds needs = models::target_needs(spec.model.name);
   ClassCounts counts{needs.boxes ? 1 : 0, needs.semantic ? 1 : 0};
   const auto one = build_model(spec, counts);
-  const models::LoadReport loaded = load_weights(*one, file);
+  const models::LoadReport loaded = load_weights(*one, file, key);
   const auto more_things = needs.boxes ? build_model(spec, {2, counts.stuff}) : one;
   const auto more_stuff = needs.semantic ? build_model(spec, {counts.things, 2}) : one;
   bool things_known = false, stuff_known = false;
@@ -79,10 +81,11 @@ ClassCounts count_classes(const contract::RunSpec& spec, const std::string& file
 
 ModelClasses classes_of(const contract::RunSpec& spec,
                         const std::string& what,
-                        const std::string& file) {
+                        const std::string& file,
+                        const std::string& key) {
   const models::TargetNeeds needs = models::target_needs(spec.model.name);
   return {.origin = what + " '" + file + "'",
-          .counts = count_classes(spec, file),
+          .counts = count_classes(spec, file, key),
           .boxes = needs.boxes,
           .pixels = needs.semantic};
 }
@@ -104,14 +107,10 @@ void name_classes(ModelClasses& classes, std::vector<std::string> names) {
 /// The spec of `name` with `sets` over it.
 contract::RunSpec spec_of_weights(const std::string& name,
                                   const std::string& file,
-                                  const std::vector<std::string>& sets,
-                                  bool running_means) {
+                                  const std::vector<std::string>& sets) {
   contract::RunSpec spec;
   spec.model.name = name;
   spec.model.weights = file;
-  if (running_means && !is_set(sets, "model.norm")) {
-    spec.model.norm = "frozen";
-  }
   apply_sets(spec, sets);
   return spec;
 }
@@ -119,11 +118,15 @@ contract::RunSpec spec_of_weights(const std::string& name,
 void load_all_weights(models::Detector& model,
                       const contract::RunSpec& spec,
                       const std::string& file) {
-  const models::LoadReport loaded = load_weights(model, file);
+  const models::LoadReport loaded = load_weights(model, file, spec.model.weights_key);
   if (!loaded.complete()) {
     std::cerr << loaded.table();
     throw contract::DataError("The weights are not all of model " + spec.model.name +
                               " with norm " + spec.model.norm + ": " + loaded.summary());
+  }
+  if (!loaded.other_sets.empty()) {
+    std::cerr << "The weights are of " << loaded.file << ". "
+              << models::also_holds(loaded.other_sets) << "\n";
   }
 }
 
@@ -131,6 +134,11 @@ void load_all_weights(models::Detector& model,
 WeightsModel open_checkpoint(const std::string& file,
                              const std::string& asked_name,
                              const std::vector<std::string>& sets) {
+  if (is_set(sets, "model.weights_key")) {
+    throw contract::SpecError("model.weights_key",
+                              "model.weights_key is of files with several sets of weights; the "
+                              "checkpoint '" + file + "' of a run has one.");
+  }
   const std::string origin = std::filesystem::path(file).filename().string();
   const train::StateFile stored = train::decode_state(train::read_bytes(file), origin);
   auto [state, info] = train::from_words(stored.words, origin);
@@ -140,7 +148,7 @@ WeightsModel open_checkpoint(const std::string& file,
   }
   WeightsModel result{std::move(state.spec), {}, nullptr};
   apply_sets(result.spec, sets);
-  result.classes = classes_of(result.spec, "checkpoint", file);
+  result.classes = classes_of(result.spec, "checkpoint", file, {});
   result.classes.ids = std::move(info.category_ids);
   name_classes(result.classes, std::move(info.classes));
   result.model = build_model(result.spec, result.classes.counts);
@@ -159,16 +167,20 @@ bool is_set(const std::vector<std::string>& sets, const std::string& key) {
 WeightsModel model_of_weights(const std::string& name,
                               const std::string& file,
                               const std::vector<std::string>& sets) {
-  const FileKind kind = kind_of(file);
+  WeightsModel result{spec_of_weights(name, file, sets), {}, nullptr};
+  const std::string key = result.spec.model.weights_key;
+  const FileKind kind = kind_of(file, key);
   if (kind.checkpoint) {
     return open_checkpoint(file, name, sets);
   }
-  WeightsModel result{spec_of_weights(name, file, sets, kind.running_means), {}, nullptr};
+  if (kind.running_means && !is_set(sets, "model.norm")) {
+    result.spec.model.norm = "frozen";
+  }
   if (!result.spec.model.norm_eps && weights_eps(result.spec.model) == 0.0) {
     std::cerr << "By its name, '" << file
               << "' is of torchvision's COCO_V1 weights: the frozen norms have eps 0.\n";
   }
-  result.classes = classes_of(result.spec, "weight file", file);
+  result.classes = classes_of(result.spec, "weight file", file, key);
   result.model = build_model(result.spec, result.classes.counts);
   load_all_weights(*result.model, result.spec, file);
   return result;

@@ -97,6 +97,7 @@ struct ModelSection {
   std::string name = "lab_faster_rcnn";
   std::string backbone;            // empty: the builder's own
   std::string weights;             // file to start from; empty: random
+  std::string weights_key;         // where in it; empty: where trainers have a model
   std::string norm = "gn";         // frozen | bn | syncbn | gn
   std::optional<double> norm_eps;  // none: 1e-5, or what the weights were trained with
   std::int64_t syncbn_group = 0;   // ranks that share statistics; 0: all

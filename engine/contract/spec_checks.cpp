@@ -211,6 +211,9 @@ void validate(const RunSpec& spec) {
     need(violation.empty(), key.name.c_str(), violation);
   }
   detail::check_contradictions(spec);
+  need(spec.model.weights_key.empty() || !spec.model.weights.empty(),
+       "model.weights_key",
+       "chooses within the file model.weights, which is not given");
   check_data(spec.data);
 }
 

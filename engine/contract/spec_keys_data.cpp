@@ -98,7 +98,8 @@ void add_data_keys(KeyTable& b) {
   b.add("data.max_broken",
         AT(data.max_broken),
         within(0, 1),
-        "share of the pictures that may be unreadable, one at least, before a run ends; 0: none");
+        "share of the pictures that may be unreadable, one at least and never all, before a run "
+        "ends; 0: none");
   b.add("data.max_pictures",
         AT(data.max_pictures),
         at_least(0),

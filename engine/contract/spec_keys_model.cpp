@@ -128,6 +128,11 @@ void add_model_keys(KeyTable& b) {
         any(),
         "resnet18, resnet34, resnet50, resnet101 or swin_t; empty: the builder's own");
   b.add("model.weights", AT(model.weights), any(), "weight file to start from; empty: random");
+  b.add("model.weights_key",
+        AT(model.weights_key),
+        any(),
+        "which weights of that file, where it holds several: model_ema, ema.module; empty: model, "
+        "state_dict, …");
   b.add("model.norm",
         AT(model.norm),
         one_of({"gn", "frozen", "bn", "syncbn"}),

@@ -11,8 +11,8 @@ std::int64_t allowed_broken(std::int64_t size, double max_broken) {
   if (!(max_broken > 0)) {
     return 0;
   }
-  return std::max<std::int64_t>(1,
-                                static_cast<std::int64_t>(max_broken * static_cast<double>(size)));
+  const auto part = static_cast<std::int64_t>(max_broken * static_cast<double>(size));
+  return std::min(std::max<std::int64_t>(1, part), size - 1);
 }
 
 std::string too_many_broken(std::int64_t broken,
@@ -33,17 +33,20 @@ bool BrokenPictures::known(std::int64_t index) {
   return broken_.contains(index);
 }
 
+void BrokenPictures::require_few(std::size_t broken, const std::string& last) const {
+  if (static_cast<std::int64_t>(broken) > allowed_) {
+    throw contract::DataError(
+        too_many_broken(static_cast<std::int64_t>(broken), dataset_.size(), "training", last));
+  }
+}
+
 void BrokenPictures::add(std::int64_t index, const std::string& why) {
   const std::lock_guard lock(mutex_);
   if (!broken_.insert(index).second) {
     return;  // another thread met it, too
   }
-  const auto count = static_cast<std::int64_t>(broken_.size());
-  if (count > allowed_) {
-    throw contract::DataError(
-        allowed_ == 0 ? why : too_many_broken(count, dataset_.size(), "training", why));
-  }
-  warnings_.push_back("A picture is left out of training, the next one takes its place: " + why);
+  require_few(broken_.size(), why);
+  found_.push_back({index, why});
 }
 
 Sample BrokenPictures::get(std::int64_t index) {
@@ -59,9 +62,29 @@ Sample BrokenPictures::get(std::int64_t index) {
   }
 }
 
-std::vector<std::string> BrokenPictures::take_warnings() {
+bool BrokenPictures::has_found() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(warnings_, {});
+  return !found_.empty();
+}
+
+std::vector<BrokenPicture> BrokenPictures::take_found() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(found_, {});
+}
+
+std::vector<std::string> BrokenPictures::agree(std::vector<BrokenPicture> found) {
+  std::ranges::stable_sort(found, {}, &BrokenPicture::index);
+  std::vector<std::string> warnings;
+  std::string last;
+  for (const BrokenPicture& picture : found) {
+    if (agreed_.insert(picture.index).second) {
+      last = picture.why;
+      warnings.push_back("A picture is left out of training, the next one takes its place: " +
+                         last);
+    }
+  }
+  require_few(agreed_.size(), last);
+  return warnings;
 }
 
 }  // namespace batchscope::train

@@ -1,7 +1,6 @@
 #include "engine/data/loader.h"
 
 #include "cmake/torch/threads.h"
-#include "engine/data/broken_pictures.h"
 #include "engine/data/transforms.h"
 
 #include <torch/utils.h>
@@ -209,8 +208,8 @@ MicroBatch Loader::next() {
   return std::move(job->batch);
 }
 
-std::vector<std::string> Loader::take_warnings() {
-  return impl_->pictures.take_warnings();
+BrokenPictures& Loader::broken() {
+  return impl_->pictures;
 }
 
 std::int64_t Loader::pending() const {

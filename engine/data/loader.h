@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/data/broken_pictures.h"
 #include "engine/data/dataset.h"
 #include "models/detector.h"
 
@@ -103,8 +104,8 @@ class Loader {
   /// Next micro-batch of the announced plans. Rethrows a DataError of pictures, once more of them
   /// are broken than may be.
   MicroBatch next();
-  /// Sentences about pictures that could not be read since the last call.
-  std::vector<std::string> take_warnings();
+  /// The pictures that could not be read.
+  BrokenPictures& broken();
   /// Micro-batches announced and not yet handed out.
   std::int64_t pending() const;
 

@@ -216,9 +216,7 @@ EvalResult evaluate(models::Detector& model,
   const auto broken = static_cast<std::int64_t>(result.left_out.size());
   if (broken > allowed_broken(result.pictures, options.max_broken)) {
     throw contract::DataError(
-        options.max_broken > 0
-            ? too_many_broken(broken, result.pictures, "validation", result.left_out.back())
-            : result.left_out.back());
+        too_many_broken(broken, result.pictures, "validation", result.left_out.back()));
   }
   result.metrics = share(
       score_together(dataset, result.pictures, blocks, group, options.keep_alive, beat), group);

@@ -122,7 +122,8 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
 Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms) {
   const bool commands = inbox_.gather();
   // One small sum carries the losses and whether anything else has to be agreed upon.
-  const torch::Tensor waits = torch::full({1}, commands ? 1.0 : 0.0, torch::kFloat64);
+  const torch::Tensor waits = torch::tensor(
+      {commands ? 1.0 : 0.0, loader_->broken().has_found() ? 1.0 : 0.0}, torch::kFloat64);
   torch::Tensor all = torch::cat({sums.cpu(), waits, stop_flags()});
   setup_.group->all_reduce_sum(all);
   const auto* value = all.const_data_ptr<double>();
@@ -133,7 +134,8 @@ Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& pla
     step.loss += step.parts.back();
   }
   commands_wait_ = value[loss_names_.size()] > 0;
-  take_stop(value[loss_names_.size() + 1], value[loss_names_.size() + 2]);
+  broken_wait_ = broken_wait_ || value[loss_names_.size() + 1] > 0;
+  take_stop(value[loss_names_.size() + 2], value[loss_names_.size() + 3]);
   return step;
 }
 

@@ -166,6 +166,7 @@ class Trainer {
   bool shadows_fed_ = false;  // in this update
   std::int64_t module_interval_ = 1, announced_ = 0, first_step_ = 0;
   bool paused_ = false, commands_wait_ = false, save_at_end_ = true;
+  bool broken_wait_ = false;  // some rank has found pictures that cannot be read
   bool executes_again_ = false;  // updates of a fork's parent: nothing is recorded or saved
   bool saves_ = false;           // rank 0 has a folder for checkpoints
   bool whole_ = false;           // the state is one that a training can go on from

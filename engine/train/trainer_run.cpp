@@ -1,3 +1,4 @@
+#include "engine/train/share_broken.h"
 #include "engine/train/trainer.h"
 
 #include <torch/utils.h>
@@ -34,8 +35,10 @@ Outcome Trainer::run() {
 }
 
 void Trainer::boundary() {
-  for (const std::string& warning : loader_->take_warnings()) {
-    note("warning", "engine", warning);
+  if (std::exchange(broken_wait_, false)) {
+    for (const std::string& warning : share_broken(loader_->broken(), *setup_.group)) {
+      note("warning", "engine", warning);
+    }
   }
   apply_scripted();
   do {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <string_view>
 
 namespace batchscope::models {
 namespace {
@@ -39,6 +40,9 @@ int number_of(const std::string& text) {
 
 std::string current_name(const std::string& name) {
   std::vector<std::string> parts = parts_of(name);
+  if (std::erase(parts, "_orig_mod") > 0) {
+    return current_name(joined(parts));
+  }
   const std::size_t n = parts.size();
   if (n < 3 || (parts[n - 1] != "weight" && parts[n - 1] != "bias")) {
     return name;
@@ -64,24 +68,23 @@ std::string current_name(const std::string& name) {
 
 std::vector<std::string> current_names(const std::vector<std::string>& names) {
   std::size_t dropped = 0;
-  const auto all_begin = [&](const std::string& with) {
-    return !names.empty() && std::ranges::all_of(names, [&](const std::string& name) {
-      return name.size() > dropped + with.size() && name.compare(dropped, with.size(), with) == 0;
-    });
-  };
-  for (bool found = true; found;) {
-    found = false;
-    for (const std::string prefix : {"module.", "_orig_mod."}) {
-      if (all_begin(prefix)) {
-        dropped += prefix.size();
-        found = true;
-      }
-    }
-  }
+  constexpr std::string_view kWrapper = "module.";
   std::vector<std::string> current;
   current.reserve(names.size());
   for (const std::string& name : names) {
-    current.push_back(current_name(name.substr(dropped)));
+    current.push_back(current_name(name));
+  }
+  const auto all_begin = [&] {
+    return !current.empty() && std::ranges::all_of(current, [&](const std::string& name) {
+      return name.size() > dropped + kWrapper.size() &&
+             name.compare(dropped, kWrapper.size(), kWrapper) == 0;
+    });
+  };
+  while (all_begin()) {
+    dropped += kWrapper.size();
+  }
+  for (std::string& name : current) {
+    name = current_name(name.substr(dropped));
   }
   return current;
 }

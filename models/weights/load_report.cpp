@@ -37,6 +37,9 @@ std::string LoadReport::summary() const {
   for (const std::string& note : notes) {
     text << " " << note;
   }
+  if (!other_sets.empty()) {
+    text << " " << also_holds(other_sets);
+  }
   return text.str();
 }
 

@@ -41,14 +41,6 @@ std::string layer_of(const std::string& name) {
   return dot == std::string::npos ? "" : name.substr(0, dot);
 }
 
-/// The part up to the first dot that all names share, with the dot; empty when there is none.
-std::string common_first(const std::vector<std::string>& names) {
-  const std::string first = names.empty() ? "" : names[0].substr(0, names[0].find('.') + 1);
-  const bool all = std::ranges::all_of(
-      names, [&](const std::string& n) { return n.size() > first.size() && n.starts_with(first); });
-  return all ? first : "";
-}
-
 /// True when the shapes differ in the number of outputs of a predictor alone.
 bool other_classes(const LoadReport::Mismatch& pair) {
   const std::string layer = layer_of(pair.name);
@@ -67,6 +59,7 @@ class Loading {
     if (!file.index().path.empty()) {
       report_.file += " (" + shown(file.index().path) + ")";
     }
+    report_.other_sets = file.index().other_sets;
   }
 
   LoadReport run() {
@@ -75,7 +68,11 @@ class Loading {
     }
     choose_names();
     for (std::size_t i = 0; i < names_.size(); ++i) {
-      place(file_.index().entries[i], names_[i]);
+      if (outside_.empty() || !outside_[i]) {
+        place(file_.index().entries[i], names_[i]);
+      } else {
+        report_.unexpected.push_back(names_[i]);
+      }
     }
     if (report_.matched.empty()) {
       refuse_file(file_.origin(),
@@ -106,22 +103,30 @@ class Loading {
         names, [&](const std::string& name) { return tensors_.contains(name); }));
   }
 
-  /// The reading of the file's names of which most are the model's.
+  /// The reading of the file's names of which most are the model's: as they are, below the model's
+  /// backbone, or without a prefix (a trainer's own module), beside which other things may lie.
   void choose_names() {
     std::vector<std::string> in_file;
     for (const WeightEntry& entry : file_.index().entries) {
       in_file.push_back(entry.name);
     }
     const std::vector<std::string> current = current_names(in_file);
-    std::vector<std::string> mixed = current;
-    for (std::size_t i = 0; i < mixed.size(); ++i) {
+    names_ = current;
+    for (std::size_t i = 0; i < names_.size(); ++i) {
       if (tensors_.contains(in_file[i])) {
-        mixed[i] = in_file[i];
+        names_[i] = in_file[i];
       }
     }
-    names_ = mixed;
-    if (fitting(mixed) == 0) {
-      move_names(current);
+    std::vector<std::string> below = current;
+    for (std::string& name : below) {
+      name.insert(0, kBackbone);
+    }
+    const auto [prefix, inside] = prefix_of_most(current);
+    if (fitting(below) > std::max(fitting(names_), inside)) {
+      names_ = below;
+      report_.notes.emplace_back("Its names were read below \"backbone.body.\".");
+    } else if (inside > fitting(names_)) {
+      take_away(prefix, current);
     }
     for (std::size_t i = 0; i < names_.size() && report_.notes.empty(); ++i) {
       if (names_[i] != in_file[i]) {
@@ -130,22 +135,38 @@ class Loading {
     }
   }
 
-  /// Names of which none is the model's may be those of its backbone, or lie below a trainer's own
-  /// module.
-  void move_names(const std::vector<std::string>& current) {
-    const std::string first = common_first(current);
-    std::vector<std::string> below = current, above = current;
-    for (std::size_t i = 0; i < current.size(); ++i) {
-      below[i] = kBackbone + current[i];
-      above[i] = current_name(current[i].substr(first.size()));
+  /// The prefix without which most names are the model's, and how many; of equals the first.
+  std::pair<std::string, std::size_t> prefix_of_most(const std::vector<std::string>& names) const {
+    constexpr int kMostParts = 6;
+    std::map<std::string, std::size_t> votes;
+    std::pair<std::string, std::size_t> most{"", 0};
+    for (const std::string& name : names) {
+      std::size_t dot = name.find('.');
+      for (int part = 0; part < kMostParts && dot != std::string::npos; ++part) {
+        if (tensors_.contains(current_name(name.substr(dot + 1)))) {
+          ++votes[name.substr(0, dot + 1)];
+        }
+        dot = name.find('.', dot + 1);
+      }
     }
-    if (fitting(below) > 0) {
-      names_ = below;
-      report_.notes.emplace_back("Its names were read below \"backbone.body.\".");
-    } else if (fitting(above) > 0) {
-      names_ = above;
-      report_.notes.push_back("Its names were read without " + shown(first) + ".");
+    for (const auto& [prefix, count] : votes) {
+      if (count > most.second) {
+        most = {prefix, count};
+      }
     }
+    return most;
+  }
+
+  void take_away(const std::string& prefix, const std::vector<std::string>& names) {
+    names_ = names;
+    outside_.assign(names.size(), true);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (names[i].starts_with(prefix)) {
+        names_[i] = current_name(names[i].substr(prefix.size()));
+        outside_[i] = false;
+      }
+    }
+    report_.notes.push_back("Its names were read without " + shown(prefix) + ".");
   }
 
   void place(const WeightEntry& entry, const std::string& name) {
@@ -209,6 +230,7 @@ class Loading {
   const TensorFile& file_;
   Tensors tensors_;
   std::vector<std::string> names_;
+  std::vector<bool> outside_;  // names without the prefix of the model's; empty: none
   std::set<std::string> seen_;
   std::int64_t missing_counters_ = 0, unused_counters_ = 0;
   LoadReport report_;

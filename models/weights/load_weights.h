@@ -27,6 +27,7 @@ struct LoadReport {
   std::vector<Mismatch> reinitialised;
   std::vector<std::pair<std::string, std::string>> renamed;  // from, to
   std::vector<std::string> notes;                            // sentences about norms and prefixes
+  std::vector<std::string> other_sets;                       // where the file has weights, too
 
   /// Every tensor of the model came from the file.
   bool complete() const { return missing.empty() && wrong_shape.empty() && reinitialised.empty(); }
@@ -39,10 +40,10 @@ struct LoadReport {
 };
 
 /// Copies the tensors of a file into the parameters and buffers of a model by name, converted to
-/// the model's types. Names are taken as they are in the file, else as current_names() has them,
-/// else, where none fits, below "backbone.body." (a backbone's own file) or
-/// without the first part that all share (a trainer's module). What does not fit is left as it is
-/// and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have
+/// the model's types. Names are taken as they are in the file, else as current_names() has them;
+/// where more of them fit so, below "backbone.body." (a backbone's own file) or without a prefix
+/// ("model." of a trainer's module, beside whose weights it may have others). What does not fit is
+/// left as it is and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have
 /// none). Throws WeightError if the file holds no tensors, or not one fits.
 LoadReport load_weights(torch::nn::Module& model, const TensorFile& file);
 

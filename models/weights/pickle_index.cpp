@@ -83,7 +83,7 @@ std::map<std::string, WeightStorage> legacy_storages(ByteReader& reader,
 
 }  // namespace
 
-WeightIndex index_zip(const ByteSource& source) {
+WeightIndex index_zip(const ByteSource& source, const std::string& key) {
   const ZipDirectory directory(source);
   const std::string folder = folder_of(directory, source);
   check_byte_order(directory, folder, source);
@@ -96,12 +96,12 @@ WeightIndex index_zip(const ByteSource& source) {
     const ZipRecord& data = directory.plain(folder + "data/" + storage.key);
     return WeightStorage{data.header, data.bytes, true};
   };
-  WeightIndex index = index_state_dict(tree, root, place, source.origin());
+  WeightIndex index = index_state_dict(tree, root, key, place, source.origin());
   index.format = WeightFormat::kPth;
   return index;
 }
 
-WeightIndex index_legacy(const ByteSource& source) {
+WeightIndex index_legacy(const ByteSource& source, const std::string& key) {
   ByteReader reader(source, 0, source.size(), "pickle");
   PickleTree tree;
   const PickleRef magic = unpickle(reader, tree);
@@ -124,7 +124,7 @@ WeightIndex index_legacy(const ByteSource& source) {
     }
     return found->second;
   };
-  WeightIndex index = index_state_dict(tree, root, place, source.origin());
+  WeightIndex index = index_state_dict(tree, root, key, place, source.origin());
   index.format = WeightFormat::kLegacyPth;
   return index;
 }

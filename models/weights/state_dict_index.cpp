@@ -104,9 +104,17 @@ class Indexer {
 
 WeightIndex index_state_dict(const PickleTree& tree,
                              PickleRef root,
+                             const std::string& key,
                              const std::function<WeightStorage(const PickledStorage&)>& place,
                              const std::string& origin) {
-  StateDict found = find_state_dict(tree, root);
+  StateDict found = find_state_dict(tree, root, key);
+  if (found.tensors.empty() && !key.empty()) {
+    std::string known;
+    for (const std::string& path : weight_sets(tree, root)) {
+      known += (known.empty() ? "; it has them at " : ", ") + shown(path);
+    }
+    refuse_file(origin, "has no weights at the key " + shown(key) + known);
+  }
   if (found.tensors.empty()) {
     refuse_file(origin,
                 "holds no state_dict: it is " + shown(describe(tree, root)) + " without tensors");
@@ -117,6 +125,7 @@ WeightIndex index_state_dict(const PickleTree& tree,
   }
   indexer.index.path = std::move(found.path);
   indexer.index.others = std::move(found.others);
+  indexer.index.other_sets = std::move(found.other_sets);
   indexer.index.skipped = std::move(found.skipped);
   indexer.index.versions = std::move(found.versions);
   return std::move(indexer.index);

@@ -21,6 +21,15 @@ bool is_text(const PickleNode& node) {
   return node.kind == PickleKind::kText;
 }
 
+std::string below(const std::string& path, const std::string& key) {
+  return path.empty() ? key : path + "." + key;
+}
+
+struct Place {
+  std::string path;
+  std::size_t tensors = 0;
+};
+
 class Search {
  public:
   explicit Search(const PickleTree& tree) : tree_(tree), seen_(tree.nodes.size(), false) {}
@@ -34,30 +43,47 @@ class Search {
     if (tree_[ref].kind != PickleKind::kDict) {
       return best;
     }
-    const auto below = [&](const std::string& key) {
-      return find(tree_.at(ref, key), path.empty() ? key : path + "." + key, depth + 1);
-    };
     for (const char* key : kModelKeys) {
-      StateDict named = below(key);
+      StateDict named = find(tree_.at(ref, key), below(path, key), depth + 1);
       if (!named.tensors.empty()) {
         return named;
       }
     }
-    const std::vector<PickleRef>& items = tree_[ref].items;
-    for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
-      const PickleNode& key = tree_[items[i]];
-      if (is_text(key) && key.text != "optimizer") {
-        StateDict other =
-            find(items[i + 1], path.empty() ? key.text : path + "." + key.text, depth + 1);
-        if (other.tensors.size() > best.tensors.size()) {
-          best = std::move(other);
-        }
+    for (const auto& [key, value] : parts(ref)) {
+      StateDict other = find(value, below(path, key), depth + 1);
+      if (other.tensors.size() > best.tensors.size()) {
+        best = std::move(other);
       }
     }
     return best;
   }
 
+  /// All that have tensors, in order.
+  void list(PickleRef ref, const std::string& path, int depth, std::vector<Place>& sets) {
+    if (depth > kDeepest || sets.size() >= kMostOthers || !first_visit(ref)) {
+      return;
+    }
+    if (const std::size_t tensors = collect(ref).tensors.size(); tensors > 0) {
+      sets.push_back({path, tensors});
+    }
+    for (const auto& [key, value] : parts(ref)) {
+      list(value, below(path, key), depth + 1, sets);
+    }
+  }
+
  private:
+  /// What a dict has under names, without the optimizer's.
+  std::vector<std::pair<std::string, PickleRef>> parts(PickleRef dict) const {
+    std::vector<std::pair<std::string, PickleRef>> found;
+    const std::vector<PickleRef>& items = tree_[dict].items;
+    for (std::size_t i = 0; tree_[dict].kind == PickleKind::kDict && i + 1 < items.size(); i += 2) {
+      if (const PickleNode& key = tree_[items[i]]; is_text(key) && key.text != "optimizer") {
+        found.emplace_back(key.text, items[i + 1]);
+      }
+    }
+    return found;
+  }
+
   bool first_visit(PickleRef ref) {
     if (ref == kNoNode || seen_[ref]) {
       return false;
@@ -140,6 +166,37 @@ class Search {
   std::vector<bool> seen_;  // shared parts are looked at once
 };
 
+/// The node at a path such as "ema.module"; keys may have dots themselves. kNoNode: there is none.
+PickleRef node_at(const PickleTree& tree, PickleRef ref, const std::string& path) {
+  for (std::size_t end = path.size(); ref != kNoNode && end != std::string::npos && end > 0;
+       end = path.rfind('.', end - 1)) {
+    const PickleRef found = tree.at(ref, path.substr(0, end));
+    if (found != kNoNode && end == path.size()) {
+      return found;
+    }
+    const PickleRef deeper =
+        found == kNoNode ? kNoNode : node_at(tree, found, path.substr(end + 1));
+    if (deeper != kNoNode) {
+      return deeper;
+    }
+  }
+  return kNoNode;
+}
+
+/// Other paths with as many tensors as the chosen one, or at least half of them.
+std::vector<std::string> sets_beside(const PickleTree& tree, PickleRef root, const StateDict& chosen) {
+  std::vector<Place> places;
+  Search(tree).list(root, "", 0, places);
+  std::vector<std::string> sets;
+  for (const Place& place : places) {
+    if (!place.path.empty() && place.path != chosen.path &&
+        2 * place.tensors >= chosen.tensors.size()) {
+      sets.push_back(place.path);
+    }
+  }
+  return sets;
+}
+
 }  // namespace
 
 std::string describe(const PickleTree& tree, PickleRef ref) {
@@ -177,17 +234,34 @@ std::string describe(const PickleTree& tree, PickleRef ref) {
   return "";
 }
 
-StateDict find_state_dict(const PickleTree& tree, PickleRef root) {
-  StateDict found = Search(tree).find(root, "", 0);
+std::vector<std::string> weight_sets(const PickleTree& tree, PickleRef root) {
+  std::vector<Place> places;
+  Search(tree).list(root, "", 0, places);
+  std::vector<std::string> paths;
+  for (Place& place : places) {
+    if (!place.path.empty()) {
+      paths.push_back(std::move(place.path));
+    }
+  }
+  return paths;
+}
+
+StateDict find_state_dict(const PickleTree& tree, PickleRef root, const std::string& key) {
+  const PickleRef begin = key.empty() ? root : node_at(tree, root, key);
+  StateDict found = Search(tree).find(begin, key, 0);
+  if (found.tensors.empty()) {
+    return found;
+  }
+  found.other_sets = sets_beside(tree, root, found);
   if (found.path.empty() || tree[root].kind != PickleKind::kDict) {
     return found;
   }
   const std::string chosen = found.path.substr(0, found.path.find('.'));
   const std::vector<PickleRef>& items = tree[root].items;
   for (std::size_t i = 0; i + 1 < items.size() && found.others.size() < kMostOthers; i += 2) {
-    const PickleNode& key = tree[items[i]];
-    if (!is_text(key) || key.text != chosen) {
-      found.others.push_back((is_text(key) ? key.text : describe(tree, items[i])) + ": " +
+    const PickleNode& name = tree[items[i]];
+    if (!is_text(name) || name.text != chosen) {
+      found.others.push_back((is_text(name) ? name.text : describe(tree, items[i])) + ": " +
                              describe(tree, items[i + 1]));
     }
   }

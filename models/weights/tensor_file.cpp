@@ -42,8 +42,8 @@ TensorType tensor_type(torch::ScalarType type) {
                               " cannot be stored");
 }
 
-TensorFile::TensorFile(const std::filesystem::path& path)
-    : source_(path), index_(index_weights(source_)) {
+TensorFile::TensorFile(const std::filesystem::path& path, const std::string& key)
+    : source_(path), index_(index_weights(source_, key)) {
   for (const WeightEntry& entry : index_.entries) {
     entries_.emplace(entry.name, entry);
   }

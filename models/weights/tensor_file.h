@@ -21,8 +21,8 @@ TensorType tensor_type(torch::ScalarType type);
 /// A .pth (zip or legacy) or .safetensors file, read tensor by tensor. One thread.
 class TensorFile {
  public:
-  /// Reads the index alone (index_weights). Throws WeightError.
-  explicit TensorFile(const std::filesystem::path& path);
+  /// Reads the index alone (index_weights), of the weights at `key`. Throws WeightError.
+  explicit TensorFile(const std::filesystem::path& path, const std::string& key = {});
 
   const WeightIndex& index() const { return index_; }
   /// By name, sorted.

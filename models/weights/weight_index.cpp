@@ -77,21 +77,33 @@ bool WeightEntry::contiguous() const {
   return true;
 }
 
-WeightIndex index_weights(const ByteSource& source) {
+WeightIndex index_weights(const ByteSource& source, const std::string& key) {
   const std::string start = source.text(0, std::min<std::uint64_t>(source.size(), 9));
   WeightIndex index;
   // The length before a safetensors' brace may begin with any bytes. In a zip file the brace's
   // place is a record's method, in a legacy file a part of the magic number.
   const bool brace = start.size() == 9 && start[8] == '{';
   if (!brace && start.starts_with("PK")) {
-    index = index_zip(source);
+    index = index_zip(source, key);
   } else if (!brace && start.starts_with("\x80")) {
-    index = index_legacy(source);
+    index = index_legacy(source, key);
   } else {
     index = index_safetensors(source);
+    if (!key.empty()) {
+      refuse_file(source.origin(),
+                  "is a safetensors file, which has one set of weights and no key " + shown(key));
+    }
   }
   check_amount(index, source);
   return index;
+}
+
+std::string also_holds(const std::vector<std::string>& other_sets) {
+  std::string text;
+  for (const std::string& set : other_sets) {
+    text += (text.empty() ? "It also holds " : ", ") + printable(set);
+  }
+  return text.empty() ? "" : text + ": --weights-key or model.weights_key takes another.";
 }
 
 std::uint64_t storage_place(const ByteSource& source, const WeightStorage& storage) {

@@ -46,14 +46,20 @@ struct WeightIndex {
   std::string path;
   /// What else lies beside it ("optimizer: dict", "epoch = 12"), and what in it is no tensor.
   std::vector<std::string> others, skipped;
+  /// Where else there are weights, of as many tensors or at least half of them: "model_ema".
+  std::vector<std::string> other_sets;
   std::map<std::string, std::string> metadata;                 // of safetensors
   std::vector<std::pair<std::string, std::int64_t>> versions;  // of Python's modules, in order
 };
 
 /// Reads names, types, shapes and places of a .pth (zip or legacy) or safetensors file, not the
 /// tensors: a file of 1 GB costs as much as its pickle or header. Runs nothing. Throws WeightError,
-/// one sentence: not such a file, truncated, damaged, over a limit, no state_dict in it.
-WeightIndex index_weights(const ByteSource& source);
+/// one sentence: not such a file, truncated, damaged, over a limit, no state_dict in it, or none at
+/// `key`, a path as WeightIndex::path has it; empty: where trainers have it, else most tensors.
+WeightIndex index_weights(const ByteSource& source, const std::string& key = {});
+
+/// Of WeightIndex::other_sets: "It also holds model_ema: …"; empty for none.
+std::string also_holds(const std::vector<std::string>& other_sets);
 
 /// Where the bytes of a storage begin in the file. Throws WeightError.
 std::uint64_t storage_place(const ByteSource& source, const WeightStorage& storage);

@@ -94,7 +94,8 @@ class TestBrokenPictures : public QObject {
     QCOMPARE(train::allowed_broken(100000, 0.001), std::int64_t{100});
     QCOMPARE(train::allowed_broken(10, 0.001), std::int64_t{1});
     QCOMPARE(train::allowed_broken(100000, 0), std::int64_t{0});
-    QCOMPARE(train::allowed_broken(4, 1), std::int64_t{4});
+    QCOMPARE(train::allowed_broken(4, 1), std::int64_t{3});
+    QCOMPARE(train::allowed_broken(1, 0.001), std::int64_t{0});
   }
 
   void theNextOneTakesItsPlace() {
@@ -105,10 +106,12 @@ class TestBrokenPictures : public QObject {
     QVERIFY(torch::equal(pictures.get(2).image, whole->get(3).image));
     QVERIFY(torch::equal(pictures.get(5).image, whole->get(0).image));
     QVERIFY(torch::equal(pictures.get(2).image, whole->get(3).image));
-    const auto warnings = pictures.take_warnings();
+    QVERIFY(pictures.has_found());
+    const auto warnings = pictures.agree(pictures.take_found());
     QCOMPARE(warnings.size(), std::size_t{2});
     QVERIFY(warnings[0].find("'2.jpg' is damaged") != std::string::npos);
-    QVERIFY(pictures.take_warnings().empty());
+    QVERIFY(!pictures.has_found() && pictures.take_found().empty());
+    QVERIFY(pictures.agree({{2, "another rank's words"}}).empty());
   }
 
   void tooManyEndIt() {
@@ -124,6 +127,53 @@ class TestBrokenPictures : public QObject {
                text.c_str());
       QVERIFY(text.find("data check") != std::string::npos);
       QVERIFY(text.find("'4.jpg' is damaged") != std::string::npos);
+    }
+  }
+
+  void aSetWithoutAnyEnds() {
+    const Holed holed(drawn(2), {0, 1});
+    train::BrokenPictures pictures(holed, 1);
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, pictures.get(0));
+  }
+
+  /// Each rank meets pictures of its own: all hear of all, and the bound is of their sum.
+  void ranksSumThemUp() {
+    contract::RunSpec spec = toy_spec("sgd", 3);
+    spec.batch.micro = spec.batch.accumulation = spec.batch.ranks = 2;
+    const auto whole = drawn(24);
+    train::Sampler order(24, static_cast<std::uint64_t>(spec.run.seed));
+    const std::int64_t of_rank_0 = order.index(0), of_rank_1 = order.index(4);
+    QVERIFY(std::abs(of_rank_0 - of_rank_1) > 1);  // neither stands in for the other
+    for (const double max_broken : {0.1, 0.05}) {
+      spec.data.max_broken = max_broken;
+      std::vector<std::string> sentences(2);
+      auto sink = std::make_shared<MemorySink>();
+      const std::vector models = {std::make_shared<ToyDetector>(1),
+                                  std::make_shared<ToyDetector>(1)};
+      with_ranks(2, [&](std::shared_ptr<train::Group> group) {
+        const auto rank = static_cast<std::size_t>(group->rank());
+        train::TrainerSetup setup;
+        setup.spec = spec;
+        setup.group = group;
+        setup.training_set = std::make_shared<Holed>(
+            whole, std::set<std::int64_t>{of_rank_0, of_rank_1});
+        setup.model = models[rank];
+        setup.sink = rank == 0 ? sink.get() : nullptr;
+        train::Trainer trainer(std::move(setup));
+        try {
+          trainer.run();
+        } catch (const contract::DataError& error) {
+          sentences[rank] = error.what();
+        }
+      });
+      QCOMPARE(sentences[0], sentences[1]);
+      if (max_broken == 0.1) {
+        QVERIFY2(sentences[0].empty(), sentences[0].c_str());
+        QCOMPARE(sink->of_kind("warning").size(), std::size_t{2});
+      } else {
+        QVERIFY2(sentences[0].starts_with("2 of 24 pictures of the training set cannot be used"),
+                 sentences[0].c_str());
+      }
     }
   }
 

@@ -234,6 +234,40 @@ class TestLoadWeights : public QObject {
     QVERIFY(report.summary().find("read without \"detector.\"") != std::string::npos);
   }
 
+  /// Lightning's state_dict: criteria and metrics beside the model, wrappers around it.
+  void loadsAModelBesideOtherThings_data() {
+    QTest::addColumn<QString>("prefix");
+    QTest::addColumn<QString>("read_without");
+    QTest::newRow("lightning") << "model." << "model.";
+    QTest::newRow("compiled") << "model._orig_mod." << "model.";
+    QTest::newRow("strategy") << "_forward_module.model." << "_forward_module.model.";
+    QTest::newRow("averaged") << "module." << "module.";
+  }
+  void loadsAModelBesideOtherThings() {
+    QFETCH(QString, prefix);
+    QFETCH(QString, read_without);
+    Head model;
+    // A name of the model's outside of it is not the model's.
+    std::vector<std::pair<std::string, torch::Tensor>> tensors = {
+        {"n_averaged", torch::ones({})},
+        {"backbone.body.conv1.weight", torch::ones({2, 3, 1, 1})},
+        {"criterion.weight", torch::ones({2})}};
+    for (auto& [name, tensor] : all_of(model, 4)) {
+      tensors.emplace_back(prefix.toStdString() + name, tensor);
+    }
+    write_weights(path("beside.pth"), tensors);
+    const auto report = models::load_weights(model, models::TensorFile(path("beside.pth")));
+    QVERIFY2(report.complete(), report.summary().c_str());
+    QCOMPARE(report.unexpected,
+             (Strings{"n_averaged", "backbone.body.conv1.weight", "criterion.weight"}));
+    QVERIFY2(QString::fromStdString(report.summary())
+                 .contains(QStringLiteral("read without \"%1\"").arg(read_without)),
+             report.summary().c_str());
+    for (const auto& item : model.named_parameters()) {
+      QVERIFY2(all_are(item.value(), 4), item.key().c_str());
+    }
+  }
+
   void refusesWhatFitsNothing() {
     Head model;
     try {

@@ -324,6 +324,48 @@ class TestWeightParser : public QObject {
     QCOMPARE(refusal(legacy_file(pairs)), std::string());
   }
 
+  void aKeyChoosesAmongSeveralSets() {
+    const auto entry = [](const std::string& name, const std::string& value) {
+      return pickle_text(name) + value + "s";
+    };
+    const std::string two = "}" + entry("a", good_tensor()) + entry("b", good_tensor());
+    const std::string file = legacy_file(
+        "}" + entry("optimizer", two) + entry("model", two) + entry("rng", good_tensor()) +
+        entry("ema", "}" + entry("module", two) + entry("decay", pickle_int(1))) +
+        entry("ema.best", dict_of("c", good_tensor())));
+    const models::MemorySource source("it", file);
+    const auto at = [&](const std::string& key) { return models::index_weights(source, key); };
+    const std::vector<std::string> sets = {"ema.module", "ema.best"};
+    QCOMPARE(at("").path, std::string("model"));
+    QCOMPARE(at("").other_sets, sets);
+    QCOMPARE(at("ema.module").path, std::string("ema.module"));
+    QCOMPARE(at("ema").path, std::string("ema.module"));
+    QCOMPARE(at("ema.module").other_sets, (std::vector<std::string>{"model", "ema.best"}));
+    QCOMPARE(at("ema.best").entries.front().name, std::string("c"));
+    for (const char* key : {"emo", "ema.", "ema.module.a", "ema.decay", "."}) {
+      QVERIFY_THROWS_EXCEPTION(models::WeightError, at(key));
+    }
+    try {
+      at("emo");
+    } catch (const models::WeightError& error) {
+      QVERIFY2(std::string(error.what())
+                   .ends_with("has no weights at the key \"emo\"; it has them at "
+                              "\"model\", \"ema.module\", \"ema.best\"."),
+               error.what());
+    }
+    QVERIFY(models::also_holds({}).empty());
+    QCOMPARE(models::also_holds(sets),
+             std::string("It also holds ema.module, ema.best: --weights-key or model.weights_key "
+                         "takes another."));
+  }
+
+  void safetensorsHaveNoKey() {
+    const std::string header = R"({"w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})";
+    const std::string file = little(header.size(), 8) + header + "ab";
+    QVERIFY_THROWS_EXCEPTION(models::WeightError,
+                             models::index_weights(models::MemorySource("it", file), "ema"));
+  }
+
   /// Sizes and places that do not fit in 32 bits stand in an extra field.
   void readsWideZipFiles() {
     const std::vector<Record> records = records_of(dict_of("w", good_tensor()));
@@ -392,6 +434,8 @@ class TestWeightParser : public QObject {
              (Names{"a", "rpn.head.conv.0.0.bias"}));
     QCOMPARE(models::current_names({"module.a", "b"}), (Names{"module.a", "b"}));
     QCOMPARE(models::current_names({"_orig_mod.module.a"}), (Names{"a"}));
+    QCOMPARE(models::current_names({"a._orig_mod.fpn._orig_mod.inner_blocks.0.bias", "b"}),
+             (Names{"a.fpn.inner_blocks.0.0.bias", "b"}));
     QCOMPARE(models::current_names({"module."}), (Names{"module."}));
     QCOMPARE(models::current_names({}), Names{});
   }
