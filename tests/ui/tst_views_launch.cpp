@@ -144,29 +144,6 @@ class TestLaunching : public test::UserTest {
                              kPatienceMs);
   }
 
-  void whatWasUndoneIsNoBanner() {
-    const auto run = emptyRun("undone", 300);
-    run->rows(1, 100);
-    contract::EventRecord event;
-    event.segment = 7;  // of a branch that is not live
-    event.step = 90;
-    event.time = storage::now_utc();
-    event.kind = "diverged";
-    event.source = "engine";
-    event.text = "The loss passed its limit.";
-    run->writer().event(event);
-    run->finish(contract::RunState::kFailed);
-    const auto window = showWindow();
-    window->openRun(run->path());
-    QTRY_VERIFY(!window->currentRun()->allEvents().isEmpty());
-    QTRY_VERIFY(test::textsOf(window->runView())
-                    .join(QLatin1Char(' '))
-                    .contains(QStringLiteral("The run failed at step 100")));
-    QVERIFY(!test::textsOf(window->runView())
-                 .join(QLatin1Char(' '))
-                 .contains(QStringLiteral("The loss passed its limit")));
-  }
-
  private:
   /// As a shell splits them.
   static QStringList wordsOf(const QString& command) {

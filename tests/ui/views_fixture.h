@@ -151,6 +151,7 @@ class SampleRun {
     report.accumulation = 16;
     report.ranks = 1;
     report.phase = "training";
+    report.trouble = trouble_;
     return report;
   }
   void status(contract::RunState state) {
@@ -162,6 +163,8 @@ class SampleRun {
     agvm_ = agvm;
   }
   void setLr(double lr) { lr_ = lr; }
+  /// What hinders the training from now on; empty: nothing.
+  void setTrouble(const std::string& sentence) { trouble_ = sentence; }
 
   QString path() const { return QString::fromStdString(folder_.string()); }
   QString file() const { return path() + QStringLiteral("/run.sqlite"); }
@@ -365,6 +368,7 @@ class SampleRun {
   double lr_, seconds_ = 0;
   bool agvm_ = false;
   std::string task_ = "boxes", optimizer_ = "sgd";
+  std::string trouble_;
   std::mt19937 random_;
 };
 

@@ -67,6 +67,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
   connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
   connect(launcher_, &session::Launcher::engineChanged, this, &ForkDialog::refresh);
+  connect(run_, &session::RunSession::statusChanged, this, &ForkDialog::refresh);
   setStep(run_->playheadSample().step);
   // Live and at its newest step, the present state is what is meant.
   now_->setChecked(run_->canControl() && step_->value() >= step_->maximum());
@@ -172,6 +173,7 @@ void ForkDialog::setLibrary(const QString& library) {
 }
 
 void ForkDialog::setStep(std::int64_t step) {
+  now_->setChecked(false);
   step_->setValue(static_cast<int>(step));
 }
 
@@ -261,20 +263,34 @@ QString ForkDialog::fault() const {
   return session::forkFault(run_->info().specToml, children(), seeds_->text());
 }
 
+QString ForkDialog::originText() const {
+  if (now_->isChecked()) {
+    return tr(
+        "Weights, optimizer state and coming pictures are those of the training as it is "
+        "now; the training itself goes on.");
+  }
+  const std::int64_t step = step_->value(), saved = run_->savedStep(step, false);
+  const QString what = tr("Weights, optimizer state and coming pictures are those after update %1, "
+                          "before any change made there. ")
+                           .arg(step);
+  if (saved == step) {
+    return what + tr("That state is saved.");
+  }
+  if (saved < 0) {
+    return what + tr("No state is saved up to there: the updates from the first on are executed "
+                     "again and checked against the record.");
+  }
+  return what + tr("The newest state saved up to there is of step %1: the updates since are "
+                   "executed again and checked against the record.")
+                    .arg(saved);
+}
+
 void ForkDialog::refresh() {
   if (start_ == nullptr) {
     return;
   }
   step_->setEnabled(!now_->isChecked());
-  origin_->setText(
-      now_->isChecked()
-          ? tr("Weights, optimizer state and coming pictures are those of the training as it is "
-               "now; "
-               "the training itself goes on.")
-          : tr("Weights, optimizer state and coming pictures are those after update %1, before any "
-               "change made there. Where no state is saved at this step, the updates since the "
-               "newest one before are executed again and checked against the record.")
-                .arg(step_->value()));
+  origin_->setText(originText());
   const QString wrong = fault();
   fault_->setText(wrong);
   fault_->setVisible(!wrong.isEmpty());

@@ -129,6 +129,11 @@ void MainWindow::connectRunCommands() {
   on("undo_change", [this] { optimizer_->undo(); });
   on("accumulation", [this] { changeAccumulation(); });
   on("end_step", [this] { changeEnd(); });
+  connect(
+      runView_,
+      &RunView::rescueWanted,
+      this,
+      [this](std::int64_t step, const session::ForkChildRow& child) { forkFrom(step, {child}); });
   connect(runView_, &RunView::continueWanted, this, [this] {
     if (run_) {
       continueRun(run_->path());

@@ -44,6 +44,19 @@ void MainWindow::forkRun() {
   }
 }
 
+void MainWindow::forkFrom(std::int64_t step, const QList<session::ForkChildRow>& children) {
+  if (!run_) {
+    return;
+  }
+  ForkDialog dialog(run_, launcher_, this);
+  dialog.setLibrary(model_->library());
+  dialog.setStep(step);
+  dialog.setChildren(children);
+  if (dialog.exec() == QDialog::Accepted) {
+    start(dialog.request());
+  }
+}
+
 void MainWindow::openFan() {
   if (!run_) {
     return;
@@ -51,22 +64,17 @@ void MainWindow::openFan() {
   FanDialog dialog(run_, launcher_, model_->library(), this);
   connect(
       &dialog, &FanDialog::forkWanted, this, [this](std::int64_t step, const session::FanRow& row) {
-        ForkDialog fork(run_, launcher_, this);
-        fork.setLibrary(model_->library());
-        fork.setStep(step);
         const auto& set = row.command.set;
         const auto clip = set.find("optim.clip_norm");
-        fork.setChildren({{},
-                          {QString::fromStdString(row.command.name.value_or("")),
-                           !row.command.agvm   ? QString()
-                           : *row.command.agvm ? QStringLiteral("on")
-                                               : QStringLiteral("off"),
-                           QString::number(row.lr, 'g', 12),
-                           clip == set.end() ? QString() : QString::fromStdString(clip->second),
-                           {}}});
-        if (fork.exec() == QDialog::Accepted) {
-          start(fork.request());
-        }
+        forkFrom(step,
+                 {{},
+                  {QString::fromStdString(row.command.name.value_or("")),
+                   !row.command.agvm   ? QString()
+                   : *row.command.agvm ? QStringLiteral("on")
+                                       : QStringLiteral("off"),
+                   QString::number(row.lr, 'g', 12),
+                   clip == set.end() ? QString() : QString::fromStdString(clip->second),
+                   {}}});
       });
   dialog.exec();
 }
