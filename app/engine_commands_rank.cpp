@@ -5,9 +5,8 @@
 #include "app/progress.h"
 #include "app/run_fork.h"
 #include "app/sqlite_sink.h"
+#include "app/start_check.h"
 #include "engine/contract/error.h"
-#include "engine/data/data_check.h"
-#include "engine/data/make_dataset.h"
 #include "engine/distributed/group.h"
 #include "engine/distributed/rank_watch.h"
 #include "engine/train/trainer.h"
@@ -115,13 +114,12 @@ int train_as_rank(const TrainArguments& arguments, const contract::RunSpec& spec
   setup.folder = arguments.run_folder;
   setup.device = device;
   setup.group = group;
-  setup.training_set = train::make_training_set(spec);
-  setup.validation_set = train::make_validation_set(spec, setup.training_set);
-  if (leads) {
-    setup.data_warnings = train::preflight(*setup.training_set, setup.validation_set.get());
-    for (const std::string& warning : setup.data_warnings) {
-      std::cerr << "warning: " << warning << "\n";
-    }
+  const StartData data = open_data(spec, leads);
+  setup.training_set = data.training;
+  setup.validation_set = data.validation;
+  setup.data_warnings = data.warnings;
+  for (const std::string& warning : setup.data_warnings) {
+    std::cerr << "warning: " << warning << "\n";
   }
   const std::optional<ForkNote> note = read_fork_note(arguments.run_folder);
   contract::RunSpec of_model = spec;

@@ -9,7 +9,7 @@ if(BATCHSCOPE_ENGINE)
   # The engine as people start it.
   batchscope_test_program(tests_engine_process app LIBS batchscope_storage PNG::PNG NEEDS batchscope-engine)
   batchscope_tests(tests_engine_process LABELS process
-    TESTS tst_metrics_process tst_output_process tst_replay_process)
+    TESTS tst_metrics_process tst_output_process tst_replay_process tst_spec_process)
   batchscope_tests(tests_engine_process LABELS process COST 15
     TESTS tst_data_process tst_predict_classes tst_predict_process)
   batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 300 TESTS tst_weights_process)
