@@ -94,6 +94,64 @@ class TestLaunching : public test::UserTest {
     QVERIFY(window->currentRun() == nullptr);
   }
 
+  void theListIsNeverGreenerThanTheStart() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    QTRY_VERIFY2(textsOf(dialog).contains(QStringLiteral("4096 pictures, 3 classes")),
+                 qPrintable(textsOf(dialog)));
+    QTRY_VERIFY(dialog.startButton()->isEnabled());
+    // The demo's list is not the changed run's.
+    type(&dialog, "batch.micro", QStringLiteral("65536"));
+    QTRY_VERIFY(textsOf(dialog).contains(QStringLiteral("An update takes 65536 pictures")));
+    type(&dialog, "batch.micro", QStringLiteral("8"));
+    const QString hello = home_.filePath(QStringLiteral("hello.json"));
+    QFile file(hello);
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.write("{\"hello\": 1}");
+    file.close();
+    session::SpecForm* form = dialog.form();
+    form->setValue(QStringLiteral("data.kind"), QStringLiteral("coco"));
+    form->setValue(QStringLiteral("data.annotations"), hello);
+    form->setValue(QStringLiteral("data.images"), home_.path());
+    QTRY_COMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kError);
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("hello.json")), qPrintable(textsOf(dialog)));
+    QTRY_VERIFY(!dialog.startButton()->isEnabled());
+  }
+
+  void anUnknownModelIsRedBeforeTheStart() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    // What is being looked at is not green.
+    QCOMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kChecking);
+    dialog.form()->setValue(QStringLiteral("model.name"), QStringLiteral("yolov8"));
+    QTRY_COMPARE(levelOf(dialog, "model"), session::PreflightItem::Level::kError);
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("yolov8")), qPrintable(textsOf(dialog)));
+    QVERIFY(!dialog.startButton()->isEnabled());
+    QVERIFY(!dialog.startButton()->toolTip().isEmpty());
+  }
+
+  void whileAFieldIsRedNothingOldIsSaid() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    type(&dialog, "batch.accumulation", QStringLiteral("10000"));
+    QTRY_VERIFY(textsOf(dialog).contains(QStringLiteral("10000")));
+    type(&dialog, "batch.accumulation", QStringLiteral("much"));
+    QTRY_COMPARE(levelOf(dialog, "spec"), session::PreflightItem::Level::kError);
+    QVERIFY2(!textsOf(dialog).contains(QStringLiteral("10000")) &&
+                 !textsOf(dialog).contains(QStringLiteral("10,000")),
+             qPrintable(textsOf(dialog)));
+    for (const auto& check : dialog.checks()) {
+      QVERIFY2(check.id != QLatin1String("data") && check.id != QLatin1String("batch"),
+               qPrintable(check.text));
+    }
+    type(&dialog, "batch.accumulation", QStringLiteral("4"));
+    QTRY_COMPARE(levelOf(dialog, "spec"), session::PreflightItem::Level::kOk);
+    QTRY_COMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kOk);
+  }
+
   void copyAsCommandSaysSoAndRepeatsWhatIsShown() {
     LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
     dialog.show();
@@ -145,6 +203,18 @@ class TestLaunching : public test::UserTest {
   }
 
  private:
+  static QString engine() { return QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"); }
+  static QString textsOf(const LaunchDialog& dialog) {
+    return test::textsOf(&dialog).join(QLatin1Char('\n'));
+  }
+  static session::PreflightItem::Level levelOf(const LaunchDialog& dialog, const char* id) {
+    for (const auto& check : dialog.checks()) {
+      if (check.id == QLatin1String(id)) {
+        return check.level;
+      }
+    }
+    return session::PreflightItem::Level::kOk;
+  }
   /// As a shell splits them.
   static QStringList wordsOf(const QString& command) {
     QProcess shell;
@@ -157,7 +227,7 @@ class TestLaunching : public test::UserTest {
   static bool takesAll(QStringList words, const QString& toml) {
     words.resize(words.indexOf(QStringLiteral("--library")));
     QProcess engine;
-    engine.start(QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"),
+    engine.start(TestLaunching::engine(),
                  QStringList{QStringLiteral("spec"), QStringLiteral("show")} + words.mid(2));
     engine.waitForFinished(kPatienceMs);
     return QString::fromUtf8(engine.readAllStandardOutput()) == toml;
