@@ -17,7 +17,7 @@ if(BATCHSCOPE_ENGINE)
       tst_record_process)
 
   batchscope_test_program(tests_engine_commands app TORCH modules LIBS batchscope_engine_commands CLI11::CLI11)
-  batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match)
+  batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match tst_model_names)
 
   if(BATCHSCOPE_GUI)
     batchscope_test_program(tests_window_process app LIBS batchscope_storage NEEDS batchscope-engine batchscope)

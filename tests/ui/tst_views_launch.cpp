@@ -62,7 +62,10 @@ class TestLaunching : public test::UserTest {
   }
 
  private Q_SLOTS:
-  void initTestCase() { makeHome(); }
+  void initTestCase() {
+    QCoreApplication::setAttribute(Qt::AA_DontUseNativeDialogs);
+    makeHome();
+  }
 
   void aRefusedStartComesBackWithItsReason() {
     const QString run = library_ + QStringLiteral("/00000000beef");
@@ -73,6 +76,7 @@ class TestLaunching : public test::UserTest {
         "exit 3"));
     bool again = false;
     inDialogs({[&](LaunchDialog* dialog) {
+                 QCOMPARE(dialog->request().base, QStringLiteral("demo"));
                  dialog->loadPreset(QStringLiteral("lab-large-batch"));
                  type(dialog, "run.name", QStringLiteral("typed by hand"));
                  test::clickOn(dialog->startButton());
@@ -119,17 +123,45 @@ class TestLaunching : public test::UserTest {
     QTRY_VERIFY(!dialog.startButton()->isEnabled());
   }
 
-  void anUnknownModelIsRedBeforeTheStart() {
+  void aModelThatCannotBeBuiltIsRedBeforeTheStart() {
     LaunchDialog dialog(library_, engine());
     dialog.show();
     dialog.loadPreset(QStringLiteral("demo"));
     // What is being looked at is not green.
     QCOMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kChecking);
-    dialog.form()->setValue(QStringLiteral("model.name"), QStringLiteral("yolov8"));
+    dialog.form()->setValue(QStringLiteral("model.backbone"), QStringLiteral("resnet7"));
     QTRY_COMPARE(levelOf(dialog, "model"), session::PreflightItem::Level::kError);
-    QVERIFY2(textsOf(dialog).contains(QStringLiteral("yolov8")), qPrintable(textsOf(dialog)));
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("backbone")), qPrintable(textsOf(dialog)));
     QVERIFY(!dialog.startButton()->isEnabled());
     QVERIFY(!dialog.startButton()->toolTip().isEmpty());
+  }
+
+  void theModelIsChosenFromAList() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    auto* box = qobject_cast<QComboBox*>(dialog.mainForm()->editor(QStringLiteral("model.name")));
+    QVERIFY(box != nullptr);
+    QCOMPARE(box->currentText(), QStringLiteral("lab_faster_rcnn"));
+    box->setFocus();
+    QTest::keyClick(box, Qt::Key_Down);
+    QCOMPARE(dialog.request().spec.model.name, box->currentText().toStdString());
+    QVERIFY(dialog.request().spec.model.name != "lab_faster_rcnn");
+  }
+
+  void pathsAreLookedFor() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("tiny-coco"));
+    const QString annotations = home_.filePath(QStringLiteral("train.json"));
+    QFile file(annotations);
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.close();
+    QCOMPARE(browsed(dialog, "data.annotations", annotations), QFileDialog::ExistingFile);
+    QCOMPARE(dialog.request().spec.data.annotations, annotations.toStdString());
+    QCOMPARE(browsed(dialog, "data.images", home_.path()), QFileDialog::Directory);
+    QCOMPARE(dialog.request().spec.data.images, home_.path().toStdString());
+    QVERIFY(dialog.mainForm()->browseButton(QStringLiteral("run.name")) == nullptr);
   }
 
   void whileAFieldIsRedNothingOldIsSaid() {
@@ -203,6 +235,24 @@ class TestLaunching : public test::UserTest {
   }
 
  private:
+  /// Clicks a Browse button and chooses; the mode of the dialog that came.
+  static QFileDialog::FileMode browsed(const LaunchDialog& dialog,
+                                       const char* key,
+                                       const QString& path) {
+    auto mode = QFileDialog::AnyFile;
+    QTimer timer;
+    connect(&timer, &QTimer::timeout, &timer, [&] {
+      if (auto* files = qobject_cast<QFileDialog*>(QApplication::activeModalWidget())) {
+        timer.stop();
+        mode = files->fileMode();
+        files->findChild<QLineEdit*>()->setText(path);
+        QMetaObject::invokeMethod(files, "accept", Qt::QueuedConnection);
+      }
+    });
+    timer.start(20);
+    test::clickOn(dialog.mainForm()->browseButton(QLatin1String(key)));
+    return mode;
+  }
   static QString engine() { return QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"); }
   static QString textsOf(const LaunchDialog& dialog) {
     return test::textsOf(&dialog).join(QLatin1Char('\n'));

@@ -41,6 +41,10 @@ struct PreflightContext {
   std::optional<bool> cudaDevice;
 };
 
+/// What a key of a spec names: a file, a folder (of this kind of data), or neither.
+enum class PathKind { kNone, kFile, kFolder };
+PathKind pathKind(const QString& key, const std::string& dataKind);
+
 /// Checks a spec against this machine, and says what the engine found of it. Reads no pictures;
 /// costs milliseconds. While the input is no spec, only what does not depend on it is said.
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context);

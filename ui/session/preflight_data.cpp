@@ -104,4 +104,13 @@ PreflightItem checkData(const Data& data) {
   return item("data", Level::kOk, title, QString::fromStdString(data.annotations));
 }
 
+PathKind pathKind(const QString& key, const std::string& dataKind) {
+  if (key == QLatin1String("model.weights"))
+    return PathKind::kFile;
+  for (const auto& path : kDataPaths)
+    if (key == QLatin1String(path.key))
+      return names(path.folders, dataKind) ? PathKind::kFolder : PathKind::kFile;
+  return PathKind::kNone;
+}
+
 }  // namespace batchscope::session
