@@ -71,13 +71,16 @@ class TestBanners : public test::UserTest {
     pressed(window.get(), QStringLiteral("lr ½"), [](ForkDialog* dialog) {
       QCOMPARE(dialog->request().fork.step, 40);
       QCOMPARE(dialog->request().fork.children, QStringList(QStringLiteral("optim.lr=0.16")));
+      // A ramp from the rate that diverged would diverge again.
+      QCOMPARE(dialog->request().fork.lrMapping, QStringLiteral("target_now"));
     });
     pressed(window.get(), QStringLiteral("clip 1.0"), [](ForkDialog* dialog) {
       QCOMPARE(dialog->request().fork.step, 40);
       QCOMPARE(dialog->request().fork.children, QStringList(QStringLiteral("optim.clip_norm=1.0")));
     });
     pressed(window.get(), QStringLiteral("LAMB"), [](ForkDialog* dialog) {
-      QCOMPARE(dialog->request().fork.children, QStringList(QStringLiteral("optim.name=lamb")));
+      QCOMPARE(dialog->request().fork.children,
+               QStringList(QStringLiteral("optim.name=lamb,optim.lr=0.02")));
     });
     // The same again would end the same.
     QVERIFY(test::buttonOf<QPushButton>(window->runView(), QStringLiteral("Continue this run")) ==

@@ -10,6 +10,9 @@ namespace batchscope::session {
 namespace {
 
 constexpr double kClip = 1;
+// An update of LAMB is about this part of the weights, whatever the gradients: no rate of another
+// method tells it.
+const QString kLambRate = QStringLiteral("0.02");
 
 /// The clip norm of the run's start; 0: none.
 double clipNorm(const RunSession& run) {
@@ -43,7 +46,7 @@ QList<Rescue> rescuesFrom(const RunSession& run, const EventItem& divergence) {
   if (const auto clip = clipNorm(run); clip <= 0 || clip > kClip)
     rescues.append({QStringLiteral("clip 1.0"), from, {{}, {}, {}, QStringLiteral("1.0"), {}}});
   if (!status.optimizer.startsWith(QLatin1String("lamb")))
-    rescues.append({QStringLiteral("LAMB"), from, {QStringLiteral("lamb"), {}, {}, {}, {}}});
+    rescues.append({QStringLiteral("LAMB"), from, {QStringLiteral("lamb"), {}, kLambRate, {}, {}}});
   return rescues;
 }
 

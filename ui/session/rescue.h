@@ -11,6 +11,8 @@ struct Rescue {
   QString title;          // "lr ½"
   std::int64_t step = 0;  // of the newest state saved before it; 0: the run's start
   ForkChildRow child;
+  /// From the first update on: a ramp from the rate that diverged would diverge again.
+  QString lrMapping = QStringLiteral("target_now");
 };
 
 /// The first abnormal update of a divergence; -1: the event is no divergence.

@@ -177,6 +177,10 @@ void ForkDialog::setStep(std::int64_t step) {
   step_->setValue(static_cast<int>(step));
 }
 
+void ForkDialog::setLrMapping(const QString& mapping) {
+  mapping_->setCurrentIndex(std::max(0, mapping_->findData(mapping)));
+}
+
 void ForkDialog::setChildren(const QList<session::ForkChildRow>& rows) {
   table_->setRowCount(0);
   for (const session::ForkChildRow& row : rows) {

@@ -28,6 +28,8 @@ class ForkDialog : public QDialog {
   void setLibrary(const QString& library);
   /// That step of the record, even where the run trains.
   void setStep(std::int64_t step);
+  /// "match_update", "target_now" or "rewarmup".
+  void setLrMapping(const QString& mapping);
   /// Replaces the children.
   void setChildren(const QList<session::ForkChildRow>& rows);
   QList<session::ForkChildRow> children() const;

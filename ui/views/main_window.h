@@ -96,7 +96,9 @@ class MainWindow : public QMainWindow {
   void startFailed(const QString& sentence, const QString& words);
   void engineEnded(const QString& runId, const QString& words);
   void forkRun();
-  void forkFrom(std::int64_t step, const QList<session::ForkChildRow>& children);
+  void forkFrom(std::int64_t step,
+                const QList<session::ForkChildRow>& children,
+                const QString& lrMapping = {});
   void openFan();
   void showForked(const QString& parent, const QStringList& folders);
   void continueRun(const QString& folder);

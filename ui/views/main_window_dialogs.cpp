@@ -65,7 +65,9 @@ void MainWindow::forkRun() {
   }
 }
 
-void MainWindow::forkFrom(std::int64_t step, const QList<session::ForkChildRow>& children) {
+void MainWindow::forkFrom(std::int64_t step,
+                          const QList<session::ForkChildRow>& children,
+                          const QString& lrMapping) {
   if (!run_) {
     return;
   }
@@ -73,6 +75,9 @@ void MainWindow::forkFrom(std::int64_t step, const QList<session::ForkChildRow>&
   dialog.setLibrary(model_->library());
   dialog.setStep(step);
   dialog.setChildren(children);
+  if (!lrMapping.isEmpty()) {
+    dialog.setLrMapping(lrMapping);
+  }
   if (dialog.exec() == QDialog::Accepted) {
     start(dialog.request());
   }

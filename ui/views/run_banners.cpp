@@ -193,9 +193,7 @@ void RunBanners::refresh() {
       QPushButton* button = banner->addButton(rescue.title);
       button->setToolTip(
           tr("Go on as a fork from step %1 with this change").arg(formatCount(rescue.step)));
-      connect(button, &QPushButton::clicked, this, [this, rescue] {
-        Q_EMIT rescueWanted(rescue.step, rescue.child);
-      });
+      connect(button, &QPushButton::clicked, this, [this, rescue] { Q_EMIT rescueWanted(rescue); });
     }
     if (notice.canContinue) {
       connect(banner->addButton(tr("Continue this run")),

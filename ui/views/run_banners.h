@@ -34,7 +34,7 @@ class RunBanners : public QWidget {
 
  Q_SIGNALS:
   void continueWanted();
-  void rescueWanted(std::int64_t step, const session::ForkChildRow& child);
+  void rescueWanted(const session::Rescue& rescue);
 
  private:
   void refresh();

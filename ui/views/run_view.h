@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ui/session/fork_form.h"
+#include "ui/session/rescue.h"
 #include "ui/session/run_compare.h"
 #include "ui/views/chart_link.h"
 
@@ -34,7 +34,7 @@ class RunView : public QWidget {
 
  Q_SIGNALS:
   void continueWanted();
-  void rescueWanted(std::int64_t step, const session::ForkChildRow& child);
+  void rescueWanted(const session::Rescue& rescue);
   void compareAddWanted();
 
  private:
