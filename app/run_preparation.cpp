@@ -15,8 +15,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <map>
-#include <ranges>
 #include <set>
 #include <sstream>
 
@@ -51,7 +51,8 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
         });
     return begins || storage::on_lineage(spans, segment, step);
   };
-  std::map<std::pair<std::int64_t, std::int64_t>, std::string> found;  // by step, segment
+  // By step and segment, the newest first.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::string, std::greater<>> found;
   const auto add = [&](std::int64_t segment, std::int64_t step, const std::string& file) {
     if (file ==
             std::string(storage::kCheckpointFolder) + "/" + fs::path(file).filename().string() &&
@@ -79,7 +80,7 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
     }
   }
   std::vector<std::string> newest_first;
-  for (const auto& [place, file] : std::views::reverse(found)) {
+  for (const auto& [place, file] : found) {
     newest_first.push_back(file);
   }
   return newest_first;

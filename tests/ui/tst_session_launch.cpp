@@ -247,6 +247,29 @@ class TestLaunch : public QObject {
     QVERIFY(trainWords(spec, QStringLiteral("lab-rescue")).isEmpty());
   }
 
+  void preflightTellsWhatTheEngineFound() {
+    auto context = goodContext();
+    context.trialRuns = true;
+    QCOMPARE(itemOf(preflight({}, context), "data").level, PreflightItem::Level::kChecking);
+    QVERIFY(canStart(preflight({}, context)));
+    context.trial = readTrial(R"({"ok":true,"training":{"pictures":205,"things":3,"stuff":0},
+        "validation":null,"parameters":41000000,"weights":"","warnings":["a word"]})");
+    auto items = preflight({}, context);
+    QCOMPARE(itemOf(items, "data").text,
+             QStringLiteral("205 pictures, 3 classes; none to evaluate on"));
+    QCOMPARE(itemOf(items, "warning").text, QStringLiteral("a word"));
+    context.trial = readTrial(R"({"ok":false,"field":"model.name","error":"no such model"})");
+    items = preflight({}, context);
+    QCOMPARE(itemOf(items, "model").level, PreflightItem::Level::kError);
+    QCOMPARE(startFault(items), QStringLiteral("no such model"));
+    context.trial = TrialResult{};
+    context.trial->error = QStringLiteral("it knows no --deep");
+    items = preflight({}, context);
+    QCOMPARE(itemOf(items, "data").level, PreflightItem::Level::kWarning);
+    QVERIFY(canStart(items));
+    QVERIFY(!readTrial("no JSON"));
+  }
+
   void preflightOfTheDemoIsGreen() {
     const auto items = preflight({}, goodContext());
     QVERIFY(canStart(items));

@@ -62,7 +62,10 @@ class TestLaunching : public test::UserTest {
   }
 
  private Q_SLOTS:
-  void initTestCase() { makeHome(); }
+  void initTestCase() {
+    QCoreApplication::setAttribute(Qt::AA_DontUseNativeDialogs);
+    makeHome();
+  }
 
   void aRefusedStartComesBackWithItsReason() {
     const QString run = library_ + QStringLiteral("/00000000beef");
@@ -73,6 +76,7 @@ class TestLaunching : public test::UserTest {
         "exit 3"));
     bool again = false;
     inDialogs({[&](LaunchDialog* dialog) {
+                 QCOMPARE(dialog->request().base, QStringLiteral("demo"));
                  dialog->loadPreset(QStringLiteral("lab-large-batch"));
                  type(dialog, "run.name", QStringLiteral("typed by hand"));
                  test::clickOn(dialog->startButton());
@@ -92,6 +96,92 @@ class TestLaunching : public test::UserTest {
     test::press(window.get(), Qt::Key_N, Qt::ControlModifier);
     QTRY_VERIFY_WITH_TIMEOUT(again, kPatienceMs);
     QVERIFY(window->currentRun() == nullptr);
+  }
+
+  void theListIsNeverGreenerThanTheStart() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    QTRY_VERIFY2(textsOf(dialog).contains(QStringLiteral("4096 pictures, 3 classes")),
+                 qPrintable(textsOf(dialog)));
+    QTRY_VERIFY(dialog.startButton()->isEnabled());
+    // The demo's list is not the changed run's.
+    type(&dialog, "batch.micro", QStringLiteral("65536"));
+    QTRY_VERIFY(textsOf(dialog).contains(QStringLiteral("An update takes 65536 pictures")));
+    type(&dialog, "batch.micro", QStringLiteral("8"));
+    const QString hello = home_.filePath(QStringLiteral("hello.json"));
+    QFile file(hello);
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.write("{\"hello\": 1}");
+    file.close();
+    session::SpecForm* form = dialog.form();
+    form->setValue(QStringLiteral("data.kind"), QStringLiteral("coco"));
+    form->setValue(QStringLiteral("data.annotations"), hello);
+    form->setValue(QStringLiteral("data.images"), home_.path());
+    QTRY_COMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kError);
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("hello.json")), qPrintable(textsOf(dialog)));
+    QTRY_VERIFY(!dialog.startButton()->isEnabled());
+  }
+
+  void aModelThatCannotBeBuiltIsRedBeforeTheStart() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    // What is being looked at is not green.
+    QCOMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kChecking);
+    dialog.form()->setValue(QStringLiteral("model.backbone"), QStringLiteral("resnet7"));
+    QTRY_COMPARE(levelOf(dialog, "model"), session::PreflightItem::Level::kError);
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("backbone")), qPrintable(textsOf(dialog)));
+    QVERIFY(!dialog.startButton()->isEnabled());
+    QVERIFY(!dialog.startButton()->toolTip().isEmpty());
+  }
+
+  void theModelIsChosenFromAList() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    auto* box = qobject_cast<QComboBox*>(dialog.mainForm()->editor(QStringLiteral("model.name")));
+    QVERIFY(box != nullptr);
+    QCOMPARE(box->currentText(), QStringLiteral("lab_faster_rcnn"));
+    box->setFocus();
+    QTest::keyClick(box, Qt::Key_Down);
+    QCOMPARE(dialog.request().spec.model.name, box->currentText().toStdString());
+    QVERIFY(dialog.request().spec.model.name != "lab_faster_rcnn");
+  }
+
+  void pathsAreLookedFor() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("tiny-coco"));
+    const QString annotations = home_.filePath(QStringLiteral("train.json"));
+    QFile file(annotations);
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.close();
+    QCOMPARE(browsed(dialog, "data.annotations", annotations), QFileDialog::ExistingFile);
+    QCOMPARE(dialog.request().spec.data.annotations, annotations.toStdString());
+    QCOMPARE(browsed(dialog, "data.images", home_.path()), QFileDialog::Directory);
+    QCOMPARE(dialog.request().spec.data.images, home_.path().toStdString());
+    QVERIFY(dialog.mainForm()->browseButton(QStringLiteral("run.name")) == nullptr);
+  }
+
+  void whileAFieldIsRedNothingOldIsSaid() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    type(&dialog, "batch.accumulation", QStringLiteral("10000"));
+    QTRY_VERIFY(textsOf(dialog).contains(QStringLiteral("10000")));
+    type(&dialog, "batch.accumulation", QStringLiteral("much"));
+    QTRY_COMPARE(levelOf(dialog, "spec"), session::PreflightItem::Level::kError);
+    QVERIFY2(!textsOf(dialog).contains(QStringLiteral("10000")) &&
+                 !textsOf(dialog).contains(QStringLiteral("10,000")),
+             qPrintable(textsOf(dialog)));
+    for (const auto& check : dialog.checks()) {
+      QVERIFY2(check.id != QLatin1String("data") && check.id != QLatin1String("batch"),
+               qPrintable(check.text));
+    }
+    type(&dialog, "batch.accumulation", QStringLiteral("4"));
+    QTRY_COMPARE(levelOf(dialog, "spec"), session::PreflightItem::Level::kOk);
+    QTRY_COMPARE(levelOf(dialog, "data"), session::PreflightItem::Level::kOk);
   }
 
   void copyAsCommandSaysSoAndRepeatsWhatIsShown() {
@@ -144,30 +234,37 @@ class TestLaunching : public test::UserTest {
                              kPatienceMs);
   }
 
-  void whatWasUndoneIsNoBanner() {
-    const auto run = emptyRun("undone", 300);
-    run->rows(1, 100);
-    contract::EventRecord event;
-    event.segment = 7;  // of a branch that is not live
-    event.step = 90;
-    event.time = storage::now_utc();
-    event.kind = "diverged";
-    event.source = "engine";
-    event.text = "The loss passed its limit.";
-    run->writer().event(event);
-    run->finish(contract::RunState::kFailed);
-    const auto window = showWindow();
-    window->openRun(run->path());
-    QTRY_VERIFY(!window->currentRun()->allEvents().isEmpty());
-    QTRY_VERIFY(test::textsOf(window->runView())
-                    .join(QLatin1Char(' '))
-                    .contains(QStringLiteral("The run failed at step 100")));
-    QVERIFY(!test::textsOf(window->runView())
-                 .join(QLatin1Char(' '))
-                 .contains(QStringLiteral("The loss passed its limit")));
-  }
-
  private:
+  /// Clicks a Browse button and chooses; the mode of the dialog that came.
+  static QFileDialog::FileMode browsed(const LaunchDialog& dialog,
+                                       const char* key,
+                                       const QString& path) {
+    auto mode = QFileDialog::AnyFile;
+    QTimer timer;
+    connect(&timer, &QTimer::timeout, &timer, [&] {
+      if (auto* files = qobject_cast<QFileDialog*>(QApplication::activeModalWidget())) {
+        timer.stop();
+        mode = files->fileMode();
+        files->findChild<QLineEdit*>()->setText(path);
+        QMetaObject::invokeMethod(files, "accept", Qt::QueuedConnection);
+      }
+    });
+    timer.start(20);
+    test::clickOn(dialog.mainForm()->browseButton(QLatin1String(key)));
+    return mode;
+  }
+  static QString engine() { return QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"); }
+  static QString textsOf(const LaunchDialog& dialog) {
+    return test::textsOf(&dialog).join(QLatin1Char('\n'));
+  }
+  static session::PreflightItem::Level levelOf(const LaunchDialog& dialog, const char* id) {
+    for (const auto& check : dialog.checks()) {
+      if (check.id == QLatin1String(id)) {
+        return check.level;
+      }
+    }
+    return session::PreflightItem::Level::kOk;
+  }
   /// As a shell splits them.
   static QStringList wordsOf(const QString& command) {
     QProcess shell;
@@ -180,7 +277,7 @@ class TestLaunching : public test::UserTest {
   static bool takesAll(QStringList words, const QString& toml) {
     words.resize(words.indexOf(QStringLiteral("--library")));
     QProcess engine;
-    engine.start(QStringLiteral(BATCHSCOPE_BIN_DIR "/batchscope-engine"),
+    engine.start(TestLaunching::engine(),
                  QStringList{QStringLiteral("spec"), QStringLiteral("show")} + words.mid(2));
     engine.waitForFinished(kPatienceMs);
     return QString::fromUtf8(engine.readAllStandardOutput()) == toml;

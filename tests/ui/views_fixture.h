@@ -156,6 +156,7 @@ class SampleRun {
     report.accumulation = 16;
     report.ranks = 1;
     report.phase = "training";
+    report.trouble = trouble_;
     return report;
   }
   void status(contract::RunState state) {
@@ -169,6 +170,8 @@ class SampleRun {
   void setLr(double lr) { lr_ = lr; }
   /// What warm-up and decay make of the base rate in the reports.
   void setInUse(double factor) { inUse_ = factor; }
+  /// What hinders the training from now on; empty: nothing.
+  void setTrouble(const std::string& sentence) { trouble_ = sentence; }
 
   QString path() const { return QString::fromStdString(folder_.string()); }
   QString file() const { return path() + QStringLiteral("/run.sqlite"); }
@@ -372,6 +375,7 @@ class SampleRun {
   double lr_, seconds_ = 0, inUse_ = 1;
   bool agvm_ = false;
   std::string task_ = "boxes", optimizer_ = "sgd";
+  std::string trouble_;
   std::mt19937 random_;
 };
 

@@ -166,10 +166,10 @@ void RunSession::onUpdate(const RunUpdate& update) {
   events_ += update.newEvents;
   evals_ += update.newEvals;
   takePredicted(update);
-  if (update.status) {
+  if (update.states)
+    states_ = *update.states;
+  if (update.status)
     fileStatus_ = *update.status;
-    states_ = update.states;
-  }
   if (update.rows || !update.newEvents.isEmpty() || !update.newEvals.isEmpty())
     markUndone();
   refreshStatus();

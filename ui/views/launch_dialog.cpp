@@ -6,6 +6,7 @@
 #include <QComboBox>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QFontDatabase>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -20,6 +21,7 @@ namespace batchscope::views {
 namespace {
 
 constexpr int kCheckMs = 250;
+constexpr int kTrialMs = 400;  // a process of the engine: not for every letter
 
 QStringList mainKeys() {
   QStringList keys;
@@ -82,6 +84,10 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   checkTimer_.setSingleShot(true);
   checkTimer_.setInterval(kCheckMs);
   connect(&checkTimer_, &QTimer::timeout, this, &LaunchDialog::runChecks);
+  trialTimer_.setSingleShot(true);
+  trialTimer_.setInterval(kTrialMs);
+  connect(&trialTimer_, &QTimer::timeout, this, &LaunchDialog::askEngine);
+  connect(&trial_, &session::StartTrial::finished, this, &LaunchDialog::runChecks);
   connect(&Theme::instance(), &Theme::changed, this, &LaunchDialog::fillChecks);
   connect(form_, &session::SpecForm::changed, this, &LaunchDialog::refresh);
   connect(form_, &session::SpecForm::fieldChanged, this, &LaunchDialog::refresh);
@@ -248,36 +254,11 @@ QString LaunchDialog::formulaText() const {
   return formula_->text();
 }
 
-bool LaunchDialog::loadPreset(const QString& name) {
-  const bool ok = form_->loadPreset(name);
-  base_ = ok ? name : base_;
-  preset_->setCurrentIndex(std::max(0, preset_->findData(name)));
-  showTomlFault(ok ? QString() : form_->error());
-  return ok;
-}
-
-bool LaunchDialog::loadFile(const QString& path) {
-  const bool ok = form_->loadFile(path);
-  showTomlFault(ok ? QString() : form_->error());
-  if (ok) {
-    base_ = QFileInfo(path).absoluteFilePath();
-    preset_->setCurrentIndex(0);
-  } else {
-    tabs_->setCurrentIndex(2);
-  }
-  return ok;
-}
-
-bool LaunchDialog::loadToml(const QString& toml) {
-  const bool ok = form_->loadToml(toml);
-  showTomlFault(ok ? QString() : form_->error());
-  return ok;
-}
-
 void LaunchDialog::showTomlFault(const QString& fault) {
   tomlFault_->setText(fault);
   tomlFault_->setVisible(!fault.isEmpty());
   setStyleProperty(toml_, "invalid", !fault.isEmpty());
+  showNumbers();
   runChecks();
 }
 
@@ -289,10 +270,6 @@ void LaunchDialog::tomlEdited() {
 }
 
 void LaunchDialog::refresh() {
-  formula_->setText(form_->effectiveBatchText());
-  rate_->setText(form_->learningRateText());
-  length_->setText(form_->lengthText());
-  length_->setVisible(!length_->text().isEmpty());
   if (!fromToml_) {
     const QSignalBlocker blocker(toml_);
     toml_->setPlainText(form_->toToml());
@@ -300,6 +277,7 @@ void LaunchDialog::refresh() {
     tomlFault_->clear();
     setStyleProperty(toml_, "invalid", false);
   }
+  showNumbers();
   showStartFault();
   checkTimer_.start();
 }

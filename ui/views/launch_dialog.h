@@ -56,7 +56,12 @@ class LaunchDialog : public QDialog {
   QWidget* buildSide();
   QWidget* buildButtons();
   void refresh();
+  void showNumbers();
   void runChecks();
+  /// What of the input is no spec, and its key: beside it the spec is that of before.
+  std::pair<QString, QString> inputFault() const;
+  void askEngine();
+  void addTrial(session::PreflightContext& context);
   void fillChecks();
   void showStartFault();
   void tomlEdited();
@@ -76,7 +81,8 @@ class LaunchDialog : public QDialog {
   QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_, *note_;
   QVBoxLayout* checkColumn_;
   QPushButton* start_;
-  QTimer checkTimer_;
+  session::StartTrial trial_;
+  QTimer checkTimer_, trialTimer_;
   QList<session::PreflightItem> checks_;
   QList<QLabel*> checkTexts_;  // of each
   bool fromToml_ = false;

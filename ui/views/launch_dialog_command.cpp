@@ -1,4 +1,5 @@
-// The part of LaunchDialog that hands a run on, and takes back what was refused.
+// The part of LaunchDialog that takes a spec in, hands it on as a command, and takes back what was
+// refused.
 #include "ui/views/launch_dialog.h"
 #include "ui/views/widgets.h"
 
@@ -7,6 +8,7 @@
 #include <QComboBox>
 #include <QFileInfo>
 #include <QLabel>
+#include <QTabWidget>
 
 #include <algorithm>
 
@@ -27,6 +29,32 @@ void LaunchDialog::copyCommand() {
                "copy the command then.")
           : tr("Not copied: what is marked red is not part of a run."));
   note_->show();
+}
+
+bool LaunchDialog::loadPreset(const QString& name) {
+  const bool ok = form_->loadPreset(name);
+  base_ = ok ? name : base_;
+  preset_->setCurrentIndex(std::max(0, preset_->findData(name)));
+  showTomlFault(ok ? QString() : form_->error());
+  return ok;
+}
+
+bool LaunchDialog::loadFile(const QString& path) {
+  const bool ok = form_->loadFile(path);
+  showTomlFault(ok ? QString() : form_->error());
+  if (ok) {
+    base_ = QFileInfo(path).absoluteFilePath();
+    preset_->setCurrentIndex(0);
+  } else {
+    tabs_->setCurrentIndex(2);
+  }
+  return ok;
+}
+
+bool LaunchDialog::loadToml(const QString& toml) {
+  const bool ok = form_->loadToml(toml);
+  showTomlFault(ok ? QString() : form_->error());
+  return ok;
 }
 
 void LaunchDialog::setDevice(const QString& device) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ui/session/engine_build.h"
+#include "ui/session/fork_form.h"
 #include "ui/session/launcher.h"
 #include "ui/session/run_compare.h"
 #include "ui/session/run_list_model.h"
@@ -95,6 +96,9 @@ class MainWindow : public QMainWindow {
   void startFailed(const QString& sentence, const QString& words);
   void engineEnded(const QString& runId, const QString& words);
   void forkRun();
+  void forkFrom(std::int64_t step,
+                const QList<session::ForkChildRow>& children,
+                const QString& lrMapping = {});
   void openFan();
   void showForked(const QString& parent, const QStringList& folders);
   void continueRun(const QString& folder);

@@ -126,6 +126,9 @@ void MainWindow::connectRunCommands() {
   on("undo_change", [this] { optimizer_->undo(); });
   on("accumulation", [this] { changeAccumulation(); });
   on("end_step", [this] { changeEnd(); });
+  connect(runView_, &RunView::rescueWanted, this, [this](const session::Rescue& rescue) {
+    forkFrom(rescue.step, {rescue.child}, rescue.lrMapping);
+  });
   connect(runView_, &RunView::continueWanted, this, [this] {
     if (run_) {
       continueRun(run_->path());

@@ -48,16 +48,14 @@ void MainWindow::chooseEngine() {
 void MainWindow::askForRun(const std::function<void(LaunchDialog&)>& fill) {
   LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
   dialog.follow(launcher_);
-  if (fill) {
-    fill(dialog);
-  }
+  fill(dialog);
   if (dialog.exec() == QDialog::Accepted) {
     start(dialog.request());
   }
 }
 
 void MainWindow::newRun() {
-  askForRun({});
+  askForRun([](LaunchDialog& dialog) { dialog.loadPreset(QStringLiteral("demo")); });
 }
 
 void MainWindow::newFromThisRun() {

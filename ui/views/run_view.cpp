@@ -40,6 +40,7 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
   column->addWidget(tabs_, 1);
   column->addWidget(replay_);
   connect(banners_, &RunBanners::continueWanted, this, &RunView::continueWanted);
+  connect(banners_, &RunBanners::rescueWanted, this, &RunView::rescueWanted);
   connect(overview, &OverviewPage::samplesWanted, this, [this] {
     showPage(QStringLiteral("samples"));
   });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ui/session/rescue.h"
 #include "ui/session/run_compare.h"
 #include "ui/views/chart_link.h"
 
@@ -36,6 +37,7 @@ class RunView : public QWidget {
 
  Q_SIGNALS:
   void continueWanted();
+  void rescueWanted(const session::Rescue& rescue);
   void compareAddWanted();
 
  private:
