@@ -404,8 +404,13 @@ class TestPromises : public QObject {
       run.trainer->step();
       run.trainer->boundary();
     }
-    // A folder where the file would be written: not even root can write it.
-    fs::create_directories(place / "checkpoints/step-00000006-segment-0.ckpt.part");
+    // Folders where the files would be written: not even root can write them.
+    const auto blocked = [&](const char* step) {
+      return place / "checkpoints" / ("step-000000" + std::string(step) + "-segment-0.ckpt.part");
+    };
+    for (const char* step : {"06", "09", "12"}) {
+      fs::create_directories(blocked(step));
+    }
     for (int i = 0; i < 8; ++i) {
       run.trainer->step();
       run.trainer->boundary();
@@ -414,6 +419,7 @@ class TestPromises : public QObject {
     QCOMPARE(run.sink->of_kind("warning").size(), std::size_t{1});
     QVERIFY(run.trainer->status().trouble.find("The newest saved state is of step 3") !=
             std::string::npos);
+    fs::remove(blocked("12"));
     const train::Outcome outcome = run.trainer->finish();
     QCOMPARE(outcome.state, contract::RunState::kFinished);
     QCOMPARE(outcome.code, contract::ExitCode::kDone);
