@@ -21,9 +21,9 @@ ClassCounts class_counts(const train::Dataset& dataset);
 /// names the key, for a name or option that it does not have.
 std::shared_ptr<models::Detector> build_model(const contract::RunSpec& spec, ClassCounts classes);
 
-/// Copies what fits of a weight file or checkpoint, of its weights at `key` where that is not empty,
-/// into the detector and says what. Throws contract::DataError for a file that cannot be read or of
-/// which nothing fits.
+/// Copies what fits of a weight file or checkpoint, of its weights at `key` where that is not
+/// empty, into the detector and says what. Throws contract::DataError for a file that cannot be
+/// read or of which nothing fits.
 models::LoadReport load_weights(models::Detector& model,
                                 const std::string& file,
                                 const std::string& key);

@@ -66,11 +66,12 @@ void use_coco(contract::DataSection& data, const EvalArguments& arguments) {
 }
 
 Subject subject_of(const EvalArguments& arguments) {
-  WeightsModel made = arguments.checkpoint.empty()
-                          ? model_of_weights(arguments.model,
-                                             arguments.weights,
-                                             with_weights_key(arguments.sets, arguments.weights_key))
-                          : model_of_checkpoint(arguments.checkpoint, arguments.sets);
+  WeightsModel made =
+      arguments.checkpoint.empty()
+          ? model_of_weights(arguments.model,
+                             arguments.weights,
+                             with_weights_key(arguments.sets, arguments.weights_key))
+          : model_of_checkpoint(arguments.checkpoint, arguments.sets);
   const bool own_data = arguments.annotations.empty();
   if (!own_data) {
     use_coco(made.spec.data, arguments);

@@ -24,7 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PredictArguments {
-  std::string model, weights, weights_key, images, out, draw, maps, categories, image_ids, device = "cpu";
+  std::string model, weights, weights_key, images, out, draw, maps, categories, image_ids,
+      device = "cpu";
   std::vector<std::string> sets;
   double score_threshold = 0, draw_threshold = 0.5;
   bool json = false;
@@ -181,10 +182,8 @@ void Outputs::require_all(double max_broken) const {
 
 void predict(const PredictArguments& arguments) {
   const std::vector<InputPicture> pictures = pictures_of(arguments);
-  const WeightsModel subject =
-      model_of_weights(arguments.model,
-                       arguments.weights,
-                       with_weights_key(arguments.sets, arguments.weights_key));
+  const WeightsModel subject = model_of_weights(
+      arguments.model, arguments.weights, with_weights_key(arguments.sets, arguments.weights_key));
   const ClassMatch match = written_classes(
       subject.classes, subject.spec.data, arguments.categories, arguments.image_ids);
   if (!match.note.empty()) {

@@ -8,6 +8,7 @@
 #include "app/sqlite_sink.h"
 #include "app/start_check.h"
 #include "engine/contract/error.h"
+#include "engine/distributed/activity_watch.h"
 #include "engine/distributed/group.h"
 #include "engine/distributed/rank_watch.h"
 #include "engine/train/trainer.h"
@@ -39,6 +40,11 @@ std::string host_name() {
   return name;
 }
 
+void say(const std::string& line) {
+  Progress::clear();
+  std::cerr << line + "\n" << std::flush;
+}
+
 /// What rank 0 holds beside its trainer. Made and destroyed in this order.
 struct RankZero {
   RankZero(const fs::path& folder, const std::string& id)
@@ -48,11 +54,8 @@ struct RankZero {
         sink(folder,
              {.committed = [this](std::int64_t seq) { port.set_committed(seq); },
               .trouble = [this](const std::string& sentence) { port.set_trouble(sentence); },
-              .say =
-                  [](const std::string& line) {
-                    Progress::clear();
-                    std::cerr << line + "\n" << std::flush;
-                  }}) {
+              .say = say},
+             {.idle_seconds = [] { return train::own_activity().seconds; }}) {
     const nlohmann::json control = {
         {"socket", server.path()}, {"pid", ::getpid()}, {"protocol", contract::kProtocolVersion}};
     train::write_bytes_durably(folder / storage::kControlFile, control.dump() + "\n");
@@ -60,6 +63,12 @@ struct RankZero {
   ~RankZero() {
     std::error_code ignored;
     fs::remove(folder_ / storage::kControlFile, ignored);
+  }
+
+  /// Ranks that are stuck, or go on: into the record and to all who listen.
+  void tell(const train::StuckNews& news) {
+    sink.note(news.over ? "unstuck" : "stuck", news.text);
+    sink.status(port.set_stuck(news.over ? "" : news.text));
   }
 
   fs::path folder_;
@@ -116,6 +125,26 @@ contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
   info.host = host_name();
   info.device = device.str();
   return info;
+}
+
+/// Our supervisor sees all ranks and says who is stuck; in a job of others rank 0 does.
+std::unique_ptr<train::ActivityWatch> watch_activities(const train::LaunchEnv& env,
+                                                       train::Group& group,
+                                                       std::int64_t timeout,
+                                                       RankZero* zero) {
+  if (env.supervised && zero == nullptr) {
+    return nullptr;
+  }
+  const auto tell = [zero, external = env.external](const train::StuckNews& news) {
+    zero->tell(news);
+    if (external) {
+      say((news.over ? "" : "warning: ") + news.text);
+    }
+  };
+  return std::make_unique<train::ActivityWatch>(
+      env.supervised ? train::activities_here : group.activities(),
+      static_cast<double>(timeout),
+      zero != nullptr ? tell : std::function<void(const train::StuckNews&)>());
 }
 
 }  // namespace
@@ -192,6 +221,7 @@ int train_as_rank(const TrainArguments& arguments,
       bar.show(status, loss);
     };
   }
+  const auto watch = watch_activities(env, *group, spec.distributed.timeout, zero.get());
   train::Trainer trainer(std::move(setup));
   const train::Outcome outcome = trainer.run();
   if (leads) {

@@ -1,4 +1,5 @@
 #include "app/engine_commands.h"
+#include "app/progress.h"
 #include "app/rank_task.h"
 #include "app/run_preparation.h"
 #include "app/state_check.h"
@@ -141,6 +142,11 @@ int train_under_supervision(const TrainArguments& arguments) {
   }
   options.on_rank0_lost = [&run](const train::JobEnd& end) {
     close_record(run.folder, "The training was lost: " + end.reason + ".", end.code);
+  };
+  options.timeout = static_cast<double>(run.spec.distributed.timeout);
+  options.on_stuck = [](const train::StuckNews& news) {
+    Progress::clear();
+    std::cerr << (news.over ? "" : "warning: ") + news.text + "\n" << std::flush;
   };
   options.restarts = arguments.max_restarts;
   std::int64_t started_again = 0;

@@ -38,9 +38,22 @@ void LivePort::set_trouble(const std::string& sentence) {
   }
 }
 
+contract::StatusReport LivePort::set_stuck(const std::string& sentence) {
+  const std::lock_guard guard(mutex_);
+  stuck_ = sentence;
+  const contract::StatusReport status = completed(status_);
+  if (known()) {
+    ServerPort::set_status(status);
+    ServerPort::notify(contract::StateNotice{status});
+  }
+  return status;
+}
+
 contract::StatusReport LivePort::completed(contract::StatusReport status) const {
   status.committed_seq = committed_;
-  status.trouble += (status.trouble.empty() || trouble_.empty() ? "" : " ") + trouble_;
+  for (const std::string& sentence : {trouble_, stuck_}) {
+    status.trouble += (status.trouble.empty() || sentence.empty() ? "" : " ") + sentence;
+  }
   return status;
 }
 

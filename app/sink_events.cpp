@@ -7,15 +7,15 @@ std::string plural(std::int64_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-contract::EventRecord event_of(const char* kind, const std::string& text) {
+}  // namespace
+
+contract::EventRecord event_of(const std::string& kind, const std::string& text) {
   contract::EventRecord event;
   event.kind = kind;
   event.source = "engine";
   event.text = text;
   return event;
 }
-
-}  // namespace
 
 std::string text_of(const SinkLosses& losses) {
   const std::string rows = plural(losses.rows, "row");

@@ -12,6 +12,8 @@ std::string text_of(const SinkLosses& losses);
 /// "3 rows were dropped".
 std::string dropped_text(const SinkLosses& losses);
 
+/// An event that the engine tells, without its place.
+contract::EventRecord event_of(const std::string& kind, const std::string& text);
 /// Telemetry is written again, after so many seconds.
 contract::EventRecord gap_event(std::int64_t seconds,
                                 const std::string& reason,

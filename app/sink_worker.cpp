@@ -117,12 +117,12 @@ bool SqliteSink::Worker::store(std::deque<SinkJob>& batch, bool beat) noexcept {
   }
   try {
     if (!trouble_.empty()) {  // a small question first: a batch may be large
-      writer_->heartbeat();
+      writer_->heartbeat(idle());
       writer_->commit();
     }
     apply(batch);
     if (beat) {
-      writer_->heartbeat();
+      writer_->heartbeat(idle());
     }
     tell_committed(writer_->commit());
     pause_ = milliseconds(0);
@@ -202,13 +202,17 @@ void SqliteSink::Worker::free_again() {
   const SinkLosses losses = queue_.take_losses();
   const auto seconds =
       std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - trouble_since_).count();
-  contract::EventRecord event = gap_event(seconds, trouble_, losses);
-  event.segment = place_.segment;
-  event.step = place_.step;
+  const contract::EventRecord event = placed(gap_event(seconds, trouble_, losses));
   queue_.add({[event](RunWriter& writer) { writer.event(event); }, {}, sizeof event});
   trouble_.clear();
   say("telemetry is written again; " + dropped_text(losses));
   tell_trouble();
+}
+
+contract::EventRecord SqliteSink::Worker::placed(contract::EventRecord event) const {
+  event.segment = place_.segment;
+  event.step = place_.step;
+  return event;
 }
 
 /// The training is over, and the file still cannot be written.
@@ -237,10 +241,7 @@ void SqliteSink::Worker::close(RunState state, int exit_code) {
   for (;;) {
     try {
       if (const std::string sentence = failure(); !sentence.empty()) {
-        contract::EventRecord event = loss_event(sentence);
-        event.segment = place_.segment;
-        event.step = place_.step;
-        writer_->event(event);
+        writer_->event(placed(loss_event(sentence)));
       }
       writer_->finish(state, exit_code);
       return;

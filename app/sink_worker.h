@@ -27,6 +27,8 @@ class SqliteSink::Worker {
   }
   /// Of the writer's thread: where the training was at the newest row or segment stored.
   void moved_to(std::int64_t segment, std::int64_t step) { place_ = {segment, step}; }
+  /// Of the writer's thread: the event at that place.
+  contract::EventRecord placed(contract::EventRecord event) const;
   void flush() { queue_.flush(); }
   void finish(contract::RunState state, int exit_code);
   std::string failure() const;
@@ -45,6 +47,7 @@ class SqliteSink::Worker {
   void hindered(const char* sentence) noexcept;
   void free_again();
   void give_up();
+  double idle() const { return options_.idle_seconds ? options_.idle_seconds() : 0; }
   void close(contract::RunState state, int exit_code);
   void lost(const std::string& sentence);
   void tell_committed(std::int64_t seq) noexcept;

@@ -1,6 +1,7 @@
 #include "app/sqlite_sink.h"
 
 #include "app/record_bytes.h"
+#include "app/sink_events.h"
 #include "app/sink_worker.h"
 
 #include <utility>
@@ -48,6 +49,12 @@ void SqliteSink::probe(const contract::ProbeRecord& record) {
 void SqliteSink::prediction(const contract::PredictionRecord& record) {
   worker_->give(
       Kind::kPrediction, bytes_of(record), [record](RunWriter& w) { w.prediction(record); });
+}
+void SqliteSink::note(const std::string& kind, const std::string& text) {
+  const std::size_t bytes = kind.size() + text.size();
+  worker_->give(Kind::kKept, bytes, [worker = worker_.get(), kind, text](RunWriter& writer) {
+    writer.event(worker->placed(event_of(kind, text)));
+  });
 }
 void SqliteSink::checkpoint(const contract::CheckpointRecord& record) {
   worker_->give(Kind::kKept, sizeof record, [record](RunWriter& w) { w.checkpoint(record); });

@@ -12,8 +12,11 @@ namespace batchscope::app {
 struct SinkOptions {
   /// Rows are committed at most this long after they were given.
   std::chrono::milliseconds commit_every{100};
-  /// The heartbeat is refreshed this often, whatever the caller does.
+  /// The heartbeat is refreshed this often.
   std::chrono::milliseconds heartbeat_every{1000};
+  /// For how many seconds the training has not gone on: the heartbeat is of the time when it last
+  /// did. Called in the writer's thread; empty: it always goes on.
+  std::function<double()> idle_seconds;
   /// What may wait in memory.
   std::size_t queue_bytes = 64U << 20;
   /// begin() tries a file that another process keeps busy for so long.
@@ -57,11 +60,14 @@ class SqliteSink : public contract::TelemetrySink {
   void eval(const contract::EvalRecord& record) override;
   void probe(const contract::ProbeRecord& record) override;
   void prediction(const contract::PredictionRecord& record) override;
+  /// An event of the engine at the newest row or segment stored. From any thread.
+  void note(const std::string& kind, const std::string& text);
   void checkpoint(const contract::CheckpointRecord& record) override;
   void checkpoint_removed(const std::string& file) override;
   /// In the writer's thread, until the sink is destroyed at the latest. A call that follows a
   /// record which can never be stored is left out with it; dropped rows do not hold it up.
   void after_commit(std::function<void()> call) override;
+  /// From any thread.
   void status(const contract::StatusReport& report) override;
   /// Returns early while nothing can be written.
   void flush() override;

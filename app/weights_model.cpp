@@ -137,7 +137,8 @@ WeightsModel open_checkpoint(const std::string& file,
   if (is_set(sets, "model.weights_key")) {
     throw contract::SpecError("model.weights_key",
                               "model.weights_key is of files with several sets of weights; the "
-                              "checkpoint '" + file + "' of a run has one.");
+                              "checkpoint '" +
+                                  file + "' of a run has one.");
   }
   const std::string origin = std::filesystem::path(file).filename().string();
   const train::StateFile stored = train::decode_state(train::read_bytes(file), origin);

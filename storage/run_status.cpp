@@ -70,7 +70,8 @@ std::string describe(const StatusEvidence& evidence) {
     text += ", " + process + " lives";
   }
   const bool silent = evidence.heartbeat_age >= kSilentAfterSeconds;
-  return text + (silent ? ", no sign of life for " + seconds_text(evidence.heartbeat_age)
+  return text + (silent ? (evidence.lock_held ? ", no progress for " : ", no sign of life for ") +
+                              seconds_text(evidence.heartbeat_age)
                         : ", heartbeat " + seconds_text(evidence.heartbeat_age) + " ago");
 }
 

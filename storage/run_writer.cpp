@@ -134,9 +134,9 @@ void RunWriter::status(const contract::StatusReport& report) {
       .run();
 }
 
-void RunWriter::heartbeat() {
+void RunWriter::heartbeat(double idle_seconds) {
   impl_->begin();
-  impl_->update_heartbeat.with(unix_now()).run();
+  impl_->update_heartbeat.with(unix_now() - idle_seconds).run();
 }
 
 std::int64_t RunWriter::commit() {

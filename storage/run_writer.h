@@ -47,8 +47,8 @@ class RunWriter {
   void checkpoint_removed(const std::string& file);
   /// State, step and heartbeat.
   void status(const contract::StatusReport& report);
-  /// The heartbeat alone.
-  void heartbeat();
+  /// The heartbeat alone: the run last went on so many seconds ago.
+  void heartbeat(double idle_seconds = 0);
   /// Commits everything since the last commit, folds full blocks into column chunks, and truncates
   /// the WAL when it has grown beyond 64 MB (if that fails, all is committed nevertheless). Returns
   /// the newest committed seq.

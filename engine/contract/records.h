@@ -65,7 +65,8 @@ struct EventRecord {
   std::string time;       // ISO 8601 UTC
   /// "start", "resume", "fork", "pause", "continue", "optimizer", "lr", "accumulation", "end",
   /// "shadow", "checkpoint", "restore_point", "undo", "abnormal", "diverged", "nonfinite",
-  /// "target", "stop", "finish", "error", "warning", "agvm_skipped", "weights", "telemetry_gap".
+  /// "target", "stop", "finish", "error", "warning", "agvm_skipped", "weights", "telemetry_gap",
+  /// "stuck", "unstuck".
   std::string kind;
   std::string source;  // "user", "spec", "engine", "supervisor"
   std::string text;    // one sentence for a person

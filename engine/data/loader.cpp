@@ -1,11 +1,13 @@
 #include "engine/data/loader.h"
 
 #include "cmake/torch/threads.h"
+#include "engine/contract/error.h"
 #include "engine/data/transforms.h"
 
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -15,6 +17,11 @@
 
 namespace batchscope::train {
 namespace {
+
+constexpr std::chrono::milliseconds kLook{200};
+constexpr int kLooksBeforeGivingUp = 10;  // a stop waits so long for a picture that is under way
+constexpr std::chrono::milliseconds kPatience{
+    30000};  // for threads that are reading when all is over
 
 /// A micro-batch to be made: which pictures, and what came of it.
 struct Job {
@@ -59,6 +66,9 @@ struct Loader::Impl {
   std::size_t started = 0;                // of them, from the front
   std::size_t window = 0;                 // how many may be under way or waiting to be fetched
   bool stopping = false;
+  bool hangs = false;       // a reading that was given up
+  std::size_t working = 0;  // threads
+  std::condition_variable ended;
   std::vector<std::thread> threads;
 };
 
@@ -113,6 +123,8 @@ void Loader::Impl::work() {
   for (;;) {
     work_to_do.wait(lock, [this] { return stopping || started < std::min(jobs.size(), window); });
     if (stopping) {
+      --working;
+      ended.notify_one();
       return;
     }
     const std::shared_ptr<Job> job = jobs[started++];
@@ -139,21 +151,23 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset,
     throw std::invalid_argument("loader: expected 0 to 256 threads, found " +
                                 std::to_string(threads));
   }
-  impl_ = std::make_unique<Impl>(std::move(dataset), seed, std::move(transform));
+  impl_ = std::make_shared<Impl>(std::move(dataset), seed, std::move(transform));
   impl_->window = static_cast<std::size_t>(threads) + 2;
   for (std::int64_t i = 0; i < threads; ++i) {
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+    ++impl_->working;
+    impl_->threads.emplace_back([impl = impl_] { impl->work(); });
   }
 }
 
 Loader::~Loader() {
-  {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-  }
+  std::unique_lock lock(impl_->mutex);
+  impl_->stopping = true;
   impl_->work_to_do.notify_all();
+  const bool all = impl_->ended.wait_for(
+      lock, impl_->hangs ? kLook : kPatience, [this] { return impl_->working == 0; });
+  lock.unlock();
   for (std::thread& thread : impl_->threads) {
-    thread.join();
+    all ? thread.join() : thread.detach();
   }
 }
 
@@ -186,7 +200,7 @@ void Loader::cancel() {
   impl_->started = 0;
 }
 
-MicroBatch Loader::next() {
+MicroBatch Loader::next(const std::function<bool()>& give_up) {
   std::unique_lock lock(impl_->mutex);
   if (impl_->jobs.empty()) {
     throw std::logic_error("loader: next() without an announced micro-batch");
@@ -197,7 +211,13 @@ MicroBatch Loader::next() {
     lock.unlock();
     return impl_->make(*job);
   }
-  impl_->batch_done.wait(lock, [&job] { return job->done; });
+  for (int waits = 0; !impl_->batch_done.wait_for(lock, kLook, [&job] { return job->done; });) {
+    if (++waits >= kLooksBeforeGivingUp && give_up && give_up()) {
+      impl_->hangs = true;
+      throw contract::Error(contract::ExitCode::kInterrupted,
+                            "it was interrupted while it waited for a picture");
+    }
+  }
   impl_->jobs.pop_front();
   --impl_->started;
   lock.unlock();

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -90,7 +91,8 @@ struct TransformOptions {
 
 /// Decodes, transforms and batches ahead in its own threads (0: in next()), at most threads + 2
 /// micro-batches. next() hands out this rank's micro-batches in the order of the plans; what a
-/// batch holds never depends on threads or timing. One consumer thread.
+/// batch holds never depends on threads or timing. One consumer thread. Threads that hang in the
+/// reading of a picture are left behind by the destructor after a while.
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset,
@@ -102,8 +104,10 @@ class Loader {
   void announce(const StepPlan& plan);
   void cancel();
   /// Next micro-batch of the announced plans. Rethrows a DataError of pictures, once more of them
-  /// are broken than may be.
-  MicroBatch next();
+  /// are broken than may be. While it waits for one (with threads) it asks `give_up` now and then,
+  /// and throws contract::Error (kInterrupted) if that is true: a reading that hangs cannot be
+  /// ended.
+  MicroBatch next(const std::function<bool()>& give_up = {});
   /// The pictures that could not be read.
   BrokenPictures& broken();
   /// Micro-batches announced and not yet handed out.
@@ -111,7 +115,7 @@ class Loader {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // of its threads, too
 };
 
 /// Prepares one picture for inference: float, resized, normalised. Returns image [3, h, w] and the

@@ -64,6 +64,9 @@ c10::intrusive_ptr<c10::ivalue::Future> BucketReducer::reduce(c10d::GradBucket& 
   }
   std::vector<torch::Tensor> tensors = {bucket.getBuffer()};
   works_.push_back(among.process_group()->allreduce(tensors));
+  if (works_.size() == buckets_.size()) {
+    enter(Activity::kAllReduce);  // all gradients are there: what is left is to wait for the others
+  }
   return works_.back()->getFuture();
 }
 
@@ -111,6 +114,7 @@ void BucketReducer::run(const torch::Tensor& output, const torch::Tensor& seed, 
       reducer_->prepare_for_backward({output});
     }
     output.backward(seed);
+    enter(Activity::kComputing);
   } catch (const std::exception& error) {
     // The model's own mistakes pass through; a sum that failed means that a rank is gone.
     const std::string text = error.what();
@@ -141,7 +145,7 @@ void BucketReducer::exchange_halves(StepGradients& out) {
   const std::int64_t size = group_->size() / 2;
   const bool upper = group_->rank() >= size;
   const int partner = int(group_->rank() + (upper ? -size : size));
-  group_->guarded("the exchange of half-batch gradients", [&] {
+  group_->guarded("the exchange of half-batch gradients", Activity::kExchange, [&] {
     std::vector<c10::intrusive_ptr<c10d::Work>> works;
     const auto& process_group = group_->process_group();
     for (std::size_t b = 0; b < buckets_.size(); ++b) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/distributed/activity.h"
 #include "engine/distributed/group.h"
 
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
@@ -35,6 +36,7 @@ class C10dGroup : public Group {
   void barrier() override;
   void set_timeout(std::chrono::milliseconds timeout) override;
   std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) override;
+  std::function<std::vector<RankActivity>()> activities() override;
 
   const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const { return group_; }
   /// A group of some of these ranks (ascending, this one among them). All of them call it with the
@@ -42,7 +44,10 @@ class C10dGroup : public Group {
   std::shared_ptr<C10dGroup> subgroup(const std::string& name,
                                       const std::vector<std::int64_t>& ranks);
   /// Runs a communication; whatever it throws becomes a PeerError that says what was going on.
-  void guarded(const std::string& what, const std::function<void()>& communicate) const;
+  /// Meanwhile the rank is in `activity`.
+  void guarded(const std::string& what,
+               Activity activity,
+               const std::function<void()>& communicate) const;
   /// The PeerError for a communication that failed with `error`.
   [[noreturn]] void lost(const std::string& what, const std::exception& error) const;
 

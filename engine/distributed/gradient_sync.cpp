@@ -82,7 +82,7 @@ class TwoSums {
   const std::array<std::vector<torch::Tensor>, 2>& reduce() {
     // Pieces keep the transport busy while others are summed.
     constexpr std::int64_t kPiece = 4 << 20;  // elements
-    group_.guarded("the all-reduce of both half-batch gradients", [&] {
+    group_.guarded("the all-reduce of both half-batch gradients", Activity::kAllReduce, [&] {
       std::vector<c10::intrusive_ptr<c10d::Work>> works;
       const torch::Tensor all = flat_.view({-1});
       for (std::int64_t begin = 0; begin < all.numel(); begin += kPiece) {

@@ -1,7 +1,9 @@
 #include "engine/distributed/group.h"
 
 #include "engine/contract/error.h"
+#include "engine/distributed/activity.h"
 #include "engine/distributed/c10d_group.h"
+#include "engine/distributed/store_board.h"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -33,6 +35,9 @@ class SoloGroup : public Group {
   void set_timeout(std::chrono::milliseconds) override {}
   std::shared_ptr<Group> part(std::int64_t, std::int64_t) override {
     return std::make_shared<SoloGroup>();
+  }
+  std::function<std::vector<RankActivity>()> activities() override {
+    return [] { return std::vector<RankActivity>{own_activity()}; };
   }
 };
 
@@ -86,6 +91,7 @@ std::shared_ptr<Group> Group::create(const LaunchEnv& env,
     return std::make_shared<SoloGroup>();
   }
   ignore_broken_pipes();
+  const During meeting(Activity::kMeeting);
   const std::string place = env.master_address + ":" + std::to_string(env.master_port);
   C10dGroup::Options options;
   options.rank = int(env.rank);
@@ -137,7 +143,10 @@ void C10dGroup::lost(const std::string& what, const std::exception& error) const
                             first_line(error.what()));
 }
 
-void C10dGroup::guarded(const std::string& what, const std::function<void()>& communicate) const {
+void C10dGroup::guarded(const std::string& what,
+                        Activity activity,
+                        const std::function<void()>& communicate) const {
+  const During waiting(activity);
   try {
     communicate();
   } catch (const std::exception& error) {
@@ -146,7 +155,7 @@ void C10dGroup::guarded(const std::string& what, const std::function<void()>& co
 }
 
 void C10dGroup::all_reduce_sum(torch::Tensor& tensor) {
-  guarded("all-reduce", [&] {
+  guarded("all-reduce", Activity::kAllReduce, [&] {
     std::vector<torch::Tensor> tensors = {tensor.contiguous()};
     group_->allreduce(tensors)->wait();
     if (!tensors[0].is_same(tensor)) {
@@ -156,7 +165,7 @@ void C10dGroup::all_reduce_sum(torch::Tensor& tensor) {
 }
 
 void C10dGroup::broadcast(torch::Tensor& tensor, std::int64_t root) {
-  guarded("broadcast", [&] {
+  guarded("broadcast", Activity::kBroadcast, [&] {
     c10d::BroadcastOptions options;
     options.rootRank = root;
     std::vector<torch::Tensor> tensors = {tensor.contiguous()};
@@ -204,7 +213,7 @@ std::vector<std::string> C10dGroup::all_gather_bytes(const std::string& bytes) {
   torch::Tensor own = bytes_tensor(longest);
   std::memcpy(own.data_ptr<std::uint8_t>(), bytes.data(), bytes.size());
   torch::Tensor all = bytes_tensor(longest * size());
-  guarded("gathering bytes", [&] { group_->_allgather_base(all, own)->wait(); });
+  guarded("gathering bytes", Activity::kGather, [&] { group_->_allgather_base(all, own)->wait(); });
   for (std::int64_t r = 0; r < size(); ++r) {
     const auto* begin = reinterpret_cast<const char*>(all.data_ptr<std::uint8_t>()) + r * longest;
     out[std::size_t(r)].assign(begin, std::size_t(lengths[r].item<std::int64_t>()));
@@ -231,6 +240,12 @@ std::shared_ptr<Group> C10dGroup::part(std::int64_t first, std::int64_t count) {
   return subgroup("part " + std::to_string(first) + "+" + std::to_string(count), ranks);
 }
 
+std::function<std::vector<RankActivity>()> C10dGroup::activities() {
+  return [board = std::make_shared<StoreBoard>(options_.store, rank(), size())] {
+    return board->exchange();
+  };
+}
+
 std::shared_ptr<C10dGroup> C10dGroup::subgroup(const std::string& name,
                                                const std::vector<std::int64_t>& ranks) {
   std::shared_ptr<C10dGroup>& known = subgroups_[name];
@@ -239,7 +254,9 @@ std::shared_ptr<C10dGroup> C10dGroup::subgroup(const std::string& name,
     options.store = c10::make_intrusive<c10d::PrefixStore>(name, options_.store);
     options.size = int(ranks.size());
     options.rank = int(std::find(ranks.begin(), ranks.end(), rank()) - ranks.begin());
-    guarded("forming the group " + name, [&] { known = std::make_shared<C10dGroup>(options); });
+    guarded("forming the group " + name, Activity::kMeeting, [&] {
+      known = std::make_shared<C10dGroup>(options);
+    });
   }
   return known;
 }

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "engine/distributed/activity.h"
+
 #include <torch/types.h>
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +55,10 @@ class Group {
   /// A communicator of the ranks first … first + count - 1, this one among them, beside this one:
   /// its collectives have an order of their own. All of those ranks call it together.
   virtual std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) = 0;
+  /// A way to tell what the ranks do, across machines and beside the collectives: called about once
+  /// a second on every rank, on rank 0 it gives what all do, elsewhere nothing. It throws when the
+  /// job is over. To be used by one thread.
+  virtual std::function<std::vector<RankActivity>()> activities() = 0;
 };
 
 }  // namespace batchscope::train

@@ -23,7 +23,8 @@ namespace {
 
 std::vector<std::string> environment_of(const SupervisorOptions& options,
                                         std::int64_t rank,
-                                        const StoreSocket& store) {
+                                        const StoreSocket& store,
+                                        const RankBoard& board) {
   std::map<std::string, std::string> all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
@@ -40,6 +41,7 @@ std::vector<std::string> environment_of(const SupervisorOptions& options,
   all["MASTER_ADDR"] = "127.0.0.1";
   all["MASTER_PORT"] = std::to_string(store.port());
   all["BATCHSCOPE_SUPERVISOR"] = std::to_string(getpid());
+  all["BATCHSCOPE_BOARD_FD"] = std::to_string(board.fd());
   all.erase("BATCHSCOPE_STORE_FD");
   all.erase("BATCHSCOPE_LOCK_FD");
   if (rank == 0) {
@@ -134,8 +136,9 @@ StoreSocket::~StoreSocket() {
 pid_t start_rank(const SupervisorOptions& options,
                  const std::vector<std::string>& arguments,
                  std::int64_t rank,
-                 const StoreSocket& store) {
-  const auto environment = environment_of(options, rank, store);
+                 const StoreSocket& store,
+                 const RankBoard& board) {
+  const auto environment = environment_of(options, rank, store, board);
   std::vector<std::string> command = {options.program};
   command.insert(command.end(), arguments.begin(), arguments.end());
   const auto environment_pointers = pointers(environment);
@@ -146,7 +149,7 @@ pid_t start_rank(const SupervisorOptions& options,
     log.emplace(options.log_folder + "/rank" + std::to_string(rank) + ".log",
                 O_WRONLY | O_CREAT | O_APPEND);
   }
-  std::vector<int> kept;
+  std::vector<int> kept = {board.fd()};
   if (rank == 0) {
     kept.push_back(store.fd());
     if (options.lock_fd >= 0) {

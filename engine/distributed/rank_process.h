@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/distributed/rank_board.h"
 #include "engine/distributed/supervisor.h"
 
 #include <sys/types.h>
@@ -25,6 +26,7 @@ class StoreSocket {
 pid_t start_rank(const SupervisorOptions& options,
                  const std::vector<std::string>& arguments,
                  std::int64_t rank,
-                 const StoreSocket& store);
+                 const StoreSocket& store,
+                 const RankBoard& board);
 
 }  // namespace batchscope::train

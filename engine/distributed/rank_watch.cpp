@@ -1,6 +1,7 @@
 #include "engine/distributed/rank_watch.h"
 
 #include "engine/contract/error.h"
+#include "engine/distributed/rank_board.h"
 
 #include <atomic>
 #include <csignal>
@@ -35,7 +36,22 @@ void watch_parent(pid_t supervisor, std::chrono::milliseconds limit) {
   _exit(int(contract::ExitCode::kPeer));
 }
 
+/// Of the whole process, as what it shows its activity in.
+RankBoard* board = nullptr;
+
+void join_board(const LaunchEnv& env) {
+  const char* descriptor = std::getenv("BATCHSCOPE_BOARD_FD");
+  if (descriptor != nullptr && board == nullptr) {
+    board = new RankBoard(std::atoi(descriptor), env.world);
+    show_activity_in(board->slot(env.rank));
+  }
+}
+
 }  // namespace
+
+std::vector<RankActivity> activities_here() {
+  return board != nullptr ? board->read() : std::vector<RankActivity>{own_activity()};
+}
 
 StoppableStart::StoppableStart() {
   starting = true;
@@ -66,6 +82,7 @@ void watch_rank(const LaunchEnv& env, std::chrono::milliseconds limit) {
   if (!env.supervised || supervisor == nullptr) {
     return;
   }
+  join_board(env);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   sigset_t all, before;
   sigfillset(&all);

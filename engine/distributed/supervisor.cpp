@@ -32,27 +32,17 @@ bool is_own_error(int code) {
   return is_one_of(code, {ExitCode::kUsage, ExitCode::kData, ExitCode::kStorage});
 }
 
-/// A process that SIGSTOP or a debugger holds.
-bool is_halted(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  const std::size_t name_end = text.rfind(')');
-  return name_end != std::string::npos && name_end + 2 < text.size() &&
-         (text[name_end + 2] == 'T' || text[name_end + 2] == 't');
-}
-
 class SupervisedJob {
  public:
   SupervisedJob(const SupervisorOptions& options, const std::vector<std::string>& arguments)
-      : options_(options) {
+      : options_(options), board_(options.ranks), watch_(options.timeout) {
     end_.ranks.resize(std::size_t(options.ranks));
     pids_.assign(std::size_t(options.ranks), -1);
     try {
       const StoreSocket store;
       for (std::int64_t rank = 0; rank < options.ranks; ++rank) {
         end_.ranks[std::size_t(rank)].rank = rank;
-        pids_[std::size_t(rank)] = start_rank(options, arguments, rank, store);
+        pids_[std::size_t(rank)] = start_rank(options, arguments, rank, store, board_);
       }
     } catch (...) {
       kill_and_reap();
@@ -71,6 +61,7 @@ class SupervisedJob {
         send(stops < 3 ? SIGTERM : SIGKILL);
       }
       reap(stops);
+      look_for_stuck();
       escalate();
     }
     conclude(stops);
@@ -98,6 +89,16 @@ class SupervisedJob {
       }
     }
   }
+  /// Ranks that are to end, and those of a job that is stopped, are not waited for.
+  void look_for_stuck() {
+    if (asked_ || Clock::now() < next_look_) {
+      return;
+    }
+    next_look_ = Clock::now() + std::chrono::seconds(1);
+    if (const auto news = watch_.look(board_.read()); news && options_.on_stuck) {
+      options_.on_stuck(*news);
+    }
+  }
   void reap(int stops) {
     for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
       int status = 0;
@@ -105,6 +106,7 @@ class SupervisedJob {
         continue;
       }
       pids_[rank] = -1;
+      board_.slot(std::int64_t(rank)).since_ms = 0;  // it is not waited for any more
       RankExit& ended = end_.ranks[rank];
       ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
       ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -141,6 +143,15 @@ class SupervisedJob {
       begin_end(ended.rank == 0 && weight(ended) == 0);
     }
   }
+  /// They cannot hear that they are to end.
+  void kill_halted() {
+    for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
+      if (pids_[rank] > 0 && end_.ranks[rank].halted) {
+        kill(pids_[rank], SIGKILL);
+        end_.ranks[rank].forced = true;
+      }
+    }
+  }
   /// From now on the ranks that are left have the grace to end. After an agreed end of rank 0 they
   /// are at it already.
   void begin_end(bool quietly) {
@@ -149,10 +160,14 @@ class SupervisedJob {
     }
     if (!quietly && !asked_) {
       asked_ = true;
+      if (const auto stuck = find_stuck(board_.read(), options_.timeout)) {
+        stuck_ = *stuck;
+      }
       for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
         end_.ranks[rank].halted = pids_[rank] > 0 && is_halted(pids_[rank]);
       }
       send(SIGTERM);
+      kill_halted();
     }
     if (!deadline_) {
       deadline_ = Clock::now() + options_.grace;
@@ -184,7 +199,11 @@ class SupervisedJob {
     const bool by_itself = zero.code >= 0 && (is_agreed(zero.code) || is_own_error(zero.code) ||
                                               zero.code == int(ExitCode::kPeer));
     end_.rank0_lost = !by_itself;
-    if (const auto lost = silent(); lost && first_) {
+    if (stuck_ && first_ && weight(*first_) == 1) {
+      end_.reason = stuck_->clause() + "; " + first_->text();
+      end_.culprit = stuck_->ranks.front();
+      end_.code = int(stops >= 3 ? ExitCode::kInterrupted : ExitCode::kPeer);
+    } else if (const auto lost = silent(); lost && first_) {
       end_.reason = lost->text() + "; " + first_->text();
       end_.culprit = lost->rank;
       end_.code = int(stops >= 3 ? ExitCode::kInterrupted : ExitCode::kPeer);
@@ -205,6 +224,10 @@ class SupervisedJob {
   }
 
   const SupervisorOptions& options_;
+  RankBoard board_;
+  StuckWatch watch_;
+  Clock::time_point next_look_{};
+  std::optional<StuckRanks> stuck_;  // when the job was to end
   std::vector<pid_t> pids_;
   JobEnd end_;
   std::optional<RankExit> first_;  // what went wrong first

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "engine/distributed/stuck_ranks.h"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -40,7 +42,10 @@ struct SupervisorOptions {
   bool show_rank0 = false;  // rank 0 writes to our output, so that its progress is seen
   int lock_fd = -1;         // the run's lock: only rank 0 inherits it, as BATCHSCOPE_LOCK_FD
   std::chrono::milliseconds grace{10000};  // between asking a rank to end and killing it
+  double timeout = 600;                    // distributed.timeout, s: of find_stuck()
   std::int64_t restarts = 0;               // times that a lost job is started again
+  /// Called when ranks are stuck, before anything is ended for it, and when they go on.
+  std::function<void(const StuckNews&)> on_stuck;
   /// Called when all ranks are gone and rank 0 did not end by itself: writes the closing event.
   std::function<void(const JobEnd&)> on_rank0_lost;
   /// Arguments to start again with after a lost peer (from the last checkpoint); nothing: give up.
@@ -49,7 +54,8 @@ struct SupervisorOptions {
 
 /// Starts the ranks on this machine, in process groups of their own, with RANK, WORLD_SIZE,
 /// LOCAL_RANK, MASTER_ADDR, MASTER_PORT, BATCHSCOPE_SUPERVISOR (our pid) and, for rank 0,
-/// BATCHSCOPE_STORE_FD (a socket that listens on the loopback interface) set; waits until all have
+/// BATCHSCOPE_STORE_FD (a socket that listens on the loopback interface) set, and
+/// BATCHSCOPE_BOARD_FD (a RankBoard); waits until all have
 /// ended. When one dies, the others get SIGTERM and, after the grace, SIGKILL. The first SIGINT,
 /// SIGTERM or SIGHUP, and the second, reach the ranks as SIGTERM (stop and save, stop now); the
 /// third kills them. Whatever happens no rank is left, also when we are killed: ranks get SIGTERM

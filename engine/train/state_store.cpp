@@ -1,6 +1,7 @@
 #include "engine/train/state_store.h"
 
 #include "engine/contract/error.h"
+#include "engine/distributed/activity.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -106,6 +107,7 @@ void StateStore::poll() {
 }
 
 void StateStore::settle() {
+  const During saving(Activity::kSaving);
   const auto begin = Clock::now();
   Pending done = std::move(*pending_);
   pending_.reset();

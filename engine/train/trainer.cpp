@@ -1,5 +1,6 @@
 #include "engine/train/trainer.h"
 
+#include "engine/distributed/activity.h"
 #include "engine/train/arithmetic.h"
 #include "engine/train/elapsed.h"
 
@@ -53,6 +54,7 @@ void Trainer::step() {
     statistics_->restore();  // as if its pictures had not been seen
   }
   whole_ = true;
+  enter_step(state_.step);
   store_.touch();
   last_loss_ = sums.loss;
   record(plan, sums, report);
@@ -86,7 +88,7 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
   }
   for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
     const auto before = MonotonicClock::now();
-    MicroBatch batch = loader_->next();
+    MicroBatch batch = next_batch();
     data_ms += ms_since(before);
     if (batch.number != j) {
       throw std::logic_error("loader: micro-batch " + std::to_string(batch.number) + " came for " +
@@ -117,6 +119,12 @@ torch::Tensor Trainer::forward_backward(const StepPlan& plan, double& data_ms) {
     heartbeat();
   }
   return sums;
+}
+
+/// A picture that does not come (a mount that hangs) must not hold up a stop.
+MicroBatch Trainer::next_batch() {
+  const During loading(Activity::kLoading);
+  return loader_->next([this] { return stop_request().count > 0; });
 }
 
 Trainer::StepSums Trainer::reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms) {

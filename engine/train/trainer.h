@@ -65,6 +65,7 @@ class Trainer {
   // trainer.cpp: one update
   void announce_ahead();
   torch::Tensor forward_backward(const StepPlan& plan, double& data_ms);
+  MicroBatch next_batch();
   StepSums reduce(const torch::Tensor& sums, const StepPlan& plan, double data_ms);
   void measure_variance(const StepGradients& gradients);
   void record(const StepPlan& plan, const StepSums& sums, const optim::StepReport& report);
@@ -101,12 +102,14 @@ class Trainer {
   Outcome outcome();
   void save_what_is_whole();
   void fail(const std::string& sentence, contract::ExitCode code);
+  Outcome stop_alone(const std::string& why);
   void leave();
 
   // trainer_commands.cpp
   void apply_scripted();
   void apply_waiting();
   void wait_while_paused();
+  StopRequest stop_request() const;
   torch::Tensor stop_flags();
   void take_stop(double of_rank_0, double of_others);
   contract::Reply carry_out(const contract::CommandBody& body, const std::string& source);
@@ -166,11 +169,12 @@ class Trainer {
   bool shadows_fed_ = false;  // in this update
   std::int64_t module_interval_ = 1, announced_ = 0, first_step_ = 0;
   bool paused_ = false, commands_wait_ = false, save_at_end_ = true;
-  bool broken_wait_ = false;  // some rank has found pictures that cannot be read
+  bool broken_wait_ = false;     // some rank has found pictures that cannot be read
   bool executes_again_ = false;  // updates of a fork's parent: nothing is recorded or saved
   bool saves_ = false;           // rank 0 has a folder for checkpoints
   bool whole_ = false;           // the state is one that a training can go on from
   bool diverged_ = false, divergence_noted_ = false;  // no checkpoint; do not report it again
+  bool alone_ = false;  // the others are not at this place: no more collectives
   End end_ = End::kNone;
   std::string phase_ = "starting", end_text_;
   std::chrono::steady_clock::time_point last_beat_{};

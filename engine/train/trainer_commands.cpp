@@ -1,3 +1,4 @@
+#include "engine/distributed/activity.h"
 #include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
@@ -63,6 +64,7 @@ void Trainer::wait_while_paused() {
   set_phase("paused");
   while (paused_ && end_ == End::kNone) {
     inbox_.wait(kKeepAliveMs);
+    enter(Activity::kPaused);
     store_.poll();
     torch::Tensor asked = stop_flags();
     setup_.group->all_reduce_sum(asked);
@@ -75,11 +77,15 @@ void Trainer::wait_while_paused() {
   clock_.start();
 }
 
+StopRequest Trainer::stop_request() const {
+  return setup_.interrupted ? setup_.interrupted() : StopRequest{};
+}
+
 /// Requests to stop that rank 0 has had, and ranks that have had some beside it: the sum over the
 /// ranks is for take_stop().
 torch::Tensor Trainer::stop_flags() {
   torch::Tensor flags = torch::zeros({2}, torch::kFloat64);
-  const StopRequest request = setup_.interrupted ? setup_.interrupted() : StopRequest{};
+  const StopRequest request = stop_request();
   if (request.count > 0) {
     const bool leads = setup_.group->rank() == 0;
     flags[leads ? 0 : 1] = leads ? static_cast<double>(request.count) : 1.0;

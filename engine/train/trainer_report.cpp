@@ -1,3 +1,4 @@
+#include "engine/distributed/activity.h"
 #include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
@@ -11,6 +12,13 @@ using contract::RunState;
 constexpr double kBeatSeconds = 0.5;  // between status reports
 
 struct GivenUp {};
+
+Activity activity_in(const std::string& phase) {
+  return phase == "evaluating" ? Activity::kEvaluating
+         : phase == "saving"   ? Activity::kSaving
+         : phase == "paused"   ? Activity::kPaused
+                               : Activity::kComputing;
+}
 
 }  // namespace
 
@@ -37,6 +45,7 @@ void Trainer::evaluate_if_due() {
 
 /// A stop need not wait for an evaluation: all ranks ask between its blocks.
 void Trainer::ask_for_stop() {
+  enter(Activity::kEvaluating);
   heartbeat();
   inbox_.gather();
   const torch::Tensor stop_waits =
@@ -175,6 +184,7 @@ void Trainer::note(const std::string& kind,
 
 void Trainer::set_phase(const std::string& phase) {
   phase_ = phase;
+  enter(activity_in(phase));
   heartbeat(true);
   if (setup_.port != nullptr) {
     setup_.port->notify(contract::StateNotice{status()});

@@ -21,6 +21,9 @@ Outcome Trainer::run() {
     }
     return finish();
   } catch (const contract::Error& error) {
+    if (whole_ && error.code() == contract::ExitCode::kInterrupted) {
+      return stop_alone(error.what());
+    }
     save_what_is_whole();
     fail(error.what(), error.code());
     throw;
@@ -52,6 +55,17 @@ void Trainer::boundary() {
       evaluate_if_due();  // may be given up for a command to stop
     }
   } while (commands_wait_ && end_ == End::kNone);
+}
+
+/// A stop in the middle of an update, where nobody can be agreed with: the others take this rank
+/// for lost, and save what they have.
+Outcome Trainer::stop_alone(const std::string& why) {
+  statistics_->restore();
+  end_ = End::kInterrupted;
+  end_text_ = why;
+  save_at_end_ = stop_request().count < 2;
+  alone_ = true;
+  return finish();
 }
 
 /// Between updates the state is whole: what broke the training costs no more than the update that
@@ -128,6 +142,9 @@ Outcome Trainer::finish() {
 }
 
 void Trainer::leave() {
+  if (alone_) {
+    return;
+  }
   // A rank that leaves while another still waits for its last message breaks that one's connection.
   try {
     setup_.group->barrier();

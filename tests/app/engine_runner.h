@@ -68,6 +68,18 @@ inline QList<qint64> children_of(qint64 parent) {
   return children;
 }
 
+/// The child of a supervisor that is a rank, by its environment; 0: none.
+inline qint64 process_of_rank(qint64 supervisor, int rank) {
+  for (const qint64 pid : children_of(supervisor)) {
+    QFile environment(QStringLiteral("/proc/%1/environ").arg(pid));
+    if (environment.open(QIODevice::ReadOnly) &&
+        environment.readAll().split('\0').contains("RANK=" + QByteArray::number(rank))) {
+      return pid;
+    }
+  }
+  return 0;
+}
+
 /// A training of the real engine, in a library of its own.
 class Training {
  public:

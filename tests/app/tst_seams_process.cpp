@@ -203,14 +203,7 @@ class TestSeamsProcess : public QObject {
     QFETCH(int, signal);
     Training training(settings(100000, 2));
     QVERIFY(training.reach(25));
-    qint64 victim = 0;
-    for (const qint64 child : children_of(training.process.processId())) {
-      QFile environment(QStringLiteral("/proc/%1/environ").arg(child));
-      if (environment.open(QIODevice::ReadOnly) &&
-          environment.readAll().contains(QByteArray("\0RANK=", 6) + QByteArray::number(rank))) {
-        victim = child;
-      }
-    }
+    const qint64 victim = process_of_rank(training.process.processId(), rank);
     QVERIFY(victim > 0);
     ::kill(static_cast<pid_t>(victim), signal);
     QCOMPARE(training.wait(), 5);

@@ -8,7 +8,7 @@ batchscope_test_program(tests_engine engine TORCH modules
 batchscope_tests(tests_engine LABELS unit
   TESTS tst_broken_pictures tst_checkpoint tst_data_check tst_data_coco tst_data_coco_masks tst_data_openimages tst_data_panoptic
     tst_data_pictures tst_data_synthetic tst_data_voc tst_fork tst_loader tst_lr_fan tst_openimages_figure
-    tst_picture_parity tst_promises tst_shadows tst_state_file tst_switch)
+    tst_picture_parity tst_promises tst_shadows tst_state_file tst_stuck_ranks tst_switch)
 batchscope_tests(tests_engine LABELS unit COST 18 TESTS tst_replay)
 batchscope_tests(tests_engine LABELS process TESTS tst_evaluator tst_evaluator_wait tst_trainer)
 batchscope_tests(tests_engine LABELS process COST 12 TESTS tst_group tst_supervisor)
