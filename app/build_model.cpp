@@ -103,11 +103,12 @@ StartModel start_model(const contract::RunSpec& spec, ClassCounts classes) {
 }
 
 torch::Device device_of(const std::string& name, std::int64_t local_rank) {
-  if (name == "cpu") {
+  if (name == "cpu" || (name == "auto" && !torch::cuda::is_available())) {
     return torch::kCPU;
   }
-  if (name != "cuda") {
-    throw contract::SpecError("--device", "--device must be cpu or cuda, found \"" + name + "\".");
+  if (name != "cuda" && name != "auto") {
+    throw contract::SpecError("--device",
+                              "--device must be auto, cpu or cuda, found \"" + name + "\".");
   }
   if (!torch::cuda::is_available()) {
     throw contract::SpecError(

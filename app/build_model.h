@@ -36,7 +36,7 @@ struct StartModel {
 };
 StartModel start_model(const contract::RunSpec& spec, ClassCounts classes);
 
-/// "cpu" or "cuda" as the device of one rank of a machine. Throws contract::SpecError.
+/// "cpu", "cuda", or "auto" (cuda where this build and machine have one) as the device of one rank
+/// of a machine. Throws contract::SpecError.
 torch::Device device_of(const std::string& name, std::int64_t local_rank);
-
 }  // namespace batchscope::app

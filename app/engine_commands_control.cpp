@@ -20,7 +20,7 @@ using contract::CommandBody;
 struct ControlArguments : ControlTarget {
   std::string value, name;
   bool now = false, dry_run = false;
-  std::string agvm, lr, state, lr_mapping, decay_mapping, label;
+  std::string agvm, lr, state, lr_mapping, decay_mapping, label, socket;
   std::vector<std::string> sets;
 };
 
@@ -44,7 +44,7 @@ void print(const contract::Reply& reply) {
 
 int send(const ControlArguments& arguments, const CommandBody& body) {
   const fs::path folder = storage::find_run(arguments.library, arguments.run);
-  const contract::Reply reply = call_run(folder, body, arguments.timeout);
+  const contract::Reply reply = call_run(folder, body, arguments.timeout, arguments.socket);
   if (arguments.json) {
     std::cout << contract::encode(contract::Report(reply)) << "\n";
   } else {
@@ -144,6 +144,8 @@ void add_control_command(CLI::App& app, int& exit_code) {
   control->add_option("--library", arguments->library, "Folder of runs");
   control->add_option("--timeout", arguments->timeout, "Seconds to wait for the answer")
       ->check(CLI::PositiveNumber);
+  control->add_option(
+      "--socket", arguments->socket, "Where a forwarded control socket of another machine is");
   control->add_flag("--json", arguments->json, "The reply as one JSON line");
   control->require_subcommand(1);
   control->fallthrough();

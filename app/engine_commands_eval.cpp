@@ -17,7 +17,7 @@ namespace batchscope::app {
 namespace {
 
 struct EvalArguments {
-  std::string checkpoint, model, weights, weights_key, annotations, images, out, device = "cpu";
+  std::string checkpoint, model, weights, weights_key, annotations, images, out, device = "auto";
   std::vector<std::string> sets;
   bool json = false;
   std::int64_t batch = 0;
@@ -166,7 +166,7 @@ void add_eval_command(CLI::App& app) {
   data->needs(images);
   images->needs(data);
   command->add_option("--batch", arguments->batch, "Pictures per forward pass");
-  command->add_option("--device", arguments->device, "cpu or cuda");
+  command->add_option("--device", arguments->device, "auto (cuda where there is one), cpu or cuda");
   CLI::Option* json = command->add_option("--json", arguments->out, "To stdout, or to this file");
   json->expected(0, 1);
   command->callback([arguments, json] {

@@ -1,6 +1,7 @@
 #include "app/engine_commands.h"
 #include "app/run_control.h"
 #include "app/run_fork.h"
+#include "app/run_settings.h"
 #include "app/run_start.h"
 #include "engine/contract/error.h"
 #include "storage/catalogue.h"
@@ -104,7 +105,7 @@ std::string device_for(const ForkArguments& arguments, const contract::RunInfo& 
   if (!arguments.device.empty()) {
     return arguments.device;
   }
-  return info.device.starts_with("cuda") ? "cuda" : "cpu";
+  return device_kind(info.device);
 }
 
 int start_all(const ForkArguments& arguments,

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 struct PredictArguments {
   std::string model, weights, weights_key, images, out, draw, maps, categories, image_ids,
-      device = "cpu";
+      device = "auto";
   std::vector<std::string> sets;
   double score_threshold = 0, draw_threshold = 0.5;
   bool json = false;
@@ -233,7 +233,7 @@ void add_inputs(CLI::App& command, PredictArguments& a) {
           "--set", a.sets, "key=value over the model's or the checkpoint's spec (model.norm, …)")
       ->take_all()
       ->expected(1);
-  command.add_option("--device", a.device, "cpu or cuda");
+  command.add_option("--device", a.device, "auto (cuda where there is one), cpu or cuda");
 }
 
 void add_outputs(CLI::App& command, PredictArguments& a) {

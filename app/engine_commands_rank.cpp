@@ -8,6 +8,7 @@
 #include "app/sqlite_sink.h"
 #include "app/start_check.h"
 #include "engine/contract/error.h"
+#include "engine/control/host_name.h"
 #include "engine/distributed/activity_watch.h"
 #include "engine/distributed/group.h"
 #include "engine/distributed/rank_watch.h"
@@ -15,6 +16,9 @@
 #include "storage/run_files.h"
 #include "storage/run_lock.h"
 #include "storage/run_reader.h"
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/cuda.h>
 
 #include <nlohmann/json.hpp>
 
@@ -34,12 +38,6 @@ train::StopRequest stop_request() {
           train::supervisor_gone() ? "its supervisor is gone" : "it was interrupted"};
 }
 
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 void say(const std::string& line) {
   Progress::clear();
   std::cerr << line + "\n" << std::flush;
@@ -56,8 +54,10 @@ struct RankZero {
               .trouble = [this](const std::string& sentence) { port.set_trouble(sentence); },
               .say = say},
              {.idle_seconds = [] { return train::own_activity().seconds; }}) {
-    const nlohmann::json control = {
-        {"socket", server.path()}, {"pid", ::getpid()}, {"protocol", contract::kProtocolVersion}};
+    const nlohmann::json control = {{"socket", server.path()},
+                                    {"pid", ::getpid()},
+                                    {"host", train::host_name()},
+                                    {"protocol", contract::kProtocolVersion}};
     train::write_bytes_durably(folder / storage::kControlFile, control.dump() + "\n");
   }
   ~RankZero() {
@@ -112,6 +112,23 @@ std::shared_ptr<train::Group> meet(const train::LaunchEnv& env,
   return train::Group::create(env, device, std::chrono::seconds(timeout));
 }
 
+/// What runs on "the current device" is this rank's own, not everyone's first.
+void use_device(const torch::Device& device) {
+  if (device.is_cuda()) {
+    c10::impl::VirtualGuardImpl(c10::kCUDA).setDevice(device);
+  }
+}
+
+/// Said by the first rank of a machine.
+std::string shared_devices(const torch::Device& device, const train::LaunchEnv& env) {
+  const auto there = device.is_cuda() ? static_cast<std::int64_t>(torch::cuda::device_count()) : 0;
+  if (there == 0 || env.local_rank != 0 || env.local_world <= there) {
+    return "";
+  }
+  return std::to_string(env.local_world) + " ranks of " + train::host_name() + " share " +
+         std::to_string(there) + (there == 1 ? " GPU." : " GPUs.");
+}
+
 /// Of a run that begins: how long one that goes on will be is said by its state.
 std::vector<std::string> plan_warnings_of(const RankTask& task, std::int64_t pictures) {
   return task.goes_on ? std::vector<std::string>()
@@ -122,7 +139,7 @@ contract::RunInfo run_info(const std::string& id, const torch::Device& device) {
   contract::RunInfo info;
   info.id = id;
   info.engine_version = kEngineVersion;
-  info.host = host_name();
+  info.host = train::host_name();
   info.device = device.str();
   return info;
 }
@@ -154,6 +171,7 @@ int train_as_rank(const TrainArguments& arguments,
   const train::LaunchEnv env = train::launch_env();
   train::watch_rank(env);
   const torch::Device device = device_of(arguments.device, env.local_rank);
+  use_device(device);
   const bool leads = env.rank == 0;
   const std::int64_t meeting = contract::RunSpec{}.distributed.timeout;
   const auto group = meet(env, device, meeting);
@@ -165,11 +183,15 @@ int train_as_rank(const TrainArguments& arguments,
   setup.spec = spec;
   setup.folder = task.folder;
   setup.device = device;
+  setup.local_ranks = env.local_world;
   setup.group = group;
   StartData data = open_data(spec, leads);
   setup.training_set = data.training;
   setup.validation_set = data.validation;
   setup.data_warnings = std::move(data.warnings);
+  if (const std::string shared = shared_devices(device, env); !shared.empty()) {
+    setup.data_warnings.push_back(shared);
+  }
   if (leads) {
     for (std::string& warning : plan_warnings_of(task, setup.training_set->size())) {
       setup.data_warnings.push_back(std::move(warning));

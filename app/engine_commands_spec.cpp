@@ -18,7 +18,7 @@ namespace {
 struct SpecArguments {
   std::string name;
   std::vector<std::string> sets;
-  std::string device = "cpu";
+  std::string device = "auto";
   bool json = false, deep = false;
 };
 
@@ -165,7 +165,7 @@ void add_spec_command(CLI::App& app) {
       "--deep",
       arguments->deep,
       "Do all that train does before its first update: data, pictures, model and weights");
-  checks->add_option("--device", arguments->device, "cpu or cuda, for --deep")
+  checks->add_option("--device", arguments->device, "auto, cpu or cuda, for --deep")
       ->check(CLI::IsMember({"cpu", "cuda"}));
   checks->add_flag("--json", arguments->json, "As a JSON object, also of what refuses the spec");
   checks->callback([arguments] { check(*arguments); });

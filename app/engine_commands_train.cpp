@@ -1,15 +1,20 @@
+#include "app/build_model.h"
 #include "app/engine_commands.h"
 #include "app/progress.h"
 #include "app/rank_task.h"
 #include "app/run_preparation.h"
+#include "app/run_settings.h"
 #include "app/state_check.h"
 #include "engine/contract/error.h"
+#include "engine/control/host_name.h"
 #include "engine/distributed/group.h"
+#include "engine/distributed/job_notes.h"
 #include "engine/distributed/signals_held.h"
 #include "engine/distributed/supervisor.h"
 #include "storage/run_files.h"
 #include "storage/run_identity.h"
 #include "storage/run_lock.h"
+#include "storage/run_reader.h"
 
 #include <cstdlib>
 #include <iostream>
@@ -17,6 +22,8 @@
 
 namespace batchscope::app {
 namespace {
+
+constexpr const char* kRunFolderNote = "run folder";
 
 /// A run that can start, with its lock.
 struct LockedRun {
@@ -48,6 +55,42 @@ void announce(const PreparedRun& run) {
   std::cout << "run " << run.id << " " << run.folder.string() << std::endl;
 }
 
+/// A new run that an earlier attempt of this job began goes on; why, for its event.
+std::string go_on_in_this_attempt(TrainArguments& arguments,
+                                  const train::LaunchEnv& env,
+                                  const train::JobNotes& notes) {
+  const auto folder =
+      env.attempt > 0 && arguments.resume.empty() ? notes.find(kRunFolderNote) : std::nullopt;
+  if (!folder) {
+    return "";
+  }
+  if (!std::filesystem::exists(*folder)) {
+    throw contract::StorageError("Attempt " + std::to_string(env.attempt) +
+                                 " of this job goes on with '" + *folder + "', which " +
+                                 train::host_name() +
+                                 " does not have: put the library (--library) where every node "
+                                 "that may become rank 0 reaches it.");
+  }
+  arguments.spec.clear();
+  arguments.resume = *folder;
+  arguments.sets.clear();  // they are in the run by now
+  return "Started again by torchrun (attempt " + std::to_string(env.attempt) + ").";
+}
+
+/// The ranks have met on a device before the run is known.
+void check_device(const TrainArguments& arguments, const PreparedRun& run) {
+  if (arguments.device != "auto" || !run.goes_on) {
+    return;
+  }
+  const std::string had = device_kind(storage::RunReader(run.folder).info().device);
+  const std::string has = device_of("auto", 0).is_cuda() ? "cuda" : "cpu";
+  if (had != has) {
+    throw contract::SpecError("--device",
+                              "Run " + run.id + " was trained on " + had + ", these ranks have " +
+                                  has + ": say --device " + had + " or --device " + has + ".");
+  }
+}
+
 /// A rank that torchrun or Slurm started: rank 0 alone reads and writes the run's folder, and tells
 /// the others what they train.
 int train_in_job(const TrainArguments& arguments, const train::LaunchEnv& env) {
@@ -58,14 +101,19 @@ int train_in_job(const TrainArguments& arguments, const train::LaunchEnv& env) {
       try {
         TrainArguments own = arguments;
         own.ranks = env.world;
+        train::JobNotes notes(env);
+        const std::string earlier = go_on_in_this_attempt(own, env, notes);
         LockedRun locked = prepare(own);
+        notes.keep(kRunFolderNote, locked.run.folder.string());
         announce(locked.run);
+        check_device(own, locked.run);
         task.spec = locked.run.spec;
         task.folder = locked.run.folder;
         task.from = locked.run.from;
         task.goes_on = locked.run.goes_on;
-        task.sets = arguments.sets;
-        task.because = passed_over(locked.run);
+        task.sets = own.sets;
+        const std::string damaged = passed_over(locked.run);
+        task.because = earlier + (earlier.empty() || damaged.empty() ? "" : " ") + damaged;
         task.lock.emplace(std::move(locked.lock));
       } catch (const contract::Error& error) {
         failure = error.what();
@@ -76,12 +124,28 @@ int train_in_job(const TrainArguments& arguments, const train::LaunchEnv& env) {
   });
 }
 
+/// A run that goes on stays on the kind of device that it had: another one has other bits.
+std::string device_for(const TrainArguments& arguments, const PreparedRun& run) {
+  if (arguments.device != "auto" || !run.goes_on) {
+    return arguments.device;
+  }
+  const std::string had = device_kind(storage::RunReader(run.folder).info().device);
+  if (had == "cuda" && !device_of("auto", 0).is_cuda()) {
+    throw contract::SpecError(
+        "--device",
+        "Run " + run.id +
+            " was trained on cuda, which this engine or "
+            "machine does not have: --device cpu goes on with it on the CPU.");
+  }
+  return had;
+}
+
 /// The arguments of every rank of a prepared run.
 std::vector<std::string> rank_arguments(const TrainArguments& arguments,
                                         const PreparedRun& run,
                                         const std::string& because) {
   std::vector<std::string> list = {
-      "train", "--run-folder", run.folder.string(), "--device", arguments.device};
+      "train", "--run-folder", run.folder.string(), "--device", device_for(arguments, run)};
   if (run.goes_on) {
     list.emplace_back("--goes-on");
     for (const std::string& set : arguments.sets) {
@@ -212,7 +276,10 @@ void add_train_command(CLI::App& app, int& exit_code) {
   command->add_option("--library", a.library, "Folder of runs");
   command->add_option("--ranks", a.ranks, "Processes; over batch.ranks")
       ->check(CLI::Range(1, 65536));
-  command->add_option("--device", a.device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  command
+      ->add_option(
+          "--device", a.device, "auto (as the run had, or cuda where there is one), cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   command
       ->add_option("--max-restarts",
                    a.max_restarts,

@@ -5,6 +5,7 @@
 #include "app/fork_point.h"
 #include "app/run_control.h"
 #include "app/run_fork.h"
+#include "app/run_settings.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/lr_fan.h"
@@ -69,9 +70,8 @@ FanReport train_fan(const FanArguments& arguments, const RunOrigin& origin) {
                                   std::to_string(origin.file_step) + ".");
   }
   const Scratch scratch;
-  const std::string device = !arguments.device.empty()                ? arguments.device
-                             : origin.info.device.starts_with("cuda") ? "cuda"
-                                                                      : "cpu";
+  const std::string device =
+      arguments.device.empty() ? device_kind(origin.info.device) : arguments.device;
   train::FanSetup setup;
   setup.spec = origin.spec;
   setup.point = fork_point(note_of(origin));

@@ -3,6 +3,7 @@
 #include "app/small_json.h"
 #include "engine/contract/error.h"
 #include "engine/control/control_server.h"
+#include "engine/control/host_name.h"
 #include "storage/catalogue.h"
 #include "storage/run_files.h"
 #include "storage/run_lock.h"
@@ -24,7 +25,16 @@ std::string socket_of(const fs::path& folder) {
     throw contract::PeerError("Run " + folder.filename().string() +
                               " listens to nobody: it is not running.");
   }
-  return control->text("socket");
+  const std::string socket = control->text("socket");
+  const std::string host = control->has("host") ? control->text("host") : "";
+  if (!host.empty() && host != train::host_name()) {
+    throw contract::PeerError(
+        "Run " + folder.filename().string() + " runs on " + host + ", this is " +
+        train::host_name() + ": give the command there (ssh " + host +
+        " batchscope-engine ...), or here with --socket run.sock after ssh -fNL run.sock:" +
+        socket + " " + host + ".");
+  }
+  return socket;
 }
 
 /// The reply comes before the record of the checkpoint is committed.
@@ -48,8 +58,9 @@ void wait_for_record(const fs::path& folder, const std::string& file, double tim
 
 contract::Reply call_run(const fs::path& folder,
                          const contract::CommandBody& body,
-                         double timeout_seconds) {
-  train::ControlClient client(socket_of(folder));
+                         double timeout_seconds,
+                         const std::string& socket) {
+  train::ControlClient client(socket.empty() ? socket_of(folder) : socket);
   contract::Reply reply = client.call(body, timeout_seconds);
   if (!reply.ok) {
     throw contract::SpecError(reply.field, reply.error);

@@ -7,11 +7,14 @@
 
 namespace batchscope::app {
 
-/// Sends one command to a run that trains and waits for its reply. Throws contract::PeerError when
-/// nobody listens or answers in time, SpecError when it was refused.
+/// Sends one command to a run that trains and waits for its reply; `socket`: where the run's
+/// control socket was brought to from another machine, empty: where it says itself. Throws
+/// contract::PeerError when nobody listens or answers in time, or the run is another machine's,
+/// SpecError when it was refused.
 contract::Reply call_run(const std::filesystem::path& folder,
                          const contract::CommandBody& body,
-                         double timeout_seconds);
+                         double timeout_seconds,
+                         const std::string& socket = {});
 
 /// True if some process says that it trains this run.
 bool run_listens(const std::filesystem::path& folder);

@@ -72,4 +72,8 @@ std::vector<contract::CommandBody> commands_for(const std::vector<std::string>& 
   return commands;
 }
 
+std::string device_kind(const std::string& device) {
+  return device.starts_with("cuda") ? "cuda" : "cpu";
+}
+
 }  // namespace batchscope::app

@@ -23,4 +23,7 @@ bool changed_by_command(const std::string& key);
 /// argument at fault.
 std::vector<contract::CommandBody> commands_for(const std::vector<std::string>& sets);
 
+/// "cuda" of a stored "cuda:1", else "cpu".
+std::string device_kind(const std::string& device);
+
 }  // namespace batchscope::app

@@ -9,7 +9,8 @@ namespace batchscope::app {
 
 /// What `train` was asked for.
 struct TrainArguments {
-  std::string spec, resume, device = "cpu";
+  /// device: "auto" is the one that the run had, or cuda where this machine has one, else cpu.
+  std::string spec, resume, device = "auto";
   std::vector<std::string> sets;  // key=value
   std::int64_t ranks = 0;         // 0: as the spec says
   std::int64_t max_restarts = 0;

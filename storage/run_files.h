@@ -12,7 +12,7 @@ inline constexpr const char* kRunFile = "run.sqlite";
 inline constexpr const char* kSpecFile = "spec.toml";
 inline constexpr const char* kForkFile = "fork.json";  // of a fork or a rerun
 inline constexpr const char* kControlFile =
-    "control.json";  // {"socket": path, "pid": n, "protocol": 1}, written by rank 0
+    "control.json";  // {"socket": path, "pid": n, "host": name, "protocol": 1}, written by rank 0
 inline constexpr const char* kLockFile = "run.lock";  // held with flock while a writer lives
 inline constexpr const char* kCheckpointFolder = "checkpoints";
 inline constexpr const char* kLogFolder = "logs";

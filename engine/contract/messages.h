@@ -131,6 +131,7 @@ struct StatusReport {
   double lr_in_use = 0;  // what warm-up and decay make of it for the next update
   std::int64_t micro = 0, accumulation = 0, ranks = 0;
   std::string phase;    // "loading data", "training", "evaluating", ...
+  std::string host;     // of rank 0; empty: an engine that does not say it
   std::string trouble;  // one sentence: what hinders the run now and is not over; empty: nothing
   bool operator==(const StatusReport&) const = default;
 };

@@ -281,6 +281,7 @@ Json to_json(const StatusReport& status) {
           {"accumulation", status.accumulation},
           {"ranks", status.ranks},
           {"phase", status.phase},
+          {"host", status.host},
           {"trouble", status.trouble}};
 }
 
@@ -310,6 +311,9 @@ StatusReport status_from(const Json& json) {
   status.accumulation = members.get<std::int64_t>("accumulation");
   status.ranks = members.get<std::int64_t>("ranks");
   status.phase = members.get<std::string>("phase");
+  if (members.has("host")) {
+    status.host = members.get<std::string>("host");
+  }
   if (members.has("trouble")) {
     status.trouble = members.get<std::string>("trouble");
   }

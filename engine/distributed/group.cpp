@@ -101,7 +101,8 @@ std::shared_ptr<Group> Group::create(const LaunchEnv& env,
   options.timeout = timeout;
   c10d::TCPStoreOptions store;
   store.port = std::uint16_t(env.master_port);
-  store.isServer = env.rank == 0;
+  store.isServer = env.rank == 0 && !env.agent_store;
+  store.waitWorkers = !env.agent_store;
   store.numWorkers = std::size_t(env.world);
   store.timeout = timeout;
   if (env.rank == 0 && env.store_fd >= 0) {
@@ -109,6 +110,11 @@ std::shared_ptr<Group> Group::create(const LaunchEnv& env,
   }
   try {
     options.store = c10::make_intrusive<c10d::TCPStore>(env.master_address, store);
+    if (env.agent_store) {
+      // It keeps what earlier attempts left there: addresses of ranks that are gone.
+      options.store = c10::make_intrusive<c10d::PrefixStore>(
+          "batchscope/" + env.job + "/" + std::to_string(env.attempt), options.store);
+    }
     return std::make_shared<C10dGroup>(options);
   } catch (const contract::Error&) {
     throw;

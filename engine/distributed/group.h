@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/distributed/activity.h"
+#include "engine/distributed/launch_env.h"
 
 #include <torch/types.h>
 
@@ -12,21 +13,6 @@
 #include <vector>
 
 namespace batchscope::train {
-
-/// Who this process is in a job.
-struct LaunchEnv {
-  std::int64_t rank = 0, world = 1, local_rank = 0;
-  std::string master_address = "127.0.0.1";
-  std::int64_t master_port = 0;
-  bool external = false;    // started by torchrun or Slurm: rank variables were set
-  bool supervised = false;  // started by our supervisor: rank variables were set by it
-  int store_fd = -1;        // rank 0 under our supervisor: the listening socket at master_port
-  int lock_fd = -1;         // rank 0 under our supervisor: the run's lock, if it holds one
-};
-/// Reads RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT, else Slurm's variables; none set:
-/// one process, not external. Throws contract::SpecError naming the variable that is malformed or
-/// missing.
-LaunchEnv launch_env();
 
 /// A communicator over c10d (Gloo on the CPU, NCCL under CUDA). A world of one communicates with
 /// nobody through the same code. Collectives are called from the training thread only, in the same

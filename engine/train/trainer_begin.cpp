@@ -19,7 +19,7 @@ namespace {
 /// its small operators to others costs more than they take.
 constexpr std::int64_t kPixelsOfOneThread = 1 << 18;
 
-std::int64_t thread_count(const contract::RunSpec& spec) {
+std::int64_t thread_count(const contract::RunSpec& spec, std::int64_t local_ranks) {
   if (spec.precision.threads > 0) {
     return spec.precision.threads;
   }
@@ -33,7 +33,7 @@ std::int64_t thread_count(const contract::RunSpec& spec) {
     return 1;
   }
   const auto cores = static_cast<std::int64_t>(std::thread::hardware_concurrency());
-  return std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, spec.batch.ranks));
+  return std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, local_ranks));
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ Trainer::Trainer(TrainerSetup setup)
     state_.spec = contract::with_settings_of(*setup_.resume->fork->spec, setup_.spec);
   }
   state_.start_batch = state_.spec.batch;
-  at::set_num_threads(static_cast<int>(thread_count(setup_.spec)));
+  at::set_num_threads(static_cast<int>(thread_count(setup_.spec, setup_.local_ranks)));
   allow_tf32(setup_.spec.precision.mode);
   build_model();
 }

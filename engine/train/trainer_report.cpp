@@ -218,6 +218,7 @@ std::int64_t Trainer::planned_steps() const {
 contract::StatusReport Trainer::status() const {
   contract::StatusReport report;
   report.run_id = setup_.info.id;
+  report.host = setup_.info.host;
   report.state = phase_ == "starting" ? RunState::kStarting
                  : end_ != End::kNone ? RunState::kStopping
                  : paused_            ? RunState::kPaused

@@ -58,6 +58,7 @@ struct TrainerSetup {
   contract::RunInfo info;  // id, engine_version, host, device, parents: the trainer fills the rest
   std::filesystem::path folder;  // of the run, on rank 0; empty: no checkpoints, no undo
   torch::Device device = torch::kCPU;
+  std::int64_t local_ranks = 1;  // that share this machine's cores
   torch::ScalarType dtype = torch::kFloat32;
   std::shared_ptr<Group> group;
   std::shared_ptr<models::Detector> model;

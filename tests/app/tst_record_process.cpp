@@ -131,6 +131,9 @@ class TestRecordProcess : public QObject {
     row("{}", "\"socket\" is missing");
     row("[1]", "it holds no JSON object");
     row("{\"socket\": \"/\\u001b[2J\"}", "nobody answers at the control socket /\\x1b[2J");
+    row(R"({"socket": "/tmp/x.sock", "host": "node07"})", "runs on node07, this is ");
+    row(R"({"host": "node07", "socket": "/tmp/x.sock"})",
+        "--socket run.sock after ssh -fNL run.sock:/tmp/x.sock node07");
     row("pipe", "it is no plain file");
   }
   void aDamagedControlFileIsOneSentence() {

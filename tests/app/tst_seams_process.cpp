@@ -1,4 +1,5 @@
 #include "storage/run_files.h"
+#include "storage/sqlite.h"
 #include "tests/app/engine_runner.h"
 #include "tests/support/test_program.h"
 
@@ -232,6 +233,23 @@ class TestSeamsProcess : public QObject {
     if (!ranks.isEmpty() && code != 0) {
       QVERIFY2(said.contains(QStringLiteral("was killed by signal 9")), qPrintable(said));
     }
+  }
+
+  /// A run stays on the kind of device that it had; another is the user's word.
+  void aRunOfAGpuSaysThatThereIsNone() {
+    if (QFile::exists(QStringLiteral("/dev/nvidia0"))) {
+      QSKIP("this machine has a GPU");
+    }
+    const auto training = stopped();
+    QVERIFY(training);
+    QCOMPARE(storage::RunReader(training->path()).info().device, std::string("cpu"));
+    storage::Database(training->path() / storage::kRunFile, storage::Database::Mode::kReadWrite)
+        .execute("UPDATE run SET device = 'cuda:0'");
+    const Result refused = resume(*training);
+    QCOMPARE(refused.code, 2);
+    QVERIFY2(refused.err.contains(QStringLiteral("was trained on cuda")), qPrintable(refused.err));
+    const Result told = resume(*training, end_after(*training, 5) + words("--device cpu"));
+    QVERIFY2(told.code == 0, qPrintable(told.err));
   }
 
   void aLostTrainingIsStartedAgain() {

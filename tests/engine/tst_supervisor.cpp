@@ -370,7 +370,15 @@ void TestSupervisor::launch_variables() {
                                           "SLURM_STEP_NUM_TASKS",
                                           "SLURM_LOCALID",
                                           "SLURM_STEP_NODELIST",
-                                          "SLURM_JOB_ID"};
+                                          "SLURM_JOB_ID",
+                                          "LOCAL_WORLD_SIZE",
+                                          "TORCHELASTIC_RUN_ID",
+                                          "TORCHELASTIC_RESTART_COUNT",
+                                          "TORCHELASTIC_USE_AGENT_STORE",
+                                          "SLURM_STEP_TASKS_PER_NODE",
+                                          "SLURM_NODEID",
+                                          "SLURM_RESTART_COUNT",
+                                          "OMPI_COMM_WORLD_SIZE"};
   const auto with = [&](const std::map<std::string, std::string>& set) {
     for (const char* name : names) {
       unsetenv(name);
@@ -408,6 +416,20 @@ void TestSupervisor::launch_variables() {
   QVERIFY(refused(wrong) == "RANK");
   wrong["RANK"] = "two";
   QVERIFY(refused(wrong) == "RANK");
+  auto elastic = torchrun;
+  elastic["LOCAL_WORLD_SIZE"] = "4";
+  elastic["TORCHELASTIC_RUN_ID"] = "night";
+  elastic["TORCHELASTIC_RESTART_COUNT"] = "2";
+  elastic["TORCHELASTIC_USE_AGENT_STORE"] = "True";
+  env = with(elastic);
+  QVERIFY(env.local_world == 4 && env.job == "night" && env.attempt == 2 && env.agent_store);
+  elastic["LOCAL_WORLD_SIZE"] = "1";  // less than its own local rank says
+  QVERIFY(refused(elastic) == "LOCAL_WORLD_SIZE");
+  elastic["LOCAL_WORLD_SIZE"] = "4";
+  elastic["TORCHELASTIC_RESTART_COUNT"] = "-1";
+  QVERIFY(refused(elastic) == "TORCHELASTIC_RESTART_COUNT");
+  QVERIFY(refused({{"OMPI_COMM_WORLD_SIZE", "4"}}) == "OMPI_COMM_WORLD_SIZE");
+  QVERIFY(refused({{"OMPI_COMM_WORLD_SIZE", "1"}}).empty());
   std::map<std::string, std::string> slurm = {{"SLURM_PROCID", "5"},
                                               {"SLURM_STEP_NUM_TASKS", "6"},
                                               {"SLURM_LOCALID", "2"},
@@ -423,6 +445,27 @@ void TestSupervisor::launch_variables() {
   env = with(slurm);
   QVERIFY(env.master_address == "alpha");
   QVERIFY(env.master_port != port);
+  const std::map<std::string, std::string> lists = {{"rack[1-2]n[07-12]-ib,x", "rack1n07-ib"},
+                                                    {"n[3,5-7]-ib", "n3-ib"},
+                                                    {"a-b1", "a-b1"},
+                                                    {"solo,other", "solo"},
+                                                    {"broken[1", "broken1"},
+                                                    {"", ""}};
+  for (const auto& [list, host] : lists) {
+    QVERIFY2(first_host(list) == host, (list + ": " + first_host(list)).c_str());
+  }
+  const std::vector<std::int64_t> tasks = {2, 2, 2, 1, 0};
+  for (std::size_t node = 0; node < tasks.size(); ++node) {
+    QCOMPARE(tasks_on_node("2(x3),1", std::int64_t(node)), tasks[node]);
+  }
+  QCOMPARE(tasks_on_node("none", 0), std::int64_t{0});
+  slurm["SLURM_STEP_TASKS_PER_NODE"] = "4(x1),2";
+  QVERIFY(with(slurm).local_world == 4);
+  slurm["SLURM_NODEID"] = "1";
+  slurm["SLURM_LOCALID"] = "1";
+  slurm["SLURM_RESTART_COUNT"] = "3";
+  env = with(slurm);
+  QVERIFY(env.local_world == 2 && env.attempt == 3);
   slurm["SLURM_STEP_NUM_TASKS"] = "1";
   QVERIFY(!with(slurm).external);
   with({});

@@ -12,12 +12,12 @@ namespace {
 
 constexpr int kCheckAnswersMs = 100;
 
-/// The socket's path from a run's control.json; empty if there is none.
-QString socketOf(const QString& folder) {
+/// What a run's control.json says; nothing if there is none.
+QJsonObject controlOf(const QString& folder) {
   QFile file(folder + QLatin1Char('/') + QLatin1String(storage::kControlFile));
   if (!file.open(QIODevice::ReadOnly))
     return {};
-  return QJsonDocument::fromJson(file.readAll()).object().value(QLatin1String("socket")).toString();
+  return QJsonDocument::fromJson(file.readAll()).object();
 }
 
 QString fromStdText(const std::string& text) {
@@ -106,7 +106,17 @@ void EngineClient::setState(State state, const QString& reason) {
 void EngineClient::tryConnect() {
   if (folder_.isEmpty() || socket_.state() != QLocalSocket::UnconnectedState)
     return;
-  const auto path = socketOf(folder_);
+  const auto control = controlOf(folder_);
+  const auto path = control.value(QLatin1String("socket")).toString();
+  const auto host = control.value(QLatin1String("host")).toString();
+  if (!host.isEmpty() && host != QSysInfo::machineHostName()) {
+    setState(State::kConnecting,
+             QStringLiteral(
+                 "This run trains on %1, where its engine can be reached: open the window there, "
+                 "or use \"ssh %1 batchscope-engine control\".")
+                 .arg(host));
+    return;
+  }
   if (!path.isEmpty())
     socket_.connectToServer(path);
 }
