@@ -6,9 +6,8 @@
 #include "app/rank_task.h"
 #include "app/run_fork.h"
 #include "app/sqlite_sink.h"
+#include "app/start_check.h"
 #include "engine/contract/error.h"
-#include "engine/data/data_check.h"
-#include "engine/data/make_dataset.h"
 #include "engine/distributed/group.h"
 #include "engine/distributed/rank_watch.h"
 #include "engine/train/trainer.h"
@@ -76,6 +75,9 @@ void continue_numbers(train::ResumePoint& point, const fs::path& folder) {
   if (const auto evals = reader.evals(0); !evals.empty()) {
     point.evaluated_step = evals.back().record.step;
   }
+  storage::RowAxis newest;
+  reader.read_axis(point.next_seq - 2, newest);
+  point.recorded_step = newest.step.empty() ? 0 : newest.step.back();
   for (const contract::SegmentRecord& segment : reader.segments()) {
     point.next_segment = std::max(point.next_segment, segment.segment + 1);
   }
@@ -135,17 +137,17 @@ int train_as_rank(const TrainArguments& arguments,
   setup.folder = task.folder;
   setup.device = device;
   setup.group = group;
-  setup.training_set = train::make_training_set(spec);
-  setup.validation_set = train::make_validation_set(spec, setup.training_set);
+  StartData data = open_data(spec, leads);
+  setup.training_set = data.training;
+  setup.validation_set = data.validation;
+  setup.data_warnings = std::move(data.warnings);
   if (leads) {
-    setup.data_warnings =
-        train::preflight(*setup.training_set, setup.validation_set.get(), spec.data.max_broken);
     for (std::string& warning : plan_warnings_of(task, setup.training_set->size())) {
       setup.data_warnings.push_back(std::move(warning));
     }
-    for (const std::string& warning : setup.data_warnings) {
-      std::cerr << "warning: " << warning << "\n";
-    }
+  }
+  for (const std::string& warning : setup.data_warnings) {
+    std::cerr << "warning: " << warning << "\n";
   }
   const std::optional<ForkNote> note = read_fork_note(task.folder);
   contract::RunSpec of_model = spec;

@@ -123,7 +123,9 @@ std::string again(std::int64_t number, std::int64_t most, const train::JobEnd& e
 }
 
 int train_under_supervision(const TrainArguments& arguments) {
-  const train::SignalsHeld signals;  // what comes while it prepares is heard when ranks run
+  // Held to the very end: what comes while it prepares is heard when ranks run, and what comes when
+  // all is over changes nothing.
+  [[maybe_unused]] static const auto* const signals = new train::SignalsHeld;
   LockedRun locked = prepare(arguments);
   PreparedRun& run = locked.run;
   announce(run);

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <set>
 #include <sstream>
@@ -50,7 +51,8 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
         });
     return begins || storage::on_lineage(spans, segment, step);
   };
-  std::map<std::pair<std::int64_t, std::int64_t>, std::string> found;  // by step, segment
+  // By step and segment, the newest first.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::string, std::greater<>> found;
   const auto add = [&](std::int64_t segment, std::int64_t step, const std::string& file) {
     if (file ==
             std::string(storage::kCheckpointFolder) + "/" + fs::path(file).filename().string() &&
@@ -69,14 +71,17 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder / storage::kCheckpointFolder, none)) {
     const std::string name = entry.path().filename().string();
     long long step = 0, segment = 0;
-    if (std::sscanf(name.c_str(), "step-%lld-segment-%lld.ckpt", &step, &segment) == 2 &&
+    int read = 0;  // what is half written has another ending
+    const int found_numbers =
+        std::sscanf(name.c_str(), "step-%lld-segment-%lld.ckpt%n", &step, &segment, &read);
+    if (found_numbers == 2 && read == static_cast<int>(name.size()) &&
         !known.contains(std::string(storage::kCheckpointFolder) + "/" + name)) {
       add(segment, step, std::string(storage::kCheckpointFolder) + "/" + name);
     }
   }
   std::vector<std::string> newest_first;
-  for (auto it = found.rbegin(); it != found.rend(); ++it) {
-    newest_first.push_back(it->second);
+  for (const auto& [place, file] : found) {
+    newest_first.push_back(file);
   }
   return newest_first;
 }
@@ -105,11 +110,11 @@ contract::RunSpec stored_spec(PreparedRun& run) {
   if (!run.goes_on) {
     return read_spec(run.folder);
   }
-  const contract::RunSpec recorded =
+  contract::RunSpec recorded =
       contract::parse_spec(storage::RunReader(run.folder).info().spec_toml);
   std::string why;
   try {
-    const contract::RunSpec file = read_spec(run.folder);
+    contract::RunSpec file = read_spec(run.folder);
     // What a resume may change, and where the data lies, is the file's.
     contract::RunSpec same = contract::with_settings_of(recorded, file);
     same.batch = file.batch;

@@ -52,9 +52,13 @@ void check_schema(const Database& database) {
     constexpr int kName = 1, kHidden = 6;
     while (computed.step()) {
       if (computed.integer(kHidden) != 0) {
-        throw contract::StorageError(file + " is not a run file: column '" + computed.text(kName) +
-                                     "' of table '" + name +
-                                     "' is computed, expected a stored one");
+        std::string sentence = file;
+        sentence += " is not a run file: column '";
+        sentence += computed.text(kName);
+        sentence += "' of table '";
+        sentence += name;
+        sentence += "' is computed, expected a stored one";
+        throw contract::StorageError(sentence);
       }
     }
   }

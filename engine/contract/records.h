@@ -159,7 +159,7 @@ class TelemetrySink {
   virtual void checkpoint_removed(const std::string& file) = 0;
   /// Calls `call` once all that was given before can be read back; never, if it cannot be stored.
   /// On another thread where the sink has one. (As it stands: for sinks that store at once.)
-  virtual void after_commit(std::function<void()> call) { call(); }
+  virtual void after_commit(std::function<void()> call) { std::exchange(call, nullptr)(); }
   /// State, step and heartbeat; call at least every 2 s (also while paused).
   virtual void status(const StatusReport& report) = 0;
   /// Blocks until everything given so far is committed.

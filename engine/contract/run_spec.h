@@ -13,7 +13,7 @@
 
 namespace batchscope::contract {
 
-// All that decides a run. An empty TOML file is the demo. Keys are the member names; `optional`
+// All that decides a run. An empty TOML file trains the demo. Keys are the member names; `optional`
 // members are "absent unless given" and get their value in resolve(). DESIGN.md section 6 promises
 // names and defaults; `spec schema` prints them.
 

@@ -116,13 +116,23 @@ void add_retinanet_keys(KeyTable& b) {
 }  // namespace
 
 void add_model_keys(KeyTable& b) {
-  b.add(
-      "model.name",
-      AT(model.name),
-      any(),
-      "tiny_ (for a CPU) + faster_rcnn, mask_rcnn, retinanet, semantic_fpn or panoptic_fpn; "
-      "fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn or retinanet_resnet50_fpn, each also + _v2; "
-      "semantic_fpn_resnet50, panoptic_fpn_resnet50; lab_faster_rcnn");
+  b.add("model.name",
+        AT(model.name),
+        one_of({"lab_faster_rcnn",
+                "tiny_faster_rcnn",
+                "tiny_mask_rcnn",
+                "tiny_retinanet",
+                "tiny_semantic_fpn",
+                "tiny_panoptic_fpn",
+                "fasterrcnn_resnet50_fpn",
+                "fasterrcnn_resnet50_fpn_v2",
+                "maskrcnn_resnet50_fpn",
+                "maskrcnn_resnet50_fpn_v2",
+                "retinanet_resnet50_fpn",
+                "retinanet_resnet50_fpn_v2",
+                "semantic_fpn_resnet50",
+                "panoptic_fpn_resnet50"}),
+        "the detector; lab_ and tiny_: for a CPU");
   b.add("model.backbone",
         AT(model.backbone),
         any(),

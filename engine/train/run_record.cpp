@@ -104,6 +104,17 @@ void RunRecord::checkpoint_removed(const std::string& file, std::function<void()
   sink_->after_commit(std::move(then));
 }
 
+std::future<void> RunRecord::stored() const {
+  const auto promise = std::make_shared<std::promise<void>>();
+  std::future<void> ready = promise->get_future();
+  if (begun_) {
+    sink_->after_commit([promise] { promise->set_value(); });
+  } else {
+    promise->set_value();
+  }
+  return ready;
+}
+
 void RunRecord::open_segment(std::int64_t parent, const std::string& reason) {
   state_.segment = next_segment_++;
   state_.segments.push_back({state_.segment, parent, state_.step, -1, reason});

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,8 @@ class RunRecord {
   void checkpoint(const contract::CheckpointRecord& record);
   /// The state is no longer offered; `then` once that, and all recorded before it, is stored.
   void checkpoint_removed(const std::string& file, std::function<void()> then);
+  /// Ready once all that was recorded so far is stored; at once where nothing is recorded.
+  std::future<void> stored() const;
   /// A new line of updates from the present step on.
   void open_segment(std::int64_t parent, const std::string& reason);
   /// Stores a segment again whose end has changed.

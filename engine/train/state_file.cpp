@@ -241,9 +241,14 @@ std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::s
   return write_durably(file, [&](models::FileWriter& writer) { writer.append(bytes); });
 }
 
-std::int64_t write_state_durably(const std::filesystem::path& file, const StateFile& state) {
+std::int64_t write_state_durably(const std::filesystem::path& file,
+                                 const StateFile& state,
+                                 const std::function<void()>& before_it_appears) {
   return write_durably(file, [&](models::FileWriter& writer) {
     put_out(state, [&](const char* bytes, std::size_t count) { writer.append(bytes, count); });
+    if (before_it_appears) {
+      before_it_appears();
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,8 +33,11 @@ StateFile decode_state(const std::string& bytes, const std::string& origin);
 /// Writes beside, syncs and renames: the file is whole or not there. Returns its size in bytes.
 /// Throws contract::StorageError (disk full, no permission).
 std::int64_t write_bytes_durably(const std::filesystem::path& file, const std::string& bytes);
-/// The same of encode_state(state), without a second copy of it in memory.
-std::int64_t write_state_durably(const std::filesystem::path& file, const StateFile& state);
+/// The same of encode_state(state), without a second copy of it in memory. `before_it_appears` is
+/// called when all is written and the file has not its name yet.
+std::int64_t write_state_durably(const std::filesystem::path& file,
+                                 const StateFile& state,
+                                 const std::function<void()>& before_it_appears = nullptr);
 /// Throws contract::DataError if the file is missing or cannot be read.
 std::string read_bytes(const std::filesystem::path& file);
 

@@ -16,7 +16,8 @@ constexpr const char* kCheckpoint = "step-";
 constexpr const char* kRestore = "restore-";
 constexpr const char* kEnding = ".ckpt";
 constexpr const char* kHalfWritten = ".part";
-constexpr double kRetrySeconds = 10;  // between attempts while saving fails
+constexpr double kRetrySeconds = 10;                // between attempts while saving fails
+constexpr std::chrono::seconds kRecordPatience{2};  // of a state, for the rows before it
 constexpr int kTriesAtEnd = 4;
 constexpr std::chrono::milliseconds kPauseAtEnd{500};
 
@@ -31,6 +32,22 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }
 
 }  // namespace
+
+StateStore::Written StateStore::write_when_stored(const fs::path& path,
+                                                  const StateFile& state,
+                                                  const std::future<void>& stored) {
+  const auto start = Clock::now();
+  try {
+    const std::int64_t bytes = write_state_durably(path, state, [&stored] {
+      if (stored.valid()) {
+        stored.wait_for(kRecordPatience);
+      }
+    });
+    return {bytes, seconds_since(start), ""};
+  } catch (const std::exception& error) {
+    return {0, seconds_since(start), error.what()};
+  }
+}
 
 StateStore::StateStore(fs::path folder, TrainingState& state, RunRecord& record, Snapshot snapshot)
     : folder_(std::move(folder)), state_(state), record_(record), snapshot_(std::move(snapshot)) {}
@@ -57,16 +74,13 @@ void StateStore::start(const std::string& file, const char* kind) {
   Pending next;
   next.record = {state_.segment, state_.step, file, kind, 0};
   next.version = version_;
-  next.written =
-      std::async(std::launch::async, [path = folder_ / file, state = snapshot_()]() -> Written {
-        const auto start = Clock::now();
-        try {
-          const std::int64_t bytes = write_state_durably(path, state);
-          return {bytes, seconds_since(start), ""};
-        } catch (const std::exception& error) {
-          return {0, seconds_since(start), error.what()};
-        }
-      });
+  // A state should not be there before the rows that led to it; one that is needed at once may.
+  const bool waits = next.record.kind == "checkpoint";
+  next.written = std::async(std::launch::async,
+                            write_when_stored,
+                            folder_ / file,
+                            snapshot_(),
+                            waits ? record_.stored() : std::future<void>());
   pending_ = std::move(next);
   waited_ += seconds_since(begin);
 }

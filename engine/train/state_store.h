@@ -81,6 +81,9 @@ class StateStore {
     std::future<Written> written;
   };
   bool stores() const { return !folder_.empty(); }
+  static Written write_when_stored(const std::filesystem::path& path,
+                                   const StateFile& state,
+                                   const std::future<void>& stored);
   void start(const std::string& file, const char* kind);
   void settle();
   void forget(const std::string& file);

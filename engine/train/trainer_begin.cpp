@@ -166,6 +166,12 @@ void Trainer::note_start() {
   } else if (setup_.resume) {
     note("resume", "engine", setup_.resume->text, {{"threads", threads}, {"batch", batch}});
     note_ranks();
+    if (setup_.resume->recorded_step >= 0 && setup_.resume->recorded_step < state_.step) {
+      note("telemetry_gap",
+           "engine",
+           "Steps " + std::to_string(setup_.resume->recorded_step + 1) + " to " +
+               std::to_string(state_.step) + " were trained and saved, but are not on record.");
+    }
   } else {
     note("start",
          "engine",

@@ -40,6 +40,7 @@ struct ResumePoint {
   std::int64_t next_seq = 1, next_segment = 1;
   std::string text;                  // why and from where, for the event
   std::int64_t evaluated_step = -1;  // of the newest evaluation on record; the state may not know
+  std::int64_t recorded_step = -1;   // of the newest row on record; -1: nobody knows
   std::optional<ForkStart> fork;
 };
 

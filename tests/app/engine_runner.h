@@ -52,6 +52,9 @@ inline bool gone(qint64 pid) {
 
 inline QList<qint64> children_of(qint64 parent) {
   QList<qint64> children;
+  if (parent <= 0) {  // it has ended: the system's own processes have the parent 0
+    return children;
+  }
   for (const QString& entry : QDir(QStringLiteral("/proc")).entryList(QDir::Dirs)) {
     QFile stat(QStringLiteral("/proc/%1/stat").arg(entry));
     if (entry.toLongLong() > 0 && stat.open(QIODevice::ReadOnly)) {

@@ -9,7 +9,7 @@ if(BATCHSCOPE_ENGINE)
   # The engine as people start it.
   batchscope_test_program(tests_engine_process app LIBS batchscope_storage PNG::PNG NEEDS batchscope-engine)
   batchscope_tests(tests_engine_process LABELS process
-    TESTS tst_metrics_process tst_output_process tst_replay_process)
+    TESTS tst_metrics_process tst_output_process tst_replay_process tst_spec_process)
   batchscope_tests(tests_engine_process LABELS process COST 15
     TESTS tst_category_ids tst_told_process tst_data_process tst_predict_classes tst_predict_process)
   batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 300 TESTS tst_weights_process)
@@ -17,7 +17,8 @@ if(BATCHSCOPE_ENGINE)
       tst_record_process tst_seams_process)
 
   batchscope_test_program(tests_engine_commands app TORCH modules LIBS batchscope_engine_commands CLI11::CLI11)
-  batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match tst_weight_sets)
+  batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match tst_model_names
+      tst_weight_sets)
 
   if(BATCHSCOPE_GUI)
     batchscope_test_program(tests_window_process app LIBS batchscope_storage NEEDS batchscope-engine batchscope)

@@ -108,7 +108,7 @@ class TestForkProcess : public QObject {
     QCOMPARE(parent.control(words("accumulation 1")).code, 0);
     QVERIFY(QTest::qWaitFor([&] { return parent.events("accumulation").size() == 1; }, kPatience));
     const auto changed = parent.events("accumulation").front();
-    QCOMPARE(parent.control({QStringLiteral("end"), QString::number(changed.step + 400)}).code, 0);
+    QCOMPARE(parent.control({QStringLiteral("end"), QString::number(changed.step + 60)}).code, 0);
     QCOMPARE(parent.control(words("resume")).code, 0);
     QCOMPARE(parent.wait(), 0);
     const Started again = runs(parent, {QStringLiteral("rerun"), parent.id});

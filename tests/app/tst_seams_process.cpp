@@ -121,6 +121,25 @@ class TestSeamsProcess : public QObject {
     QVERIFY(events[0].text.find(name.toStdString()) != std::string::npos);
   }
 
+  /// Killed while it wrote its first state: there is none, and that is no damage.
+  void aHalfWrittenStateIsNone() {
+    Training training(settings(100000) + words("checkpoint.every_steps=0"));
+    QVERIFY(training.reach(5));
+    for (const qint64 pid : children_of(training.process.processId())) {
+      ::kill(static_cast<pid_t>(pid), SIGKILL);
+    }
+    QCOMPARE(training.wait(), 5);
+    QVERIFY(states(training.path()).empty());
+    write(training.path() / "checkpoints/step-00000004-segment-0.ckpt.part", "half");
+    const Result gone_on = resume(training, words("--set schedule.steps=10"));
+    QVERIFY2(gone_on.code == 0, qPrintable(gone_on.err));
+    QVERIFY(training.events("resume").back().text.find("begins again at the first step") !=
+            std::string::npos);
+    for (const fs::path& state : states(training.path())) {
+      QVERIFY(state.extension() == ".ckpt");
+    }
+  }
+
   void nothingIsBegunOverDamagedCheckpoints() {
     const auto training = stopped();
     QVERIFY(training != nullptr);
@@ -229,7 +248,9 @@ class TestSeamsProcess : public QObject {
         settings(400, 2),
         {QStringLiteral("demo"), QStringLiteral("--max-restarts"), QStringLiteral("2")});
     QVERIFY(training.reach(45));
-    ::kill(static_cast<pid_t>(children_of(training.process.processId()).front()), SIGKILL);
+    const QList<qint64> ranks = children_of(training.process.processId());
+    QVERIFY(!ranks.isEmpty());
+    ::kill(static_cast<pid_t>(ranks.front()), SIGKILL);
     QCOMPARE(training.wait(), 0);
     const auto events = training.events("resume");
     QCOMPARE(events.size(), std::size_t{1});
@@ -267,6 +288,7 @@ class TestSeamsProcess : public QObject {
           }
         },
         kPatience));
+    QVERIFY(process.processId() > 0);
     ::kill(static_cast<pid_t>(process.processId()), SIGHUP);
     QVERIFY(process.waitForFinished(kPatience));
     QCOMPARE(process.exitCode(), 0);

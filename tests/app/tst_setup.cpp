@@ -143,6 +143,7 @@ class TestSetup : public QObject {
     QProcess terminal;
     start(terminal, {"engine", "--version"});
     QTRY_COMPARE_WITH_TIMEOUT(told("done"), QStringLiteral("3"), 20000);
+    QVERIFY(terminal.processId() > 0);  // 0 would be the test's own group
     ::kill(static_cast<pid_t>(terminal.processId()), SIGTERM);
     remove("fake/hold");
     QVERIFY(terminal.waitForFinished(60000));

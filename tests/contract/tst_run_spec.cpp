@@ -375,9 +375,16 @@ void TestRunSpec::presetsAreValid() {
     if (spec.data.kind != "coco") {
       validate(spec);
     }
+    // Something to watch beside the loss: an evaluation every tenth to fifth of the run.
+    const double part =
+        spec.eval.every_steps > 0
+            ? static_cast<double>(spec.eval.every_steps) / double(resolve(spec, 4096).steps)
+            : spec.eval.every_epochs / spec.schedule.epochs.value_or(1);
+    QVERIFY2(part >= 0.1 && part <= 0.2, name.c_str());
   }
   RunSpec demo = load_spec("demo");
   demo.run.name.clear();
+  demo.eval.every_steps = 0;
   QCOMPARE(demo, RunSpec{});
   const RunSpec lab = load_spec("lab-large-batch");
   QCOMPARE(lab.batch.effective(), 128);

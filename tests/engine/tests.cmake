@@ -12,5 +12,5 @@ batchscope_tests(tests_engine LABELS unit
 batchscope_tests(tests_engine LABELS unit COST 18 TESTS tst_replay)
 batchscope_tests(tests_engine LABELS process TESTS tst_evaluator tst_evaluator_wait tst_trainer)
 batchscope_tests(tests_engine LABELS process COST 12 TESTS tst_group tst_supervisor)
-batchscope_tests(tests_engine LABELS process TIMEOUT 400 COST 25 TESTS tst_equivalence tst_gradient_sync)
+batchscope_tests(tests_engine LABELS process TIMEOUT 400 COST 15 TESTS tst_equivalence tst_gradient_sync)
 batchscope_tests(tests_engine LABELS process TIMEOUT 400 TESTS tst_shared_norms)

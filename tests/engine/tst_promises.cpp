@@ -33,7 +33,7 @@ std::int64_t count_of(const fs::path& place, const std::string& start) {
 fs::path newest(const fs::path& place) {
   fs::path found;
   for (const std::string& name : files_in(place)) {
-    if (name.starts_with("step-")) {
+    if (name.starts_with("step-") && name.ends_with(".ckpt")) {
       found = place / "checkpoints" / name;
     }
   }
@@ -404,8 +404,13 @@ class TestPromises : public QObject {
       run.trainer->step();
       run.trainer->boundary();
     }
-    // A folder where the file would be written: not even root can write it.
-    fs::create_directories(place / "checkpoints/step-00000006-segment-0.ckpt.part");
+    // Folders where the files would be written: not even root can write them.
+    const auto blocked = [&](const char* step) {
+      return place / "checkpoints" / ("step-000000" + std::string(step) + "-segment-0.ckpt.part");
+    };
+    for (const char* step : {"06", "09", "12"}) {
+      fs::create_directories(blocked(step));
+    }
     for (int i = 0; i < 8; ++i) {
       run.trainer->step();
       run.trainer->boundary();
@@ -414,6 +419,7 @@ class TestPromises : public QObject {
     QCOMPARE(run.sink->of_kind("warning").size(), std::size_t{1});
     QVERIFY(run.trainer->status().trouble.find("The newest saved state is of step 3") !=
             std::string::npos);
+    fs::remove(blocked("12"));
     const train::Outcome outcome = run.trainer->finish();
     QCOMPARE(outcome.state, contract::RunState::kFinished);
     QCOMPARE(outcome.code, contract::ExitCode::kDone);
@@ -453,6 +459,28 @@ class TestPromises : public QObject {
     }
     QCOMPARE(count_of(place, "step-"), std::int64_t{1});
     QVERIFY(newest(place).filename().string().starts_with("step-00000009"));
+  }
+
+  /// A state that is ahead of its record would leave a gap in it for ever.
+  void aStateWaitsForTheRowsBeforeIt() {
+    QTemporaryDir folder;
+    const fs::path place = folder.path().toStdString();
+    contract::RunSpec spec = toy_spec("sgd", 9);
+    spec.checkpoint.every_steps = 3;
+    auto sink = std::make_shared<SlowSink>();
+    ToyRun run =
+        toy_run(spec, nullptr, torch::kFloat32, place, std::nullopt, nullptr, nullptr, sink);
+    run.trainer->begin();
+    for (int i = 0; i < 3; ++i) {
+      run.trainer->step();
+    }
+    run.trainer->boundary();
+    QTest::qWait(200);
+    QCOMPARE(count_of(place, "step-00000003-segment-0.ckpt.part"), std::int64_t{1});
+    for (const auto& call : std::exchange(sink->waiting, {})) {
+      call();
+    }
+    QVERIFY(QTest::qWaitFor([&] { return !newest(place).empty(); }));
   }
 
   void aRefusedUpdateLeavesNoTrace() {

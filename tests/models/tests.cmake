@@ -8,8 +8,8 @@ batchscope_test_program(tests_models models TORCH modules LIBS batchscope_detect
 batchscope_tests(tests_models LABELS unit
   TESTS tst_faster_rcnn tst_lab_faster_rcnn tst_load_weights tst_losses tst_ops tst_semantic_fpn tst_sync_batch_norm
     tst_weights)
-batchscope_tests(tests_models LABELS unit COST 15 TESTS tst_many_boxes tst_panoptic_fpn)
+batchscope_tests(tests_models LABELS unit COST 8 TESTS tst_many_boxes tst_panoptic_fpn)
 # The large detectors: whole models in float64.
-batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 100 TESTS tst_detector_training)
-batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 40 TESTS tst_detector_parity)
-batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 15 TESTS tst_detector_names tst_detector_options tst_swin)
+batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 35 TESTS tst_detector_training)
+batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 20 TESTS tst_detector_parity)
+batchscope_tests(tests_models LABELS unit TIMEOUT 600 COST 10 TESTS tst_detector_names tst_detector_options tst_swin)

@@ -30,9 +30,9 @@ std::shared_ptr<models::Detector> build(models::ModelOptions options) {
     return std::make_shared<models::RetinaNet>(models::retinanet_options(options, version));
   }
   auto o = models::faster_rcnn_options(options, version, options.name.starts_with("maskrcnn"));
-  o.roi_heads.sampler.per_picture = 64;
-  o.rpn.inference.after = 100;
-  o.roi_heads.max_detections = 20;
+  o.roi_heads.sampler.per_picture = 16;
+  o.rpn.inference.after = 30;
+  o.roi_heads.max_detections = 8;
   return std::make_shared<models::FasterRcnn>(o);
 }
 

@@ -14,6 +14,9 @@ using namespace batchscope;
 
 namespace {
 
+/// Of the fixture's ten: momentum and both batches have come round twice, the rest repeats them.
+constexpr std::int64_t kSteps = 5;
+
 /// The losses in the order of their names.
 torch::Tensor by_name(models::Losses losses) {
   std::sort(
@@ -34,7 +37,7 @@ torch::Tensor train(models::Detector& model, double lr) {
   }
   torch::optim::SGD optimizer(trained, torch::optim::SGDOptions(lr).momentum(0.9));
   std::vector<torch::Tensor> rows;
-  for (std::uint64_t step = 0; step < 10; ++step) {
+  for (std::uint64_t step = 0; step < std::uint64_t{kSteps}; ++step) {
     const auto batch = testing::make_batch(40 + step % 2);
     const auto losses =
         model.losses(batch.images, batch.sizes, batch.targets, testing::generator(100 + step));
@@ -48,13 +51,13 @@ torch::Tensor train(models::Detector& model, double lr) {
 
 }  // namespace
 
-/// Ten steps of SGD from torchvision's own initial weights, with the same draws.
+/// Steps of SGD from torchvision's own initial weights, with the same draws.
 class TestDetectorTraining : public QObject {
   Q_OBJECT
 
   static void compare(models::Detector& model, const std::string& key, double lr = 0.002) {
     const auto values = models::read_tensors(BATCHSCOPE_FIXTURES "/models/detectors.safetensors");
-    const auto expected = values.at("train." + key), found = train(model, lr);
+    const auto expected = values.at("train." + key).slice(0, 0, kSteps), found = train(model, lr);
     QCOMPARE(found.sizes(), expected.sizes());
     for (std::int64_t step = 0; step < found.size(0); ++step) {
       const double off =
@@ -63,7 +66,7 @@ class TestDetectorTraining : public QObject {
               .item<double>();
       QVERIFY2(off < 1e-4, qPrintable(QStringLiteral("step %1: %2").arg(step).arg(off)));
     }
-    QVERIFY(found[9].sum().item<double>() < found[0].sum().item<double>());
+    QVERIFY(found[kSteps - 1].sum().item<double>() < found[0].sum().item<double>());
   }
 
   static models::ModelOptions options(const std::string& name, const std::string& body) {
@@ -83,15 +86,15 @@ class TestDetectorTraining : public QObject {
   void faster_rcnn_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         options("fasterrcnn_resnet50_fpn", ""), models::HeadVersion::kV1, false);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
-    compare(model, "fasterrcnn_resnet50_fpn");
+    compare(model, "fasterrcnn_resnet50_fpn", 2e-4);
   }
 
   void mask_rcnn_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         options("maskrcnn_resnet50_fpn", "resnet18"), models::HeadVersion::kV1, true);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
     compare(model, "maskrcnn_resnet18_fpn");
   }
@@ -108,7 +111,7 @@ class TestDetectorTraining : public QObject {
   void mask_rcnn_v2_follows_torchvision() {
     auto o = models::faster_rcnn_options(
         trained_whole("maskrcnn_resnet50_fpn_v2"), models::HeadVersion::kV2, true);
-    o.roi_heads.sampler.per_picture = 64;
+    o.roi_heads.sampler.per_picture = 16;
     models::FasterRcnn model(o);
     compare(model, "maskrcnn_resnet50_fpn_v2", 1e-5);
   }

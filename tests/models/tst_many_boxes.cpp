@@ -61,16 +61,16 @@ std::int64_t peak_of_a_step(models::Detector& model, const models::Target& targe
 
 }  // namespace
 
-/// A thousand boxes in a picture: memory must not grow with boxes times anchors. A process of its
+/// Hundreds of boxes in a picture: memory must not grow with boxes times anchors. A process of its
 /// own, whose largest resident size nothing else has raised.
 class TestManyBoxes : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
   void matching_needs_little_memory() {
-    // As one matrix the overlaps of these would be 400 MB, and the boxes' corners twice that.
+    // As one matrix the overlaps of these would be 240 MB, and the boxes' corners twice that.
     auto g = testing::generator(4);
-    const auto truth = boxes(1000, 800, g), anchors = boxes(100'000, 800, g);
+    const auto truth = boxes(600, 800, g), anchors = boxes(100'000, 800, g);
     const models::MatcherOptions options{.high = 0.7, .low = 0.3, .allow_low_quality = true};
     if (!reset_peak()) {
       QSKIP("this kernel does not let the largest resident size be reset");
@@ -85,7 +85,7 @@ class TestManyBoxes : public QObject {
                          models::match(models::box_iou(truth.narrow(0, 0, 90), few), options)));
   }
 
-  // 82,000 anchors: their overlaps with a thousand boxes are 330 MB.
+  // 82,000 anchors: their overlaps with 600 boxes are 200 MB.
   void a_training_step_needs_little_more_data() {
     QTest::addColumn<QString>("name");
     for (const char* name : {"tiny_faster_rcnn", "tiny_mask_rcnn", "tiny_retinanet"}) {
@@ -96,7 +96,7 @@ class TestManyBoxes : public QObject {
     QFETCH(QString, name);
     const auto model = models::make_detector({.name = name.toStdString()});
     const bool masks = models::target_needs(name.toStdString()).masks;
-    const auto few = target(2, 512, 640, masks), many = target(1000, 512, 640, masks);
+    const auto few = target(2, 512, 640, masks), many = target(600, 512, 640, masks);
     peak_of_a_step(*model, few);  // what is allocated once and kept
     const auto small = peak_of_a_step(*model, few);
     if (small < 0) {

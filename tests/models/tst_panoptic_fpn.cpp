@@ -166,7 +166,7 @@ class TestPanopticFpn : public QObject {
   void a_few_steps_find_the_segments() {
     const auto model = models::make_detector(shapes("tiny_panoptic_fpn"));
     const auto batch = testing::make_shapes();
-    testing::fit(*model, batch, 120);
+    testing::fit(*model, batch, 80);
     const auto found = model->detect(batch.images, batch.sizes);
     for (std::size_t i = 0; i < found.size(); ++i) {
       const auto& truth = batch.targets[i].semantic;

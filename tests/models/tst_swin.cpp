@@ -68,9 +68,9 @@ models::ModelOptions swin(const std::string& name) {
 std::shared_ptr<models::FasterRcnn> detector() {
   auto o =
       models::faster_rcnn_options(swin("fasterrcnn_resnet50_fpn"), models::HeadVersion::kV1, false);
-  o.roi_heads.sampler.per_picture = 64;
-  o.rpn.inference.after = 100;
-  o.roi_heads.max_detections = 20;
+  o.roi_heads.sampler.per_picture = 16;
+  o.rpn.inference.after = 30;
+  o.roi_heads.max_detections = 8;
   return std::make_shared<models::FasterRcnn>(o);
 }
 

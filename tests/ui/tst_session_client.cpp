@@ -173,7 +173,7 @@ class TestEngineClient : public QObject {
     };
     row(contract::StopCommand{contract::StopMode::kSave}, "stop and save");
     row(contract::StopCommand{contract::StopMode::kNow}, "stop now");
-    row(contract::LrCommand{0.04}, "lr 0.04");
+    row(contract::LrCommand{0.04}, "base lr 0.04");
     row(contract::AccumulationCommand{4}, "accumulation 4");
     row(contract::UndoCommand{}, "undo");
   }

@@ -171,6 +171,25 @@ class TestCompare : public QObject {
     QVERIFY(compare.metricNames().contains(QStringLiteral("AP50")));
   }
 
+  void comparesWholeRunsWhereverTheirPlayheadsAre() {
+    RunCompare compare;
+    compare.add(a_.get());
+    compare.add(b_.get());
+    a_->seekToStep(5);
+    QCOMPARE(a_->playheadSample().step, std::int64_t{5});
+    QCOMPARE(compare.xRange(XKind::kStep).y(), 30.0);
+    QTRY_VERIFY(
+        !compare.views(QStringLiteral("loss"), XKind::kStep, 0, 30, 100)[0].parts.isEmpty());
+    const auto view = compare.views(QStringLiteral("loss"), XKind::kStep, 0, 30, 100)[0];
+    QCOMPARE(view.parts.last().points.last().x(), 20.0);
+    const auto difference = compare.difference(1, QStringLiteral("loss"), XKind::kStep, 0, 30, 100);
+    QCOMPARE(difference.last().x(), 20.0);
+    QVERIFY(compare.timeToTarget(QStringLiteral("AP"), 0.35)[0].reached());
+    // Its own page still ends at its playhead.
+    QCOMPARE(a_->xRange(XKind::kStep).y(), 5.0);
+    a_->playhead()->followLive();
+  }
+
   void takesEightRunsAndForgetsDeadOnes() {
     RunCompare compare;
     QList<RunSession*> sessions;
@@ -218,6 +237,20 @@ class TestCompare : public QObject {
     QCOMPARE(model.index(1, 1).data().toString(), QStringLiteral("nan"));
     model.setColumns({}, XKind::kStep);
     QCOMPARE(model.rowCount(), 0);
+  }
+
+  void tableKeepsItsDigits() {
+    QLocale::setDefault(QLocale::c());
+    CurveTableModel model;
+    model.setColumns(
+        {{QStringLiteral("loss"), {sample(1234567, 0.12345678901234567), sample(1234568, 2.5e-7)}}},
+        XKind::kImages);
+    QCOMPARE(model.index(0, 0).data().toString(), QStringLiteral("1234567"));
+    QCOMPARE(model.index(1, 0).data().toString(), QStringLiteral("1234568"));
+    QCOMPARE(model.index(0, 1).data().toString().toDouble(), 0.12345678901234567);
+    QCOMPARE(model.index(1, 1).data().toString(), QStringLiteral("2.5e-07"));
+    QCOMPARE(shownNumber(0), QStringLiteral("0"));
+    QCOMPARE(shownNumber(1000000), QStringLiteral("1000000"));
   }
 
   void filesAreWrittenWhole() {

@@ -1,4 +1,5 @@
 #include "tests/support/test_program.h"
+#include "ui/session/command_words.h"
 #include "ui/session/launcher.h"
 #include "ui/session/preflight.h"
 #include "ui/session/spec_form.h"
@@ -52,6 +53,13 @@ class TestLaunch : public QObject {
     QTRY_VERIFY(content("pid").endsWith('\n'));
     ::kill(static_cast<pid_t>(content("pid").trimmed().toLongLong()), SIGKILL);
   }
+  /// A run's folder with a record, as it stands once model and data were accepted.
+  QString recordedRun(const char* name) {
+    const auto run = folder_->filePath(QLatin1String(name));
+    QDir().mkpath(run);
+    QFile record(run + QStringLiteral("/run.sqlite"));
+    return record.open(QIODevice::WriteOnly) ? run : QString();
+  }
   PreflightContext goodContext() {
     PreflightContext context;
     context.library = folder_->path();
@@ -67,13 +75,15 @@ class TestLaunch : public QObject {
 
   void startsDetachedAndReadsTheRun() {
     const auto log = folder_->path();
+    const auto run = recordedRun("a library/0123456789ab");
     Launcher launcher;
-    launcher.setEnginePath(fakeEngine(
-        "echo \"$@\" > " + log.toUtf8() + "/args\ncp \"$2\" " + log.toUtf8() +
-        "/spec\nps -o sid= -p $$ > " + log.toUtf8() +
-        "/sid\nprintf 'run 0123'\nsleep 0.2\nprintf '456789ab /tmp/a library/0123456789ab\\n'\n"
-        "echo $$ > " +
-        log.toUtf8() + "/pid\nsleep 30"));
+    launcher.setEnginePath(fakeEngine("echo \"$@\" > " + log.toUtf8() + "/args\ncp \"$2\" " +
+                                      log.toUtf8() + "/spec\nps -o sid= -p $$ > " + log.toUtf8() +
+                                      "/sid\nprintf 'run 0123'\nsleep 0.2\nprintf '456789ab " +
+                                      run.toUtf8() +
+                                      "\\n'\n"
+                                      "echo $$ > " +
+                                      log.toUtf8() + "/pid\nsleep 30"));
     QSignalSpy started(&launcher, &Launcher::started);
     QSignalSpy failed(&launcher, &Launcher::failed);
     LaunchRequest request;
@@ -86,7 +96,7 @@ class TestLaunch : public QObject {
     QTRY_COMPARE(started.count(), 1);
     QCOMPARE(failed.count(), 0);
     QCOMPARE(started[0][0].toString(), QStringLiteral("0123456789ab"));
-    QCOMPARE(started[0][1].toString(), QStringLiteral("/tmp/a library/0123456789ab"));
+    QCOMPARE(started[0][1].toString(), run);
     QVERIFY(!launcher.isStarting());
     QVERIFY(content("args").contains("--library /tmp/a library --device cpu"));
     QVERIFY(content("args").startsWith("train /"));
@@ -112,10 +122,35 @@ class TestLaunch : public QObject {
     QVERIFY(!launcher.isStarting());
   }
 
+  void aRunThatIsRefusedIsNoStart() {
+    const auto run = folder_->filePath(QStringLiteral("0123456789ab"));
+    Launcher launcher;
+    launcher.setEnginePath(fakeEngine("mkdir " + run.toUtf8() + "\necho run 0123456789ab " +
+                                      run.toUtf8() + "\nsleep 0.3\nrmdir " + run.toUtf8() +
+                                      "\necho 'warning: a word' >&2\n"
+                                      "echo 'batchscope-engine: model.name: no such model' >&2\n"
+                                      "exit 2"));
+    QSignalSpy started(&launcher, &Launcher::started), failed(&launcher, &Launcher::failed);
+    QVERIFY(launcher.start({}));
+    QTRY_COMPARE(failed.count(), 1);
+    QCOMPARE(started.count(), 0);
+    QVERIFY2(failed[0][0].toString().endsWith(QStringLiteral(" model.name: no such model")),
+             qPrintable(failed[0][0].toString()));
+    QVERIFY(!launcher.isStarting());
+  }
+
+  void findsTheFaultInTheEnginesWords() {
+    QCOMPARE(Launcher::faultIn(QStringLiteral("step 7\nDone.")), QString());
+    QCOMPARE(Launcher::faultIn(QStringLiteral("batchscope-engine: a\nb")), QStringLiteral("a\nb"));
+    QCOMPARE(Launcher::faultIn(QStringLiteral("batchscope-engine: a\nbatchscope-engine: b")),
+             QStringLiteral("b"));
+  }
+
   void reportsTheEndOfWhatItStarted() {
     Launcher launcher;
     launcher.setEnginePath(
-        fakeEngine("echo run 0123456789ab /tmp/x\nwhile [ ! -e " + folder_->path().toUtf8() +
+        fakeEngine("echo run 0123456789ab " + recordedRun("x").toUtf8() + "\nwhile [ ! -e " +
+                   folder_->path().toUtf8() +
                    "/go ]; do sleep 0.02; done\necho 'train.json is missing' >&2\nexit 3"));
     QSignalSpy started(&launcher, &Launcher::started);
     QSignalSpy ended(&launcher, &Launcher::ended);
@@ -166,12 +201,73 @@ class TestLaunch : public QObject {
     Launcher launcher;
     launcher.setEnginePath(QStringLiteral("/opt/it's here/batchscope-engine"));
     LaunchRequest request;
+    request.spec = contract::load_spec("demo");
+    request.spec.run.name = "a b";
     request.library = QStringLiteral("/lib");
-    QCOMPARE(
-        launcher.commandLine(request),
-        QStringLiteral("'/opt/it'\\''s here/batchscope-engine' train spec.toml --library /lib"));
+    QCOMPARE(launcher.commandLine(request),
+             QStringLiteral("'/opt/it'\\''s here/batchscope-engine' train demo --set "
+                            "'run.name=\"a b\"' --library /lib"));
     request.resumePath = QStringLiteral("0123456789ab");
     QVERIFY(launcher.commandLine(request).contains(QStringLiteral("--resume 0123456789ab")));
+  }
+
+  /// What the engine makes of the words is what was shown.
+  void commandGivesTheSpecBack_data() {
+    QTest::addColumn<QString>("base");
+    for (const auto& preset : SpecForm::presets())
+      QTest::newRow(qPrintable(preset)) << preset;
+    QTest::newRow("none") << QString();
+    QTest::newRow("a file that is gone") << QStringLiteral("/nonexistent/spec.toml");
+  }
+  void commandGivesTheSpecBack() {
+    QFETCH(QString, base);
+    SpecForm form;
+    if (SpecForm::presets().contains(base))
+      QVERIFY(form.loadPreset(base));
+    QVERIFY(form.setValue(QStringLiteral("run.name"), QStringLiteral("it's \"new\", \\ too")));
+    QVERIFY(form.setValue(QStringLiteral("optim.betas"), QStringLiteral("[0.8, 0.95]")));
+    QVERIFY(form.setValue(QStringLiteral("optim.eps"), QStringLiteral("1e-7")));
+    QVERIFY(form.setValue(QStringLiteral("optim.agvm.enabled"), QStringLiteral("true")));
+    const auto words = trainWords(form.spec(), base);
+    QVERIFY(words.size() > 2);
+    auto spec = contract::load_spec(words[1].toStdString());
+    for (qsizetype i = 2; i < words.size(); i += 2) {
+      QCOMPARE(words[i], QStringLiteral("--set"));
+      const auto key = words[i + 1].section(QLatin1Char('='), 0, 0).toStdString();
+      contract::set_value(spec, key, words[i + 1].section(QLatin1Char('='), 1).toStdString());
+    }
+    QVERIFY(spec == form.spec());
+  }
+
+  void noCommandForWhatNoSetGives() {
+    auto spec = contract::load_spec("lab-rescue");
+    QCOMPARE(trainWords(spec, QStringLiteral("lab-rescue")),
+             QStringList({QStringLiteral("train"), QStringLiteral("lab-rescue")}));
+    spec.events.front().step += 1;
+    QVERIFY(trainWords(spec, QStringLiteral("lab-rescue")).isEmpty());
+  }
+
+  void preflightTellsWhatTheEngineFound() {
+    auto context = goodContext();
+    context.trialRuns = true;
+    QCOMPARE(itemOf(preflight({}, context), "data").level, PreflightItem::Level::kChecking);
+    QVERIFY(canStart(preflight({}, context)));
+    context.trial = readTrial(R"({"ok":true,"training":{"pictures":205,"things":3,"stuff":0},
+        "validation":null,"parameters":41000000,"weights":"","warnings":["a word"]})");
+    auto items = preflight({}, context);
+    QCOMPARE(itemOf(items, "data").text,
+             QStringLiteral("205 pictures, 3 classes; none to evaluate on"));
+    QCOMPARE(itemOf(items, "warning").text, QStringLiteral("a word"));
+    context.trial = readTrial(R"({"ok":false,"field":"model.name","error":"no such model"})");
+    items = preflight({}, context);
+    QCOMPARE(itemOf(items, "model").level, PreflightItem::Level::kError);
+    QCOMPARE(startFault(items), QStringLiteral("no such model"));
+    context.trial = TrialResult{};
+    context.trial->error = QStringLiteral("it knows no --deep");
+    items = preflight({}, context);
+    QCOMPARE(itemOf(items, "data").level, PreflightItem::Level::kWarning);
+    QVERIFY(canStart(items));
+    QVERIFY(!readTrial("no JSON"));
   }
 
   void preflightOfTheDemoIsGreen() {

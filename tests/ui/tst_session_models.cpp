@@ -85,8 +85,8 @@ class TestModels : public QObject {
     QAbstractItemModelTester tester(&log, Mode::QtTest);
     log.follow(&client);
     QSignalSpy pending(&log, &CommandLog::pendingChanged);
-    Q_EMIT client.sent(1, QStringLiteral("pause"));
-    Q_EMIT client.sent(2, QStringLiteral("lr 0.01"));
+    Q_EMIT client.sent(1, QStringLiteral("pause"), false);
+    Q_EMIT client.sent(2, QStringLiteral("lr 0.01"), false);
     QCOMPARE(log.pendingCount(), 2);
     QCOMPARE(log.latest().id, 2);
     Q_EMIT client.taken(2);
@@ -105,6 +105,11 @@ class TestModels : public QObject {
     Q_EMIT client.taken(1);  // out of order: a final answer stays
     QCOMPARE(log.entries()[1].state, CommandLog::State::kRefused);
     QCOMPARE(pending.last().first().toInt(), 0);
+    // What only asks is never said to have changed something.
+    Q_EMIT client.sent(3, QStringLiteral("switch to lamb"), true);
+    Q_EMIT client.applied(3, 412, QStringLiteral("a table"));
+    QCOMPARE(log.index(0, CommandLog::kStateColumn).data().toString(),
+             QStringLiteral("preview only"));
   }
 
   void runListNamesTheResult() {

@@ -4,6 +4,7 @@
 #include "ui/session/engine_client.h"
 #include "ui/views/launch_dialog.h"
 #include "ui/views/optimizer_panel.h"
+#include "ui/views/preview_dialog.h"
 #include "ui/views/spec_form_view.h"
 #include "ui/views/theme.h"
 #include "ui/views/widgets.h"
@@ -189,19 +190,10 @@ class TestControl : public QObject {
     panel.setRun(&run);
     QTRY_VERIFY(run.canControl());
     panel.chooseMethod(QStringLiteral("lamb"));
-    QString shown;
-    QTimer closer;
-    connect(&closer, &QTimer::timeout, this, [&] {
-      for (QWidget* widget : QApplication::topLevelWidgets()) {
-        if (auto* box = qobject_cast<QMessageBox*>(widget); box != nullptr && box->isVisible()) {
-          shown = box->text();
-          box->accept();
-        }
-      }
-    });
-    closer.start(20);
     panel.preview();
-    QTRY_COMPARE(shown, QStringLiteral("old lr 0.05, new lr 0.02"));
+    QTRY_VERIFY(panel.findChild<PreviewDialog*>() != nullptr);
+    QCOMPARE(panel.findChild<PreviewDialog*>()->findChild<QTextBrowser*>()->toPlainText(),
+             QStringLiteral("old lr 0.05, new lr 0.02"));
     QVERIFY(std::get<contract::OptimizerCommand>(engine.commands.first().body).dry_run);
     QVERIFY(panel.applyButton()->isEnabled());
   }

@@ -518,7 +518,8 @@ class TestWindow : public QObject {
     const RunNotice notice = noticesOf(*run).first();
     QCOMPARE(notice.kind, Banner::Kind::kBad);
     QVERIFY2(notice.text.contains(QStringLiteral("roi_head")), qPrintable(notice.text));
-    QVERIFY(notice.eventId != 0 && notice.canContinue);
+    QCOMPARE(notice.step, 60);
+    QVERIFY(notice.canContinue);
   }
 
   void singleKeysNeedAChart() {

@@ -90,7 +90,11 @@ class SampleRun {
         event("optimizer",
               step,
               "Optimizer sgd -> lamb, learning rate 0.05 -> 0.02.",
-              {{"name", "lamb"}, {"old", "sgd"}, {"new", "lamb"}});
+              {{"name", "lamb"},
+               {"old", "sgd"},
+               {"new", "lamb"},
+               {"old_lr", "0.05"},
+               {"new_lr", "0.02"}});
       }
       if (step == kAgvm && segment_ == 1) {
         agvm_ = true;
@@ -147,10 +151,12 @@ class SampleRun {
     report.optimizer = optimizer_;
     report.agvm = agvm_;
     report.lr = lr_;
+    report.lr_in_use = lr_ * inUse_;
     report.micro = 8;
     report.accumulation = 16;
     report.ranks = 1;
     report.phase = "training";
+    report.trouble = trouble_;
     return report;
   }
   void status(contract::RunState state) {
@@ -162,6 +168,10 @@ class SampleRun {
     agvm_ = agvm;
   }
   void setLr(double lr) { lr_ = lr; }
+  /// What warm-up and decay make of the base rate in the reports.
+  void setInUse(double factor) { inUse_ = factor; }
+  /// What hinders the training from now on; empty: nothing.
+  void setTrouble(const std::string& sentence) { trouble_ = sentence; }
 
   QString path() const { return QString::fromStdString(folder_.string()); }
   QString file() const { return path() + QStringLiteral("/run.sqlite"); }
@@ -362,9 +372,10 @@ class SampleRun {
   std::unique_ptr<storage::RunWriter> writer_;
   int steps_, step_ = 0, segment_ = 0, first_module_ = 0;
   std::int64_t seq_ = 0;
-  double lr_, seconds_ = 0;
+  double lr_, seconds_ = 0, inUse_ = 1;
   bool agvm_ = false;
   std::string task_ = "boxes", optimizer_ = "sgd";
+  std::string trouble_;
   std::mt19937 random_;
 };
 

@@ -22,6 +22,8 @@ QString CommandLog::Entry::stateText() const {
     case State::kTaken:
       return QStringLiteral("pending: at the next step");
     case State::kApplied:
+      if (preview)
+        return QStringLiteral("preview only");
       return step >= 0 ? QStringLiteral("applied at step %1").arg(step) : QStringLiteral("done");
     case State::kRefused:
       return QStringLiteral("refused: ") + reason;
@@ -35,10 +37,11 @@ QString CommandLog::Entry::stateText() const {
 CommandLog::CommandLog(QObject* parent) : QAbstractTableModel(parent) {}
 
 void CommandLog::follow(EngineClient* client) {
-  connect(client, &EngineClient::sent, this, [this](qint64 id, const QString& text) {
+  connect(client, &EngineClient::sent, this, [this](qint64 id, const QString& text, bool preview) {
     Entry entry;
     entry.id = id;
     entry.command = text;
+    entry.preview = preview;
     entry.sentAt = QDateTime::currentDateTimeUtc();
     add(entry);
   });

@@ -25,10 +25,11 @@ class CommandLog : public QAbstractTableModel {
     qint64 id = 0;
     QString command;
     State state = State::kPending;
+    bool preview = false;  // asked what would be; nothing changes
     qint64 step = -1;
     QString reason, field, detail;
     QDateTime sentAt;
-    /// "pending", "applied at step 412", "refused: …", "no answer yet: …".
+    /// "pending", "applied at step 412", "preview only", "refused: …", "no answer yet: …".
     QString stateText() const;
   };
 

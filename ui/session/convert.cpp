@@ -146,6 +146,7 @@ void addReport(StatusItem& status, const contract::StatusReport& report) {
   status.images = std::max(status.images, report.images);
   if (report.steps > 0)
     status.steps = report.steps;
+  status.trouble = fromStd(report.trouble);
   status.agvm = report.agvm;
   status.lr = report.lr;
   status.micro = report.micro;

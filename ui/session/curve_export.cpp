@@ -84,6 +84,14 @@ bool writeFile(const QString& path, const QByteArray& bytes, QString* error) {
   return false;
 }
 
+QString shownNumber(double value) {
+  if (!std::isfinite(value))
+    return QString::fromLatin1(number(value));
+  const auto size = std::abs(value);
+  const bool plain = value == 0 || (size >= 1e-4 && size < 1e15);
+  return QLocale().toString(value, plain ? 'f' : 'e', QLocale::FloatingPointShortest);
+}
+
 CurveTableModel::CurveTableModel(QObject* parent) : QAbstractTableModel(parent) {}
 
 void CurveTableModel::setColumns(const QList<ExportColumn>& columns, XKind kind) {
@@ -114,16 +122,18 @@ int CurveTableModel::columnCount(const QModelIndex& parent) const {
 }
 
 QVariant CurveTableModel::data(const QModelIndex& index, int role) const {
-  if (!checkIndex(index, CheckIndexOption::IndexIsValid | CheckIndexOption::ParentIsInvalid) ||
-      role != Qt::DisplayRole)
+  if (!checkIndex(index, CheckIndexOption::IndexIsValid | CheckIndexOption::ParentIsInvalid))
+    return {};
+  if (role == Qt::TextAlignmentRole)
+    return QVariant(Qt::AlignRight | Qt::AlignVCenter);
+  if (role != Qt::DisplayRole)
     return {};
   const auto& row = rows_[index.row()];
   if (index.column() == 0)
-    return row.x;
+    return shownNumber(row.x);
   if (!row.measured[index.column() - 1])
     return {};
-  const auto value = row.values[index.column() - 1];
-  return std::isfinite(value) ? QVariant(value) : QVariant(QString::fromLatin1(number(value)));
+  return shownNumber(row.values[index.column() - 1]);
 }
 
 QVariant CurveTableModel::headerData(int section, Qt::Orientation orientation, int role) const {

@@ -23,6 +23,9 @@ QByteArray curvesToCsv(const QList<ExportColumn>& columns, XKind kind, bool aban
 /// Writes beside and renames. False with a sentence in `error`.
 bool writeFile(const QString& path, const QByteArray& bytes, QString* error);
 
+/// A number with all its digits, so that neighbouring rows differ where their values do.
+QString shownNumber(double value);
+
 /// The visible samples of a chart as a table, for "Show as table". GUI thread.
 class CurveTableModel : public QAbstractTableModel {
   Q_OBJECT

@@ -31,11 +31,10 @@ QString describeOptimizer(const contract::OptimizerCommand& command) {
   if (command.agvm)
     parts << (*command.agvm ? QStringLiteral("AGVM on") : QStringLiteral("AGVM off"));
   if (command.lr)
-    parts << QStringLiteral("lr %1").arg(*command.lr);
+    parts << QStringLiteral("base lr %1").arg(*command.lr);
   for (const auto& [key, value] : command.set)
     parts << QStringLiteral("%1 = %2").arg(fromStdText(key), fromStdText(value));
-  auto text = parts.isEmpty() ? QStringLiteral("optimizer") : parts.join(QLatin1String(", "));
-  return command.dry_run ? text + QStringLiteral(" (dry run)") : text;
+  return parts.isEmpty() ? QStringLiteral("optimizer") : parts.join(QLatin1String(", "));
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ QString describeCommand(const contract::CommandBody& body) {
     return stop->mode == contract::StopMode::kSave ? QStringLiteral("stop and save")
                                                    : QStringLiteral("stop now");
   if (const auto* lr = std::get_if<contract::LrCommand>(&body))
-    return QStringLiteral("lr %1").arg(lr->value);
+    return QStringLiteral("base lr %1").arg(lr->value);
   if (const auto* accumulation = std::get_if<contract::AccumulationCommand>(&body))
     return QStringLiteral("accumulation %1").arg(accumulation->value);
   if (const auto* end = std::get_if<contract::EndCommand>(&body))
@@ -143,7 +142,8 @@ void EngineClient::write(qint64 id, const contract::CommandBody& body) {
 qint64 EngineClient::send(const contract::CommandBody& body) {
   const auto id = nextId_++;
   const auto text = describeCommand(body);
-  Q_EMIT sent(id, text);
+  const auto* change = std::get_if<contract::OptimizerCommand>(&body);
+  Q_EMIT sent(id, text, change && change->dry_run);
   if (!canControl()) {
     Q_EMIT refused(id, reason_, {});
     return -1;

@@ -46,8 +46,8 @@ class EngineClient : public QObject {
 
  Q_SIGNALS:
   void stateChanged(batchscope::session::EngineClient::State state);
-  /// A command went out, in words ("optimizer lamb + agvm").
-  void sent(qint64 id, const QString& text);
+  /// A command went out, in words ("switch to lamb"); `preview`: it only asks what would be.
+  void sent(qint64 id, const QString& text, bool preview);
   /// The engine took it and waits for the next step boundary.
   void taken(qint64 id);
   /// Applied: took effect after update `step` (-1: has no step).
@@ -89,7 +89,8 @@ class EngineClient : public QObject {
   int answerTimeoutMs_ = 5000;
 };
 
-/// A command in words: "switch to pmd_lamb + agvm, lr 0.01", "lr 0.01", "stop and save".
+/// A command in words: "switch to pmd_lamb, AGVM on, base lr 0.01", "base lr 0.01", "stop and
+/// save".
 QString describeCommand(const contract::CommandBody& body);
 
 }  // namespace batchscope::session

@@ -1,6 +1,7 @@
 #include "ui/session/launcher.h"
 
 #include "storage/run_files.h"
+#include "ui/session/command_words.h"
 #include "ui/session/convert.h"
 
 #include <QCoreApplication>
@@ -37,13 +38,12 @@ QByteArray processStart(qint64 pid) {
   return fields[kStartTime];
 }
 
-QString quoted(const QString& word) {
-  static const QRegularExpression plain(QStringLiteral("^[A-Za-z0-9_@%+=:,./-]+$"));
-  if (plain.match(word).hasMatch())
-    return word;
-  auto text = word;
-  return QLatin1Char('\'') + text.replace(QLatin1Char('\''), QLatin1String("'\\''")) +
-         QLatin1Char('\'');
+QStringList resumeWords(const QString& run) {
+  return {QStringLiteral("train"), QStringLiteral("--resume"), run};
+}
+
+bool hasRecord(const QString& folder) {
+  return QFile::exists(QDir(folder).filePath(QLatin1String(storage::kRunFile)));
 }
 
 QStringList forkWords(const ForkRequest& fork) {
@@ -94,6 +94,13 @@ void Launcher::watch() {
     Q_EMIT ended(engine.runId, QString::fromUtf8(engine.lastWords()));
 }
 
+QString Launcher::faultIn(const QString& words) {
+  const auto lines = QLatin1Char('\n') + words;
+  const auto prefix = QLatin1Char('\n') + kEngineName + QLatin1String(": ");
+  const auto at = lines.lastIndexOf(prefix);
+  return at < 0 ? QString() : lines.mid(at + prefix.size()).trimmed();
+}
+
 QString Launcher::findEngine(const QString& setting) {
   const auto usable = [](const QString& path) {
     const QFileInfo info(path);
@@ -126,26 +133,32 @@ QString Launcher::engineFault() const {
              : fault_;
 }
 
-QStringList Launcher::arguments(const LaunchRequest& request, const QString& specPath) const {
-  QStringList words;
-  if (!request.fork.run.isEmpty())
-    words = forkWords(request.fork);
-  else if (request.resumePath.isEmpty())
-    words << QStringLiteral("train") << specPath;
-  else
-    words << QStringLiteral("train") << QStringLiteral("--resume") << request.resumePath;
-  const auto library =
-      request.library.isEmpty() ? fromPath(storage::default_library()) : request.library;
-  words << QStringLiteral("--library") << library;
+/// What every command of the engine takes that makes or continues runs.
+QStringList Launcher::options(const LaunchRequest& request) {
+  QStringList words{
+      QStringLiteral("--library"),
+      request.library.isEmpty() ? fromPath(storage::default_library()) : request.library};
   if (!request.device.isEmpty())
     words << QStringLiteral("--device") << request.device;
   return words;
 }
 
 QString Launcher::commandLine(const LaunchRequest& request) const {
-  QStringList words{quoted(engine_.isEmpty() ? QString(kEngineName) : engine_)};
-  for (const auto& word : arguments(request, QStringLiteral("spec.toml")))
-    words << quoted(word);
+  QStringList words;
+  if (!request.fork.run.isEmpty())
+    words = forkWords(request.fork);
+  else if (!request.resumePath.isEmpty())
+    words = resumeWords(request.resumePath);
+  else if (!request.rerun.isEmpty())
+    words = QStringList{QStringLiteral("runs"), QStringLiteral("rerun"), request.rerun};
+  else
+    words = trainWords(request.spec, request.base);
+  if (words.isEmpty())
+    return {};
+  words.prepend(engine_.isEmpty() ? QString(kEngineName) : engine_);
+  words += options(request);
+  for (auto& word : words)
+    word = quotedForShell(word);
   return words.join(QLatin1Char(' '));
 }
 
@@ -153,6 +166,7 @@ bool Launcher::start(const LaunchRequest& request) {
   if (busy_)
     return false;
   busy_ = true;
+  request_ = request;
   starting_ = {};
   starting_.parent = request.fork.run;
   starting_.runs = request.fork.run.isEmpty() ? 1 : request.fork.count();
@@ -172,7 +186,11 @@ bool Launcher::start(const LaunchRequest& request) {
   }
   QProcess process;
   process.setProgram(engine_);
-  process.setArguments(arguments(request, starting_.folder->filePath(QStringLiteral("spec.toml"))));
+  const auto words = !request.fork.run.isEmpty() ? forkWords(request.fork)
+                     : !request.resumePath.isEmpty()
+                         ? resumeWords(request.resumePath)
+                         : QStringList{QStringLiteral("train"), spec.fileName()};
+  process.setArguments(words + options(request));
   process.setStandardInputFile(QProcess::nullDevice());
   process.setStandardOutputFile(starting_.folder->filePath(QStringLiteral("out")));
   process.setStandardErrorFile(starting_.folder->filePath(QStringLiteral("err")));
@@ -201,7 +219,9 @@ void Launcher::check() {
     ids << match.captured(1);
     folders << match.captured(2);
   }
-  if (ids.size() >= starting_.runs) {
+  const bool named = ids.size() >= starting_.runs;
+  // The engine names a run before it looks at model and data, and its record comes after them.
+  if (named && (!starting_.parent.isEmpty() || hasRecord(folders.first()))) {
     timer_.stop();
     busy_ = false;
     starting_.runId = ids.first();
@@ -216,7 +236,7 @@ void Launcher::check() {
   }
   if (gone)
     fail(QStringLiteral("The engine ended before its run began."));
-  else if (since_.elapsed() > timeoutMs_)
+  else if (!named && since_.elapsed() > timeoutMs_)
     fail(QStringLiteral("The engine has not named its run for %1 s; process %2 is still there.")
              .arg(timeoutMs_ / 1000.0)
              .arg(starting_.pid));
@@ -226,7 +246,8 @@ void Launcher::fail(const QString& sentence) {
   timer_.stop();
   busy_ = false;
   const auto details = QString::fromUtf8(starting_.lastWords());
-  const auto last = details.section(QLatin1Char('\n'), -1).trimmed();
+  const auto fault = faultIn(details);
+  const auto last = fault.isEmpty() ? details.section(QLatin1Char('\n'), -1).trimmed() : fault;
   const auto full = last.isEmpty() ? sentence : sentence + QLatin1Char(' ') + last;
   QMetaObject::invokeMethod(
       this, [this, full, details] { Q_EMIT failed(full, details); }, Qt::QueuedConnection);

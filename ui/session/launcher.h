@@ -31,7 +31,10 @@ struct LaunchRequest {
   QString library;     // empty: the default library
   QString device;      // "", "cpu", "cuda"
   QString resumePath;  // continue this run folder or id instead of starting a new one
+  QString rerun;       // train this run, live changes included, again (a command alone)
+  QString base;        // the preset or file that the spec came from: commands name it
   ForkRequest fork;    // start children of a run instead
+  bool isNewRun() const { return resumePath.isEmpty() && rerun.isEmpty() && fork.run.isEmpty(); }
 };
 
 /// Starts `batchscope-engine train` detached, in a session of its own: the training outlives this
@@ -57,19 +60,24 @@ class Launcher : public QObject {
   /// starting.
   bool start(const LaunchRequest& request);
   bool isStarting() const { return busy_; }
-  /// The command line that repeats a start, quoted for a shell.
+  /// The last that was started, or tried.
+  const LaunchRequest& request() const { return request_; }
+  /// The command line that repeats a start, quoted for a shell; empty: no command can, because the
+  /// spec has events or shadow optimizers that no file holds.
   QString commandLine(const LaunchRequest& request) const;
+  /// The fault that an engine ended with, of what it said on stderr; empty: it named none.
+  static QString faultIn(const QString& words);
   /// How long the engine may take to name its run, default 60 s.
   void setTimeout(int ms) { timeoutMs_ = ms; }
 
  Q_SIGNALS:
   /// Another engine, or another reason why there is none.
   void engineChanged();
-  /// The engine printed `run ID FOLDER`.
+  /// The engine named its run, which has a record: model and data were accepted.
   void started(const QString& runId, const QString& folder);
   /// The engine named all children of a fork; the first trains, or all of them.
   void forked(const QString& parent, const QStringList& folders);
-  /// What happened, and the engine's own words.
+  /// Nothing was started, or the engine refused the run: why, and all of the engine's own words.
   void failed(const QString& sentence, const QString& details);
   /// An engine that this launcher started has ended, with the last of what it said on stderr
   /// (often nothing). The run's status says how it ended.
@@ -89,10 +97,11 @@ class Launcher : public QObject {
   void check();
   void watch();
   void fail(const QString& sentence);
-  QStringList arguments(const LaunchRequest& request, const QString& specPath) const;
+  static QStringList options(const LaunchRequest& request);
 
   QString engine_, fault_;
   bool coming_ = false;
+  LaunchRequest request_;
   Engine starting_;
   QList<Engine> running_;
   QTimer timer_, watchTimer_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/contract/run_spec.h"
+#include "ui/session/start_trial.h"
 
 #include <QList>
 #include <QString>
@@ -12,9 +13,10 @@ namespace batchscope::session {
 
 /// One line of the list that is shown before a start.
 struct PreflightItem {
-  /// kComing: prevents a start, and passes by itself.
-  enum class Level { kOk, kWarning, kComing, kError };
-  QString id;  // "spec", "engine", "data", "weights", "disk", "cores", "batch", "device", "shadows"
+  /// kChecking: is being looked at. kComing: prevents a start, and passes by itself.
+  enum class Level { kOk, kWarning, kChecking, kComing, kError };
+  QString
+      id;  // "spec", "engine", "data", "model", "weights", "disk", "cores", "batch", "device", …
   Level level = Level::kOk;
   QString title;  // "Data files"
   QString text;   // what was found, and what to do
@@ -29,12 +31,22 @@ struct PreflightContext {
   QString engineFault;
   bool engineComing = false;
   QString device;  // "", "cpu", "cuda"
+  /// Why what stands in the form is no spec; empty: it is the spec.
+  QString inputFault, inputField;
+  /// What the engine says of the spec; nothing yet: `trialRuns` tells whether it will.
+  std::optional<TrialResult> trial;
+  bool trialRuns = false;
   std::optional<int> cores;
   std::optional<std::int64_t> freeBytes;
   std::optional<bool> cudaDevice;
 };
 
-/// Checks a spec against this machine. Reads no pictures; costs milliseconds.
+/// What a key of a spec names: a file, a folder (of this kind of data), or neither.
+enum class PathKind { kNone, kFile, kFolder };
+PathKind pathKind(const QString& key, const std::string& dataKind);
+
+/// Checks a spec against this machine, and says what the engine found of it. Reads no pictures;
+/// costs milliseconds. While the input is no spec, only what does not depend on it is said.
 QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightContext& context);
 /// True if nothing prevents a start.
 bool canStart(const QList<PreflightItem>& items);

@@ -12,6 +12,13 @@
 
 namespace batchscope::session {
 
+namespace {
+
+// Runs are compared as they are: their playheads belong to their own pages.
+constexpr auto kWhole = RunSession::Extent::kWhole;
+
+}  // namespace
+
 SettingsDiffModel::SettingsDiffModel(QObject* parent) : QAbstractTableModel(parent) {}
 
 void SettingsDiffModel::setRows(const QStringList& runs, const QList<Row>& rows) {
@@ -133,7 +140,7 @@ QList<SeriesView> RunCompare::views(
     const QString& series, XKind kind, double x0, double x1, int pixels, double smoothing) {
   QList<SeriesView> all;
   for (auto* session : sessions())
-    all.append(session->view(series, kind, x0, x1, pixels, smoothing));
+    all.append(session->view(series, kind, x0, x1, pixels, smoothing, kWhole));
   return all;
 }
 
@@ -141,7 +148,7 @@ QPointF RunCompare::xRange(XKind kind) const {
   bool first = true;
   QPointF range(0, 0);
   for (const auto* session : sessions()) {
-    const auto own = session->xRange(kind);
+    const auto own = session->fullXRange(kind);
     if (own.x() == 0 && own.y() == 0)
       continue;
     range = first ? own : QPointF(std::min(range.x(), own.x()), std::max(range.y(), own.y()));
@@ -153,7 +160,7 @@ QPointF RunCompare::xRange(XKind kind) const {
 QList<QPointF> RunCompare::liveSamples(
     int index, const QString& series, XKind kind, double x0, double x1) {
   QList<QPointF> points;
-  for (const auto& sample : sessions()[index]->samples(series, kind, x0, x1))
+  for (const auto& sample : sessions()[index]->samples(series, kind, x0, x1, kWhole))
     if (!sample.abandoned)
       points.append({sample.x, sample.value});
   return points;
@@ -171,7 +178,7 @@ QList<QPointF> RunCompare::difference(int index,
   // Asking for the view has the samples read.
   const auto alive = sessions();
   for (auto* session : {alive.first(), alive[index]})
-    session->view(series, kind, x0, x1, pixels);
+    session->view(series, kind, x0, x1, pixels, 0, kWhole);
   const auto points =
       differenceAt(liveSamples(0, series, kind, x0, x1), liveSamples(index, series, kind, x0, x1));
   return thinned(smoothed(points, smoothing), x0, x1, pixels);
@@ -183,7 +190,7 @@ QList<PairedDifference> RunCompare::pairedDifferences(
   const auto alive = sessions();
   const auto names = labels();
   for (int i = 0; i < alive.size(); ++i) {
-    alive[i]->view(series, kind, x0, x1, pixels);
+    alive[i]->view(series, kind, x0, x1, pixels, 0, kWhole);
     runs.append(seededRun(alive[i]->info().specToml, names[i]));
     runs.last().points = liveSamples(i, series, kind, x0, x1);
   }
@@ -234,7 +241,7 @@ QString RunCompare::settingText(const contract::RunSpec& spec, const QString& ke
 QStringList RunCompare::metricNames() const {
   QStringList names;
   for (const auto* session : sessions())
-    for (const auto& eval : session->evals())
+    for (const auto& eval : session->allEvals())
       for (auto it = eval.metrics.constBegin(); it != eval.metrics.constEnd(); ++it)
         if (!names.contains(it.key()))
           names.append(it.key());
@@ -247,7 +254,7 @@ QString RunCompare::headlineMetric() const {
   bool first = true;
   for (const auto* session : sessions()) {
     std::map<std::string, double> own;
-    for (const auto& eval : session->evals())
+    for (const auto& eval : session->allEvals())
       for (auto it = eval.metrics.constBegin(); it != eval.metrics.constEnd(); ++it)
         own.emplace(it.key().toStdString(), 0);
     some.insert(own.begin(), own.end());
@@ -269,7 +276,7 @@ QList<TargetReached> RunCompare::timeToTarget(const QString& metric, double valu
     TargetReached reached;
     reached.run = names[i];
     reached.best = std::numeric_limits<double>::quiet_NaN();
-    for (const auto& eval : alive[i]->evals()) {
+    for (const auto& eval : alive[i]->allEvals()) {
       const auto got = eval.metrics.value(metric, std::numeric_limits<double>::quiet_NaN());
       if (eval.abandoned || std::isnan(got))
         continue;

@@ -43,7 +43,8 @@ struct TargetReached {
   bool reached() const { return step >= 0; }
 };
 
-/// Two to eight runs over one another, live or stored. Does not own the sessions. GUI thread.
+/// Two to eight runs over one another, live or stored. Does not own the sessions.
+/// All of each run is compared, wherever its playhead is. GUI thread.
 class RunCompare : public QObject {
   Q_OBJECT
 
@@ -90,8 +91,8 @@ class RunCompare : public QObject {
   /// The one to look at first: storage::headline() of those that every run has; where they share
   /// none, of all. Empty: none.
   QString headlineMetric() const;
-  /// Per run: steps, pictures and seconds to the first evaluation on the live line, up to its
-  /// playhead, with metric >= value.
+  /// Per run: steps, pictures and seconds to the first evaluation on the live line with
+  /// metric >= value.
   QList<TargetReached> timeToTarget(const QString& metric, double value) const;
 
  Q_SIGNALS:

@@ -137,7 +137,25 @@ void RunListModel::merge(const QString& library,
     refresh();
 }
 
-void RunListModel::apply(const QList<RunListItem>& runs) {
+void RunListModel::noteStep(const QString& id, std::optional<std::int64_t> step) {
+  if (!step) {
+    noted_.remove(id);
+    return;
+  }
+  noted_.insert(id, *step);
+  const auto row = rowOf(id);
+  if (row < 0 || !runs_[row].status.isLive() || runs_[row].status.step == *step)
+    return;
+  runs_[row].status.step = *step;
+  Q_EMIT dataChanged(index(row, 0), index(row, kColumns - 1));
+}
+
+void RunListModel::apply(QList<RunListItem> runs) {
+  for (auto& run : runs)
+    if (run.status.isLive())
+      run.status.step = noted_.value(run.id, run.status.step);
+    else
+      noted_.remove(run.id);
   QHash<QString, int> wanted;
   for (int i = 0; i < runs.size(); ++i)
     wanted.insert(runs[i].folder, i);

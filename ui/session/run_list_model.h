@@ -4,11 +4,13 @@
 
 #include <QAbstractTableModel>
 #include <QFileSystemWatcher>
+#include <QHash>
 #include <QSortFilterProxyModel>
 #include <QThread>
 #include <QTimer>
 
 #include <memory>
+#include <optional>
 
 namespace batchscope::session {
 
@@ -64,6 +66,8 @@ class RunListModel : public QAbstractTableModel {
   /// Time between scans, default 2,000 ms.
   void setInterval(int ms);
   const QList<RunListItem>& runs() const { return runs_; }
+  /// The step of a run that is open and knows it sooner than a scan; absent: it was closed.
+  void noteStep(const QString& id, std::optional<std::int64_t> step);
   /// Row of a run id or folder, or -1.
   int rowOf(const QString& idOrFolder) const;
   /// True once the first scan has come back.
@@ -87,13 +91,14 @@ class RunListModel : public QAbstractTableModel {
   void failed(const QString& sentence);
 
  private:
-  void apply(const QList<RunListItem>& runs);
+  void apply(QList<RunListItem> runs);
   void merge(const QString& library, const QList<RunListItem>& runs, const QString& error);
   QVariant display(const RunListItem& run, int column) const;
   QVariant sortValue(const RunListItem& run, int column) const;
 
   QString library_, lastError_;
   QList<RunListItem> runs_;
+  QHash<QString, std::int64_t> noted_;
   QThread thread_;
   std::unique_ptr<QObject> worker_;
   QTimer timer_;

@@ -6,12 +6,15 @@
 #include "ui/session/eval_model.h"
 #include "ui/session/event_model.h"
 #include "ui/session/playhead.h"
+#include "ui/session/playhead_status.h"
 #include "ui/session/run_store.h"
 #include "ui/session/run_worker.h"
 
 #include <QFileInfo>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace batchscope::session {
 
@@ -46,6 +49,8 @@ RunSession::RunSession(QObject* parent, std::function<qint64()> clock)
   connect(client_, &EngineClient::stateChanged, this, [this](EngineClient::State state) {
     if (state != EngineClient::State::kAttached)
       report_.reset();
+    else
+      engineFault_.clear();  // another engine
     refreshStatus();
   });
   connect(log_, &CommandLog::pendingChanged, this, &RunSession::pendingChanged);
@@ -107,13 +112,15 @@ void RunSession::close() {
   store_ = std::make_shared<RunStore>();
   path_.clear();
   failure_.clear();
+  engineFault_.clear();
   info_ = {};
-  fileStatus_ = status_ = {};
+  fileStatus_ = status_ = start_ = {};
   report_.reset();
   series_.clear();
   seriesIndex_.clear();
   events_.clear();
   evals_.clear();
+  states_.clear();
   probes_.clear();
   predicted_.clear();
   probesAt_.reset();
@@ -146,8 +153,10 @@ void RunSession::onUpdate(const RunUpdate& update) {
   if (update.generation != generation_)
     return;
   failure_.clear();
-  if (update.info)
+  if (update.info) {
     info_ = *update.info;
+    start_ = startOf(info_);
+  }
   if (update.series) {
     series_ = *update.series;
     seriesIndex_.clear();
@@ -157,8 +166,12 @@ void RunSession::onUpdate(const RunUpdate& update) {
   events_ += update.newEvents;
   evals_ += update.newEvals;
   takePredicted(update);
+  if (update.states)
+    states_ = *update.states;
   if (update.status)
     fileStatus_ = *update.status;
+  if (update.rows || !update.newEvents.isEmpty() || !update.newEvals.isEmpty())
+    markUndone();
   refreshStatus();
   if (update.info || update.series)
     Q_EMIT infoChanged();
@@ -172,7 +185,7 @@ void RunSession::onUpdate(const RunUpdate& update) {
     refreshLists();
   else
     requestProbes();
-  if (update.rows || update.series)
+  if (update.rows || update.series || !update.newEvals.isEmpty())
     Q_EMIT dataChanged();
 }
 
@@ -191,6 +204,7 @@ void RunSession::refreshStatus() {
     next.phase = fromStd(report_->phase);
     next.evidence = QStringLiteral("the engine answers");
     addReport(next, *report_);
+    next.lrInUse = report_->lr_in_use;
   }
   status_ = next;
   if (state_ != State::kClosed && !info_.id.isEmpty()) {
@@ -216,6 +230,55 @@ void RunSession::onPlayhead() {
 
 std::int64_t RunSession::rowLimit() const {
   return playhead_->isFollowing() ? store_->rows() : store_->rowsUpTo(playhead_->position());
+}
+
+StatusItem RunSession::statusAtPlayhead() {
+  auto status = status_;
+  const bool now = playhead_->isFollowing();
+  if (!now) {
+    const auto then = inForce(start_, events(), info_.totalImages);
+    status.optimizer = then.optimizer;
+    status.agvm = then.agvm;
+    status.lr = then.lr;
+    status.micro = then.micro;
+    status.accumulation = then.accumulation;
+    status.ranks = then.ranks;
+    status.steps = then.steps;
+    status.etaSeconds = std::numeric_limits<double>::quiet_NaN();
+    status.imagesPerSecond = sampleAtPlayhead(QStringLiteral("images_per_s")).value;
+  }
+  if (const auto row = playheadSample(); row.valid) {
+    status.step = row.step;
+    status.images = row.images;
+  } else if (!now) {
+    status.step = status.images = 0;
+  }
+  if (!now || std::isnan(status.lrInUse))
+    status.lrInUse = sampleAtPlayhead(QStringLiteral("lr")).value;
+  return status;
+}
+
+SampleItem RunSession::sampleAtPlayhead(const QString& series) {
+  SampleItem none;
+  none.value = std::numeric_limits<double>::quiet_NaN();
+  const auto row = playheadSample();
+  if (!row.valid || !hasSeries(series))
+    return none;
+  const auto step = static_cast<double>(row.step);
+  // Asking for the view has the samples read.
+  view(series, XKind::kStep, step, step, 1);
+  const auto sample = nearest(series, XKind::kStep, step);
+  return sample.valid ? sample : none;
+}
+
+std::int64_t RunSession::newestStep() const {
+  const auto row = store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), store_->rows());
+  return row < 0 ? status_.step : store_->rowItem(row).step;
+}
+
+void RunSession::setEngineFault(const QString& sentence) {
+  engineFault_ = sentence;
+  Q_EMIT statusChanged();
 }
 
 bool RunSession::canControl() const {

@@ -40,6 +40,8 @@ class RunSession : public QObject {
     kFailed    // the file cannot be read
   };
   Q_ENUM(State)
+  /// Where what is shown ends.
+  enum class Extent { kPlayhead, kWhole };
 
   /// clock: milliseconds of a monotonic clock for the replay; tests give their own.
   explicit RunSession(QObject* parent = nullptr, std::function<qint64()> clock = {});
@@ -55,7 +57,19 @@ class RunSession : public QObject {
   const RunItem& info() const { return info_; }
   /// State of the run now (not at the playhead).
   const StatusItem& status() const { return status_; }
+  /// What was in force at the playhead, with the step and rates of that place; where it follows,
+  /// of now. The step is that of the newest row read, as on the timeline.
+  StatusItem statusAtPlayhead();
+  /// Newest recorded sample of a series at or before the playhead on the line that was live then;
+  /// invalid while it is being read (dataChanged follows).
+  SampleItem sampleAtPlayhead(const QString& series);
+  /// Updates completed now, by the newest row read of the live line.
+  std::int64_t newestStep() const;
   bool isLive() const { return state_ == State::kLive || status_.isLive(); }
+
+  /// What the engine of this run said when it gave up, as far as this window heard it.
+  const QString& engineFault() const { return engineFault_; }
+  void setEngineFault(const QString& sentence);
 
   /// All series of the run, and those that speak of modules with this prefix ("d/") in module
   /// order.
@@ -66,25 +80,33 @@ class RunSession : public QObject {
   /// The curve in [x0, x1] for `pixels` columns, ending at the playhead. smoothing: weight 0…0.999
   /// of a causal, debiased exponential mean over the full data along the live line; 0 is raw. What
   /// is not in memory yet is read in the background: the view says `loading`, dataChanged follows.
-  SeriesView view(
-      const QString& name, XKind kind, double x0, double x1, int pixels, double smoothing = 0);
+  SeriesView view(const QString& name,
+                  XKind kind,
+                  double x0,
+                  double x1,
+                  int pixels,
+                  double smoothing = 0,
+                  Extent extent = Extent::kPlayhead);
   /// Modules x columns of all series "prefix<module>".
   HeatmapView heatmap(const QString& prefix, XKind kind, double x0, double x1, int columns);
   /// Range of an axis up to the playhead (0, 0 without rows), and of the whole record.
   QPointF xRange(XKind kind) const;
   QPointF fullXRange(XKind kind) const;
-  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0.
-  SampleItem nearest(const QString& name, XKind kind, double x, int offset = 0);
+  /// The recorded sample nearest to x on the live line; `offset` samples further when not 0. Its
+  /// value is smoothed as in view(), once that view has been read.
+  SampleItem nearest(
+      const QString& name, XKind kind, double x, int offset = 0, double smoothing = 0);
   /// The next non-finite sample after x, invalid if there is none.
   SampleItem nextNonFinite(const QString& name, XKind kind, double x);
   /// Every recorded sample in [x0, x1] up to the playhead, live line and abandoned ones, for
   /// export.
-  QList<SampleItem> samples(const QString& name, XKind kind, double x0, double x1);
+  QList<SampleItem> samples(
+      const QString& name, XKind kind, double x0, double x1, Extent extent = Extent::kPlayhead);
 
   /// Events and evaluations up to the playhead.
   QList<EventItem> events() const;
   QList<EvalItem> evals() const;
-  /// All events of the run, for the timeline.
+  /// All events and evaluations of the run; what was undone by now is abandoned.
   const QList<EventItem>& allEvents() const { return events_; }
   const QList<EvalItem>& allEvals() const { return evals_; }
   EventModel* eventModel() const { return eventModel_; }
@@ -110,6 +132,9 @@ class RunSession : public QObject {
   CommandLog* commandLog() const { return log_; }
   bool canControl() const;
   qint64 sendCommand(const contract::CommandBody& body);
+  /// Step of the newest state on the live line up to `step` (any step: INT64_MAX); -1: none.
+  /// `checkpoint`: only what Continue goes on from.
+  std::int64_t savedStep(std::int64_t step, bool checkpoint) const;
   /// The change that `undo` would take back now; id 0 if there is none.
   EventItem undoTarget() const;
 
@@ -141,6 +166,8 @@ class RunSession : public QObject {
   void onPlayhead();
   void setState(State state);
   void refreshLists();
+  void markUndone();
+  std::int64_t limitOf(Extent extent) const;
   void refreshStatus();
   void takePredicted(const RunUpdate& update);
   PredictionPlace placeOfProbes() const;
@@ -151,7 +178,7 @@ class RunSession : public QObject {
   QString path_, failure_;
   State state_ = State::kClosed;
   RunItem info_;
-  StatusItem status_, fileStatus_;
+  StatusItem status_, fileStatus_, start_;
   std::optional<contract::StatusReport> report_;  // of the attached engine
   QList<SeriesItem> series_;
   QHash<QString, int> seriesIndex_;
@@ -172,6 +199,8 @@ class RunSession : public QObject {
   std::map<std::int64_t, std::set<std::int64_t>> predicted_;  // segment -> steps
   std::optional<PredictionPlace> probesAt_;                   // asked for; none: ask again
   quint64 generation_ = 0;
+  QString engineFault_;
+  QList<StateFileItem> states_;
 };
 
 }  // namespace batchscope::session

@@ -84,8 +84,17 @@ void RunSession::requestWanted() {
     QMetaObject::invokeMethod(worker_, &RunWorker::fulfil, Qt::QueuedConnection);
 }
 
-SeriesView RunSession::view(
-    const QString& name, XKind kind, double x0, double x1, int pixels, double smoothing) {
+std::int64_t RunSession::limitOf(Extent extent) const {
+  return extent == Extent::kWhole ? store_->rows() : rowLimit();
+}
+
+SeriesView RunSession::view(const QString& name,
+                            XKind kind,
+                            double x0,
+                            double x1,
+                            int pixels,
+                            double smoothing,
+                            Extent extent) {
   SeriesView view;
   view.name = name;
   const auto found = seriesIndex_.constFind(name);
@@ -99,7 +108,7 @@ SeriesView RunSession::view(
   const CurveWant want{{*found, thousandthsOf(smoothing)}, kind};
   view.smoothing = want.key.weight();
   view.loading = !store_->view(
-      view, want, rowLimit(), std::min(x0, x1), std::max(x0, x1), std::max(1, pixels));
+      view, want, limitOf(extent), std::min(x0, x1), std::max(x0, x1), std::max(1, pixels));
   if (store_->hasWants())
     requestWanted();
   return view;
@@ -139,11 +148,12 @@ QPointF RunSession::fullXRange(XKind kind) const {
   return store_->xRange(kind, store_->rows());
 }
 
-SampleItem RunSession::nearest(const QString& name, XKind kind, double x, int offset) {
+SampleItem RunSession::nearest(
+    const QString& name, XKind kind, double x, int offset, double smoothing) {
   const auto found = seriesIndex_.constFind(name);
   if (found == seriesIndex_.constEnd())
     return {};
-  return store_->nearest({*found, 0}, kind, rowLimit(), x, offset);
+  return store_->nearest({*found, thousandthsOf(smoothing)}, kind, rowLimit(), x, offset);
 }
 
 SampleItem RunSession::nextNonFinite(const QString& name, XKind kind, double x) {
@@ -153,11 +163,12 @@ SampleItem RunSession::nextNonFinite(const QString& name, XKind kind, double x) 
   return store_->nextNonFinite({*found, 0}, kind, rowLimit(), x);
 }
 
-QList<SampleItem> RunSession::samples(const QString& name, XKind kind, double x0, double x1) {
+QList<SampleItem> RunSession::samples(
+    const QString& name, XKind kind, double x0, double x1, Extent extent) {
   const auto found = seriesIndex_.constFind(name);
   if (found == seriesIndex_.constEnd())
     return {};
-  return store_->samples({*found, 0}, kind, rowLimit(), x0, x1, true);
+  return store_->samples({*found, 0}, kind, limitOf(extent), x0, x1, true);
 }
 
 QList<EventItem> RunSession::events() const {
@@ -166,6 +177,26 @@ QList<EventItem> RunSession::events() const {
 
 QList<EvalItem> RunSession::evals() const {
   return evalModel_->evals();
+}
+
+void RunSession::markUndone() {
+  const auto line = store_->line(store_->rows());
+  const Changes changes(events_);
+  for (auto& event : events_)
+    event.abandoned =
+        changes.undone.contains(event.id) || isAbandoned(line, event.segment, event.step);
+  for (auto& eval : evals_)
+    eval.abandoned = isAbandoned(line, eval.segment, eval.step);
+}
+
+std::int64_t RunSession::savedStep(std::int64_t step, bool checkpoint) const {
+  const auto line = store_->line(store_->rows());
+  std::int64_t newest = -1;
+  for (const auto& state : states_)
+    if (state.step <= step && (state.checkpoint || !checkpoint) &&
+        !isAbandoned(line, state.segment, state.step))
+      newest = std::max(newest, state.step);
+  return newest;
 }
 
 void RunSession::refreshLists() {
@@ -242,7 +273,9 @@ void RunSession::requestProbes() {
 }
 
 SampleItem RunSession::playheadSample() const {
-  return store_->rowItem(rowLimit() - 1);
+  // The newest row may be of a branch that was undone since.
+  return store_->rowItem(
+      store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), rowLimit()));
 }
 
 void RunSession::seekToStep(std::int64_t step) {

@@ -195,6 +195,19 @@ void RunWorker::readStatus(RunUpdate& update) {
   status.totalImages = totalImages_;
   addPace(status, store_->axis());
   update.status = status;
+  if (due)
+    readStates(update);
+}
+
+void RunWorker::readStates(RunUpdate& update) {
+  QList<StateFileItem> states;
+  if (isRunFolder(path_)) {
+    for (const auto& record : reader_->checkpoints()) {
+      if (QFileInfo::exists(path_ + QLatin1Char('/') + fromStd(record.file)))
+        states.append({record.segment, record.step, record.kind == "checkpoint"});
+    }
+  }
+  update.states = states;
 }
 
 std::int64_t RunWorker::rowOfStep(std::int64_t segment, std::int64_t step) const {

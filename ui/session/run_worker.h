@@ -27,6 +27,7 @@ struct RunUpdate {
   QList<PredictionPlace> newPredictions;  // a place again: more of its predictions
   bool pictures = false;                  // fixed pictures were added
   std::optional<StatusItem> status;
+  std::optional<QList<StateFileItem>> states;
   bool rows = false;  // rows were added, or the line changed
 };
 
@@ -66,6 +67,7 @@ class RunWorker : public QObject {
   void readPredicted(RunUpdate& update);
   QList<ProbeItem> probesAt(const PredictionPlace& place);
   void readStatus(RunUpdate& update);
+  void readStates(RunUpdate& update);
   EventItem eventItem(std::int64_t id, const contract::EventRecord& record) const;
   EvalItem evalItem(std::int64_t id, const contract::EvalRecord& record) const;
   std::int64_t rowOfStep(std::int64_t segment, std::int64_t step) const;

@@ -130,16 +130,27 @@ struct StatusItem {
   QString evidence;  // "lock held, heartbeat 0.8 s ago"
   QString phase;     // "loading data", "training", ...
   QString error;     // why the run file cannot be read, or empty
+  QString trouble;   // what hinders the training now, as its engine says; or empty
   std::int64_t step = 0, steps = 0, images = 0, totalImages = 0;
   QString optimizer;  // with modifiers: "pmd_lamb + agvm"
   bool agvm = false;
-  double lr = 0;
+  double lr = 0;  // the base rate
+  // What warm-up and decay make of it; NaN: not told.
+  double lrInUse = std::numeric_limits<double>::quiet_NaN();
   std::int64_t micro = 0, accumulation = 0, ranks = 0;
   double imagesPerSecond = std::numeric_limits<double>::quiet_NaN();
   double etaSeconds = std::numeric_limits<double>::quiet_NaN();
   bool dead = false;  // finished, but the loss never fell below its start
   std::int64_t effectiveBatch() const { return micro * accumulation * ranks; }
   bool isLive() const;
+  /// The method without modifiers: "pmd_lamb" of "pmd_lamb + agvm".
+  QString method() const { return optimizer.section(QLatin1Char('+'), 0, 0).trimmed(); }
+};
+
+/// A saved state that is still on disk.
+struct StateFileItem {
+  std::int64_t segment = 0, step = 0;
+  bool checkpoint = false;  // what Continue goes on from; else a restore point
 };
 
 /// What is fixed for a run.

@@ -82,6 +82,11 @@ constexpr ActionSpec kActions[] = {
      BS_TR("Choose the batchscope-engine program that trains"),
      "",
      "engine"},
+    {"ask_closing",
+     BS_TR("Ask again on closing"),
+     BS_TR("Forget the remembered answer to what becomes of trainings when the window closes"),
+     "",
+     ""},
     {"resume", BS_TR("&Resume"), BS_TR("Go on after a pause"), "Ctrl+R", "resume"},
     {"pause",
      BS_TR("&Pause"),
@@ -343,7 +348,7 @@ void Actions::setReason(const char* id, const QString& reason) {
   sayTip(action, reason.isEmpty() ? action->property("tip").toString() : reason);
 }
 
-void Actions::setChartFocused(bool focused) {
+void Actions::setChartFocus(bool chart, bool keys) {
   for (const char* id : {"chart_zoom_in",
                          "chart_zoom_out",
                          "chart_fit",
@@ -360,11 +365,29 @@ void Actions::setChartFocused(bool focused) {
                          "series_next",
                          "series_previous",
                          "next_nonfinite"}) {
-    get(QLatin1String(id))->setEnabled(focused);
+    get(QLatin1String(id))->setEnabled(chart);
   }
-  for (const char* id : {"cycle_x", "smooth", "compare_add", "fork", "replay_toggle"}) {
+  for (const char* id : {"chart_zoom_in",
+                         "chart_zoom_out",
+                         "chart_fit",
+                         "chart_log",
+                         "chart_table",
+                         "cursor_right",
+                         "cursor_left",
+                         "cursor_right_ten",
+                         "cursor_left_ten",
+                         "cursor_next_event",
+                         "cursor_previous_event",
+                         "series_next",
+                         "series_previous",
+                         "next_nonfinite",
+                         "cycle_x",
+                         "smooth",
+                         "compare_add",
+                         "fork",
+                         "replay_toggle"}) {
     QAction* action = get(QLatin1String(id));
-    action->setShortcut(focused ? action->property("keys").value<QKeySequence>() : QKeySequence());
+    action->setShortcut(keys ? action->property("keys").value<QKeySequence>() : QKeySequence());
   }
 }
 

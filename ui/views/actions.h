@@ -19,10 +19,10 @@ class Actions : public QObject {
   const QList<QAction*>& all() const { return all_; }
   /// Why an action is off, in place of its tip; empty: its tip again.
   void setReason(const char* id, const QString& reason);
-  /// Single keys work only while a chart has the focus: elsewhere they would be taken from lists
-  /// and buttons. Actions that need a chart are disabled without one; the others only lose their
-  /// key.
-  void setChartFocused(bool focused);
+  /// Actions that need a chart are on while `chart` says that there is one. Their keys, and single
+  /// keys of others, work only while a chart itself has the focus (`keys`): elsewhere they would be
+  /// taken from lists, tables and buttons.
+  void setChartFocus(bool chart, bool keys);
 
  private:
   QList<QAction*> all_;

@@ -1,9 +1,13 @@
 #include "ui/views/chart_data.h"
 
+#include "ui/views/axis_ticks.h"
 #include "ui/views/widgets.h"
 
 #include <QCoreApplication>
+#include <QPointer>
 #include <QSet>
+
+#include <cmath>
 
 namespace batchscope::views {
 
@@ -91,6 +95,7 @@ QList<Curve> curvesOf(const session::SeriesView& view,
     if (!part.abandoned) {
       curve.samples = view.samples;
       curve.nonfiniteSamples = view.nonFinite;
+      curve.nonPositive = view.nonPositive;
       curve.thinned = view.thinned;
     }
     curves.append(curve);
@@ -125,6 +130,20 @@ QList<EventMark> marksOf(const QList<session::EventItem>& events, session::XKind
   return marks;
 }
 
+SampleAt runSampleAt(session::RunSession* run, const ChartRequest& request) {
+  return [run = QPointer<session::RunSession>(run),
+          kind = request.kind,
+          smoothing = request.smoothing](const QString& series, double x, int offset) {
+    const session::SampleItem sample =
+        run ? run->nearest(series, kind, x, offset, smoothing) : session::SampleItem{};
+    return sample.valid ? std::optional(QPointF(sample.x, sample.value)) : std::nullopt;
+  };
+}
+
+QString xText(session::XKind kind, double x) {
+  return kind == session::XKind::kSeconds ? formatNumber(x, 6) : formatCount(std::llround(x));
+}
+
 ChartSource runSource(session::RunSession* run, std::function<QList<SeriesChoice>()> choices) {
   return [run, choices = std::move(choices)](const ChartRequest& request) {
     ChartContent content;
@@ -150,6 +169,7 @@ ChartSource runSource(session::RunSession* run, std::function<QList<SeriesChoice
       content.notes = {chartText("thinned or smoothed: the legend says how")};
     }
     content.marks = marksOf(run->events(), request.kind);
+    content.at = runSampleAt(run, request);
     return content;
   };
 }

@@ -17,11 +17,16 @@ struct ChartRequest {
   double smoothing = 0;
 };
 
+/// A recorded sample of a curve's series: the one nearest to x, `offset` samples further. x may lie
+/// before the first and after the last; absent: the series is none of the record's, or being read.
+using SampleAt = std::function<std::optional<QPointF>(const QString& series, double x, int offset)>;
+
 /// What a chart gets.
 struct ChartContent {
   QList<Curve> curves;
   QList<EventMark> marks;
   AxisRange range;       // that the curves were made for
+  SampleAt at;           // reads what a thinned curve leaves out; none: its points are all
   QStringList notes;     // how the curves were made, what is missing
   bool loading = false;  // more is being read; refresh() follows
   bool known = false;    // at least one of the series exists
@@ -45,6 +50,10 @@ QList<Curve> curvesOf(const session::SeriesView& view,
                       const QString& prefix = {});
 /// Events that change or explain a curve, as marks on an axis.
 QList<EventMark> marksOf(const QList<session::EventItem>& events, session::XKind kind);
+/// Reads the recorded samples of a run, smoothed as its curves are.
+SampleAt runSampleAt(session::RunSession* run, const ChartRequest& request);
+/// A place on an axis as a person says it: steps and pictures are whole.
+QString xText(session::XKind kind, double x);
 /// Source of the chosen series of one run; `choices` is asked each time, so that it can follow the
 /// run's list of series.
 ChartSource runSource(session::RunSession* run, std::function<QList<SeriesChoice>()> choices);

@@ -118,15 +118,20 @@ void ChartLegend::update(const CurvePlot& plot) {
     const QString text = counters.isEmpty() ? name : QStringLiteral("%1 (%2)").arg(name, counters);
     button->setIcon(swatch(curve));
     // As narrow as its content: rows of the legend are taken from the plot.
-    button->setFixedSize(kSwatchWidth + 16 + fontMetrics().horizontalAdvance(text),
-                         fontMetrics().height() + 4);
+    const QFontMetrics metrics = button->fontMetrics();
+    button->setMinimumSize(kSwatchWidth + 16, metrics.height() + 4);
+    button->setMaximumSize(kSwatchWidth + 16 + metrics.horizontalAdvance(text),
+                           metrics.height() + 4);
     if (button->text() != text) {
       button->setText(text);
     }
     button->setToolTip(tr("%1\n%2\nClick to hide or show.").arg(curve.name, curve.help));
     button->setAccessibleName(tr("Show %1").arg(text));
   }
-  setVisible(!order_.isEmpty());
+}
+
+int ChartLegend::heightForWidth(int width) const {
+  return layout()->heightForWidth(width);
 }
 
 QString ChartLegend::textOf(const QString& series) const {

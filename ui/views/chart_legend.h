@@ -20,6 +20,7 @@ class ChartLegend : public QWidget {
   void update(const CurvePlot& plot);
   QStringList series() const { return order_; }
   QString textOf(const QString& series) const;
+  int heightForWidth(int width) const override;
 
  Q_SIGNALS:
   void hiddenChanged(const QSet<QString>& series);

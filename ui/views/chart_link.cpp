@@ -15,12 +15,18 @@ void ChartLink::setKind(session::XKind kind) {
     return;
   }
   kind_ = kind;
+  forget();
+  Q_EMIT kindChanged();
+}
+
+void ChartLink::forget() {
   range_.reset();
   cursor_.reset();
+  cursorOrigin_ = nullptr;
   before_.clear();
   after_.clear();
-  Q_EMIT kindChanged();
   Q_EMIT rangeChanged();
+  Q_EMIT cursorChanged();
 }
 
 void ChartLink::cycleKind() {

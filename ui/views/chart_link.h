@@ -34,6 +34,8 @@ class ChartLink : public QObject {
   /// Back and forward through the zooms of this axis.
   void undoRange();
   void redoRange();
+  /// Another run: zoom, cross-hair and the zooms before were places in the one before.
+  void forget();
 
  Q_SIGNALS:
   void kindChanged();

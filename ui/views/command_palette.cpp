@@ -27,7 +27,7 @@ QString keysOf(const QAction* action) {
 CommandPalette::CommandPalette(const Actions& actions, QWidget* parent)
     : QDialog(parent), actions_(actions) {
   setWindowTitle(tr("Command palette"));
-  resize(520, 420);
+  resize(textSized(QSize(520, 420)));
   search_ = new QLineEdit(this);
   search_->setPlaceholderText(tr("Type a command"));
   search_->setAccessibleName(tr("Search commands"));
@@ -93,7 +93,7 @@ bool CommandPalette::eventFilter(QObject* watched, QEvent* event) {
 
 ShortcutSheet::ShortcutSheet(const Actions& actions, QWidget* parent) : QDialog(parent) {
   setWindowTitle(tr("Shortcuts"));
-  resize(640, 560);
+  resize(textSized(QSize(640, 560)));
   auto* table = new QTableWidget(static_cast<int>(actions.all().size()), 3, this);
   table->setAccessibleName(tr("Commands and their keys"));
   table->setHorizontalHeaderLabels({tr("Command"), tr("Key"), tr("What it does")});

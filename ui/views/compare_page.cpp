@@ -17,17 +17,20 @@
 #include <QVBoxLayout>
 
 #include <cmath>
+#include <memory>
 
 namespace batchscope::views {
 
 namespace {
 
 constexpr int kRefreshMs = 150;
+constexpr int kAllPoints = 1 << 30;  // columns: more than there are samples
+const QString kDifference = QStringLiteral("difference");
 
 /// Values of a metric's evaluations on the live line of a run.
 Curve metricCurve(session::RunSession* run, const QString& metric, session::XKind kind) {
   Curve curve;
-  for (const session::EvalItem& eval : run->evals()) {
+  for (const session::EvalItem& eval : run->allEvals()) {
     const auto found = eval.metrics.constFind(metric);
     if (!eval.abandoned && found != eval.metrics.cend() && std::isfinite(*found)) {
       curve.points.append({eval.x(kind), *found});
@@ -116,7 +119,7 @@ QWidget* ComparePage::makeBar() {
   series_ = new QComboBox(bar);
   series_->setAccessibleName(tr("Curve to compare"));
   series_->setMinimumContentsLength(16);
-  auto* label = mutedLabel(tr("&Curve"), bar);
+  auto* label = mutedLabel(tr("C&urve"), bar);
   label->setBuddy(series_);
   row->addWidget(chips_, 1);
   row->addWidget(missing_);
@@ -149,7 +152,7 @@ QWidget* ComparePage::makeTables() {
   settings_->setShowGrid(false);
   settings_->horizontalHeader()->setTextElideMode(Qt::ElideMiddle);
   settings_->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-  settings_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  setTextRows(settings_);
   leftColumn->addWidget(settings_);
 
   auto* right = new QFrame(split);
@@ -179,7 +182,7 @@ QWidget* ComparePage::makeTables() {
   targets_->verticalHeader()->hide();
   targets_->setWordWrap(false);
   targets_->setShowGrid(false);
-  targets_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  setTextRows(targets_);
   targets_->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   targets_->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
   rightColumn->addWidget(targets_);
@@ -203,7 +206,7 @@ QList<EventMark> ComparePage::marks(session::XKind kind) const {
   const QStringList labels = compare_->labels();
   const QList<session::RunSession*> runs = compare_->sessions();
   for (int i = 0; i < runs.size(); ++i) {
-    for (EventMark mark : marksOf(runs[i]->events(), kind)) {
+    for (EventMark mark : marksOf(runs[i]->allEvents(), kind)) {
       mark.detail = QStringLiteral("%1 · %2").arg(labels.value(i), mark.detail);
       all.append(mark);
     }
@@ -230,6 +233,14 @@ ChartSource ComparePage::overlaySource() const {
           curvesOf(views[i], {series(), labels.value(i), i}, QStringLiteral("%1:").arg(i)));
     }
     content.marks = marks(request.kind);
+    content.at = [runs = compare_->sessions(), request](
+                     const QString& series, double x, int offset) -> std::optional<QPointF> {
+      // "2:loss", as the curves are named above.
+      session::RunSession* run = runs.value(series.section(QLatin1Char(':'), 0, 0).toInt());
+      return run != nullptr
+                 ? runSampleAt(run, request)(series.section(QLatin1Char(':'), 1), x, offset)
+                 : std::nullopt;
+    };
     return content;
   };
 }
@@ -240,8 +251,10 @@ SampleSource ComparePage::overlaySamples() const {
     const QStringList labels = compare_->labels();
     const QList<session::RunSession*> runs = compare_->sessions();
     for (int i = 0; i < runs.size(); ++i) {
-      columns.append({QStringLiteral("%1 / %2").arg(labels.value(i), series()),
-                      runs[i]->samples(series(), kind, range.low, range.high)});
+      columns.append(
+          {QStringLiteral("%1 / %2").arg(labels.value(i), series()),
+           runs[i]->samples(
+               series(), kind, range.low, range.high, session::RunSession::Extent::kWhole)});
     }
     return columns;
   };
@@ -264,7 +277,7 @@ ChartContent ComparePage::differences(const ChartRequest& request, ChartContent 
   const QStringList labels = compare_->labels();
   for (int i = 1; i < compare_->count(); ++i) {
     Curve curve;
-    curve.id = curve.series = QStringLiteral("difference%1").arg(i);
+    curve.id = curve.series = kDifference + QString::number(i);
     curve.name = tr("%1 − baseline").arg(labels.value(i));
     curve.colour = i;
     curve.points = compare_->difference(i,
@@ -277,6 +290,18 @@ ChartContent ComparePage::differences(const ChartRequest& request, ChartContent 
     curve.samples = curve.points.size();
     content.curves.append(curve);
   }
+  // The drawn points are the extremes of their columns; the cross-hair reads what lies under them.
+  content.at = [this, request, range = content.range, whole = std::make_shared<QList<Curve>>()](
+                   const QString& name, double x, int offset) -> std::optional<QPointF> {
+    if (whole->isEmpty()) {
+      whole->resize(compare_->count());
+      for (int i = 1; i < whole->size(); ++i) {
+        (*whole)[i].points = compare_->difference(
+            i, series(), request.kind, range.low, range.high, kAllPoints, request.smoothing);
+      }
+    }
+    return pointAt(whole->value(name.mid(kDifference.size()).toInt()), x, offset);
+  };
   return content;
 }
 
@@ -351,7 +376,9 @@ void ComparePage::fillChips() {
     chip->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     chip->setToolTip(tr("Remove %1 from the comparison").arg(labels[i]));
     chip->setAccessibleName(chip->toolTip());
-    chip->setFixedWidth(fontMetrics().horizontalAdvance(chip->text()) + 36);
+    followTheme(chip, [chip] {
+      chip->setFixedWidth(chip->fontMetrics().horizontalAdvance(chip->text()) + 36);
+    });
     session::RunSession* run = runs[i];
     connect(chip, &QToolButton::clicked, this, [this, run] { compare_->remove(run); });
     chips_->layout()->addWidget(chip);

@@ -121,15 +121,21 @@ QList<QPointF> toUnitSquare(const QList<QPointF>& line, const AxisRange& x, cons
   return out;
 }
 
-std::optional<QPointF> sampleAt(const Curve& curve, double x) {
-  if (curve.points.isEmpty()) {
+std::optional<QPointF> pointAt(const Curve& curve, double x, int offset) {
+  const auto& points = curve.points;
+  if (points.isEmpty()) {
     return std::nullopt;
   }
-  auto after = std::upper_bound(
-      curve.points.cbegin(), curve.points.cend(), x, [](double at, const QPointF& p) {
-        return at < p.x();
-      });
-  return after == curve.points.cbegin() ? *after : *(after - 1);
+  auto at = std::lower_bound(points.cbegin(),
+                             points.cend(),
+                             x,
+                             [](const QPointF& p, double wanted) { return p.x() < wanted; }) -
+            points.cbegin();
+  at = std::min(at, points.size() - 1);
+  if (at > 0 && x - points[at - 1].x() < points[at].x() - x) {
+    --at;
+  }
+  return points[std::clamp<qsizetype>(at + offset, 0, points.size() - 1)];
 }
 
 }  // namespace batchscope::views

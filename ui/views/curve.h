@@ -23,6 +23,7 @@ struct Curve {
   QList<QPointF> nonfinite;  // x of NaN and ±inf samples; y carries which
   qint64 samples = 0;        // raw samples in view
   qint64 nonfiniteSamples = 0;
+  std::optional<qint64> nonPositive;  // raw samples <= 0 in view; absent: count the points
   bool thinned = false;
   bool unknown = false;  // what is not finite is unknown by definition: gaps, no markers
 };
@@ -67,7 +68,7 @@ std::optional<AxisRange> calmRange(const QList<DrawnCurve>& curves, const AxisRa
 /// Line points scaled to the unit square of (x, y): small numbers for the canvas whatever the data.
 QList<QPointF> toUnitSquare(const QList<QPointF>& line, const AxisRange& x, const AxisRange& y);
 
-/// Value of the sample at or nearest before `x` (the first one if none is before); absent if empty.
-std::optional<QPointF> sampleAt(const Curve& curve, double x);
+/// The point nearest to x, `offset` points further, at most the ends; absent if there is none.
+std::optional<QPointF> pointAt(const Curve& curve, double x, int offset = 0);
 
 }  // namespace batchscope::views

@@ -2,10 +2,8 @@
 
 #include "ui/views/chart_legend.h"
 #include "ui/views/theme.h"
+#include "ui/views/widgets.h"
 
-#include <QAccessible>
-#include <QApplication>
-#include <QClipboard>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -93,6 +91,7 @@ void CurveChart::build() {
   table_->setAccessibleName(tr("Samples of %1").arg(title_));
   table_->verticalHeader()->hide();
   table_->setAlternatingRowColors(true);
+  setTextRows(table_);
   emptyLabel_ = new QLabel(this);
   emptyLabel_->setAlignment(Qt::AlignCenter);
   emptyLabel_->setWordWrap(true);
@@ -111,7 +110,10 @@ void CurveChart::build() {
 
 void CurveChart::connectLink() {
   connect(link_, &ChartLink::rangeChanged, this, &CurveChart::refresh);
-  connect(link_, &ChartLink::kindChanged, this, &CurveChart::refresh);
+  connect(link_, &ChartLink::kindChanged, this, [this] {
+    full_.reset();
+    refresh();
+  });
   connect(link_, &ChartLink::smoothingChanged, this, &CurveChart::refresh);
   connect(link_, &ChartLink::cursorChanged, this, [this] {
     plot_->setCursor(link_->cursor(), link_->cursorOrigin() == this);
@@ -122,14 +124,16 @@ void CurveChart::connectLink() {
     plot_->setValueRange(AxisRange{low, high});
   });
   connect(plot_, &CurvePlot::fitWanted, this, &CurveChart::fit);
-  connect(plot_, &CurvePlot::cursorWanted, this, [this](double x) { link_->setCursor(x, this); });
+  connect(plot_, &CurvePlot::cursorWanted, this, [this](double x) {
+    link_->setCursor(plot_->snapped(x), this);
+  });
   connect(plot_, &CurvePlot::cursorLeft, this, [this] {
     if (link_->cursorOrigin() == this && !hasFocus()) {
       link_->setCursor(std::nullopt, nullptr);
     }
   });
   connect(legend_, &ChartLegend::hiddenChanged, plot_, &CurvePlot::setHidden);
-  connect(&Theme::instance(), &Theme::changed, this, [this] { legend_->update(*plot_); });
+  connect(&Theme::instance(), &Theme::changed, this, [this] { fitLegend(); });
 }
 
 void CurveChart::setTitle(const QString& title) {
@@ -147,6 +151,7 @@ void CurveChart::setHelp(const QString& help) {
 void CurveChart::setSource(ChartSource source, SampleSource samples) {
   source_ = std::move(source);
   samples_ = std::move(samples);
+  full_.reset();
   refresh();
 }
 
@@ -161,7 +166,7 @@ void CurveChart::setSaturatedFrom(std::optional<double> value) {
 
 void CurveChart::setLogValues(bool on) {
   plot_->setLog(on);
-  legend_->update(*plot_);
+  fitLegend();
   const QSignalBlocker blocker(logButton_);
   logButton_->setChecked(on);
 }
@@ -197,17 +202,39 @@ void CurveChart::reload() {
   loading_ = content.loading;
   if (!link_->range()) {
     full_ = content.range;
+  } else if (!full_) {
+    // First seen while zoomed: how far there is to zoom out to.
+    full_ = source_({link_->kind(), std::nullopt, 1, 0}).range;
   }
-  plot_->setXLabel(session::xKindTitle(link_->kind()));
+  const session::XKind kind = link_->kind();
+  plot_->setXAxis(session::xKindTitle(kind), kind != session::XKind::kSeconds, [kind](double x) {
+    return xText(kind, x);
+  });
+  plot_->setSampleAt(content.at);
   plot_->setCurves(content.curves, content.range);
   plot_->setMarks(content.marks);
-  legend_->update(*plot_);
+  fitLegend();
   note_->setText(content.notes.join(QStringLiteral(" · ")));
   note_->setToolTip(content.notes.join(QLatin1Char('\n')));
   showState();
   if (isTableShown()) {
     fillTable();
   }
+}
+
+void CurveChart::fitLegend() {
+  legend_->update(*plot_);
+  // Of a low chart it would leave nothing; the box of the cross-hair has the names too.
+  constexpr int kShare = 4;
+  const QMargins margins = layout()->contentsMargins();
+  const int wide = width() - margins.left() - margins.right();
+  const bool fits = legend_->heightForWidth(wide) * kShare <= height();
+  legend_->setVisible(fits && !legend_->series().isEmpty());
+}
+
+void CurveChart::resizeEvent(QResizeEvent* event) {
+  QFrame::resizeEvent(event);
+  fitLegend();
 }
 
 void CurveChart::showState() {
@@ -226,34 +253,6 @@ void CurveChart::fillTable() {
     tableModel_->setColumns(samples_(link_->kind(), plot_->xRange()), link_->kind());
     table_->resizeColumnsToContents();
   }
-}
-
-void CurveChart::wantRange(double low, double high) {
-  if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
-    return;
-  }
-  low = std::max(low, full_.low);
-  high = std::min(high, full_.high);
-  // Nearer than this a double cannot tell neighbouring samples apart.
-  if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
-    return;
-  }
-  if (low <= full_.low && high >= full_.high) {
-    link_->setRange(std::nullopt);
-  } else {
-    link_->setRange(AxisRange{low, high});
-  }
-}
-
-void CurveChart::zoom(double factor) {
-  const AxisRange x = plot_->xRange();
-  const double centre = plot_->cursor().value_or((x.low + x.high) / 2);
-  wantRange(centre - (centre - x.low) / factor, centre + (x.high - centre) / factor);
-}
-
-void CurveChart::fit() {
-  plot_->setValueRange(std::nullopt);
-  link_->setRange(std::nullopt);
 }
 
 void CurveChart::toggleLog() {

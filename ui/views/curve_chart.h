@@ -74,6 +74,7 @@ class CurveChart : public QFrame {
 
  protected:
   void showEvent(QShowEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
   void paintEvent(QPaintEvent* event) override;
   void focusInEvent(QFocusEvent* event) override;
   void focusOutEvent(QFocusEvent* event) override;
@@ -85,6 +86,7 @@ class CurveChart : public QFrame {
   void connectLink();
   void reload();
   void showState();
+  void fitLegend();
   void fillTable();
   void setCursor(double x);
   void announce();
@@ -102,7 +104,7 @@ class CurveChart : public QFrame {
   QStackedLayout* stack_;
   ChartSource source_;
   SampleSource samples_;
-  AxisRange full_;
+  std::optional<AxisRange> full_;  // of the axis; absent: not asked yet
   bool empty_ = true, dirty_ = true, queued_ = false, loading_ = false;
 };
 

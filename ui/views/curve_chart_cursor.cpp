@@ -1,4 +1,4 @@
-// The part of CurveChart that moves the cross-hair, says where it stands, and copies.
+// The part of CurveChart that moves range and cross-hair, says where they stand, and copies.
 #include "ui/views/chart_legend.h"
 #include "ui/views/curve_chart.h"
 #include "ui/views/theme.h"
@@ -12,6 +12,35 @@
 #include <cmath>
 
 namespace batchscope::views {
+
+void CurveChart::wantRange(double low, double high) {
+  if (!(high > low) || !std::isfinite(low) || !std::isfinite(high)) {
+    return;
+  }
+  const AxisRange full = full_.value_or(AxisRange{low, high});
+  low = std::max(low, full.low);
+  high = std::min(high, full.high);
+  // Nearer than this a double cannot tell neighbouring samples apart.
+  if (high - low < 1e-9 * std::max(1.0, std::abs(high))) {
+    return;
+  }
+  if (low <= full.low && high >= full.high) {
+    link_->setRange(std::nullopt);
+  } else {
+    link_->setRange(AxisRange{low, high});
+  }
+}
+
+void CurveChart::zoom(double factor) {
+  const AxisRange x = plot_->xRange();
+  const double centre = plot_->cursor().value_or((x.low + x.high) / 2);
+  wantRange(centre - (centre - x.low) / factor, centre + (x.high - centre) / factor);
+}
+
+void CurveChart::fit() {
+  plot_->setValueRange(std::nullopt);
+  link_->setRange(std::nullopt);
+}
 
 const Curve* CurveChart::currentCurve() const {
   const Curve* first = nullptr;
@@ -34,20 +63,22 @@ void CurveChart::setCursor(double x) {
 
 void CurveChart::moveCursor(int samples) {
   const Curve* curve = currentCurve();
-  if (curve == nullptr || curve->points.isEmpty() || samples == 0) {
+  if (curve == nullptr || samples == 0) {
     return;
   }
-  const auto& points = curve->points;
-  const auto size = points.size();
-  qsizetype at = samples > 0 ? -1 : size;
-  if (plot_->cursor()) {
-    const auto above = std::upper_bound(
-        points.cbegin(), points.cend(), *plot_->cursor(), [](double x, const QPointF& p) {
-          return x < p.x();
-        });
-    at = std::max<qsizetype>(above - points.cbegin() - 1, 0);
+  const AxisRange x = plot_->xRange();
+  const bool right = samples > 0;
+  const double from = plot_->cursor().value_or(right ? x.low : x.high);
+  const std::optional<QPointF> here = plot_->nearestSample(*curve, from);
+  if (!here) {
+    return;
   }
-  setCursor(points[std::clamp<qsizetype>(at + samples, 0, size - 1)].x());
+  // From between two samples, or from nowhere, the first step only reaches the next one.
+  const bool counts = right ? here->x() <= from : here->x() >= from;
+  const int further = counts && plot_->cursor() ? samples : samples - (right ? 1 : -1);
+  if (const auto there = plot_->nearestSample(*curve, from, further); x.contains(there->x())) {
+    setCursor(there->x());
+  }
 }
 
 void CurveChart::cursorToMark(int direction) {
@@ -99,10 +130,10 @@ void CurveChart::announce() {
   }
   QString text = curve->name;
   if (plot_->cursor()) {
-    const std::optional<QPointF> sample = sampleAt(*curve, *plot_->cursor());
+    const std::optional<QPointF> sample = plot_->sampleAt(*curve, *plot_->cursor());
     text = tr("%1 %2, %3 %4")
                .arg(session::xKindName(link_->kind()),
-                    formatNumber(*plot_->cursor(), 7),
+                    xText(link_->kind(), *plot_->cursor()),
                     curve->name,
                     sample ? formatNumber(sample->y(), 5) : tr("none"));
   }

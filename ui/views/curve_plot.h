@@ -1,7 +1,7 @@
 #pragma once
 
 #include "ui/views/axis_ticks.h"
-#include "ui/views/curve.h"
+#include "ui/views/chart_data.h"
 
 #include <QChartView>
 #include <QHash>
@@ -35,7 +35,11 @@ class CurvePlot : public QChartView {
   void setValueRange(std::optional<AxisRange> range);
   /// Linear values: a curve that runs away does not flatten the others (calmRange). Default: off.
   void setCalm(bool on);
-  void setXLabel(const QString& label);
+  /// Title of the x axis and how a place on it is written; `whole`: there is nothing between 1
+  /// and 2.
+  void setXAxis(const QString& title, bool whole, std::function<QString(double)> text);
+  /// Where recorded samples are read; none: the curves' points are all there are.
+  void setSampleAt(SampleAt at) { at_ = std::move(at); }
   /// Cross-hair at x (absent: none); `withValues` shows the box of values.
   void setCursor(std::optional<double> x, bool withValues);
 
@@ -43,6 +47,14 @@ class CurvePlot : public QChartView {
   const QList<EventMark>& marks() const { return marks_; }
   const QSet<QString>& hidden() const { return hidden_; }
   std::optional<double> cursor() const { return cursor_; }
+  /// The sample that counts at x: the newest one at or before it. Absent before the first and after
+  /// the last: a run that has ended has no value.
+  std::optional<QPointF> sampleAt(const Curve& curve, double x) const;
+  /// The sample nearest to x, `offset` samples further.
+  std::optional<QPointF> nearestSample(const Curve& curve, double x, int offset = 0) const;
+  /// Where the cross-hair stands for a mouse at x: on the nearest sample of any curve that is close
+  /// by, else on a place that exists.
+  double snapped(double x) const;
   AxisRange xRange() const { return x_; }
   /// y range in transformed values.
   AxisRange yRange() const { return y_; }
@@ -68,6 +80,7 @@ class CurvePlot : public QChartView {
   void drawBackground(QPainter* painter, const QRectF& rect) override;
   void drawForeground(QPainter* painter, const QRectF& rect) override;
   void resizeEvent(QResizeEvent* event) override;
+  void changeEvent(QEvent* event) override;
   void wheelEvent(QWheelEvent* event) override;
   void mousePressEvent(QMouseEvent* event) override;
   void mouseMoveEvent(QMouseEvent* event) override;
@@ -86,6 +99,7 @@ class CurvePlot : public QChartView {
   double xAt(double pixel) const;
   double transformed(double value) const;
   QList<Tick> valueTicks() const;
+  QList<Tick> placeTicks() const;
   QString tipAt(QPoint position) const;
   void paintGrid(QPainter& painter) const;
   void paintLabels(QPainter& painter) const;
@@ -99,7 +113,10 @@ class CurvePlot : public QChartView {
   QHash<QString, QLineSeries*> lines_;
   QList<EventMark> marks_;
   QSet<QString> hidden_;
-  QString current_, xLabel_;
+  QString current_, xTitle_;
+  std::function<QString(double)> xText_;
+  bool wholeX_ = false;
+  SampleAt at_;
   QValueAxis* xAxis_;
   QValueAxis* yAxis_;
   AxisRange x_, y_;

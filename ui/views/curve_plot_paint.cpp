@@ -38,8 +38,27 @@ QColor withAlpha(QColor colour, double alpha) {
 }  // namespace
 
 QList<Tick> CurvePlot::valueTicks() const {
-  const int room = std::max(2, static_cast<int>(plot_.height() / 26));
+  const QFontMetricsF metrics(font());
+  const int room = std::max(2, static_cast<int>(plot_.height() / (metrics.height() + 11)));
   return log_ ? logTicks(y_, room) : linearTicks(y_, room);
+}
+
+/// As many as their labels leave room for.
+QList<Tick> CurvePlot::placeTicks() const {
+  const QFontMetricsF metrics(font());
+  for (int count = static_cast<int>(plot_.width() / 40); count > 1; --count) {
+    QList<Tick> ticks = linearTicks(x_, count);
+    ticks.removeIf([&](const Tick& tick) { return wholeX_ && tick.at != std::round(tick.at); });
+    double widest = 0;
+    for (const Tick& tick : ticks) {
+      widest = std::max(widest, metrics.horizontalAdvance(tick.label));
+    }
+    if (ticks.size() < 2 ||
+        toPlot({ticks[1].at, 0}).x() - toPlot({ticks[0].at, 0}).x() >= widest + 20) {
+      return ticks;
+    }
+  }
+  return linearTicks(x_, 1);
 }
 
 void CurvePlot::drawBackground(QPainter* painter, const QRectF&) {
@@ -100,10 +119,9 @@ void CurvePlot::paintLabels(QPainter& painter) const {
     painter.drawText(box, Qt::AlignRight | Qt::AlignVCenter, tick.label);
   }
   const QRectF title(plot_.left(), plot_.bottom() + 4, plot_.width(), metrics.height());
-  const double reserved = metrics.horizontalAdvance(xLabel_) + 16;
-  painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xLabel_);
-  const int room = std::max(2, static_cast<int>(plot_.width() / 72));
-  for (const Tick& tick : linearTicks(x_, room)) {
+  const double reserved = metrics.horizontalAdvance(xTitle_) + 16;
+  painter.drawText(title, Qt::AlignRight | Qt::AlignTop, xTitle_);
+  for (const Tick& tick : placeTicks()) {
     const double x = toPlot({tick.at, 0}).x();
     const double half = metrics.horizontalAdvance(tick.label) / 2 + 2;
     painter.setPen(QPen(colours().border, 1));
@@ -204,7 +222,7 @@ void CurvePlot::paintCursor(QPainter& painter) const {
       continue;
     }
     const std::optional<QPointF> sample = sampleAt(curve, *cursor_);
-    if (sample && !(log_ && sample->y() <= 0)) {
+    if (sample && std::isfinite(sample->y()) && !(log_ && sample->y() <= 0)) {
       const QPointF at = toPlot({sample->x(), transformed(sample->y())});
       if (plot_.adjusted(-1, -1, 1, 1).contains(at)) {
         painter.setPen(QPen(colours().plot, 1.5));
@@ -228,12 +246,16 @@ void CurvePlot::paintValues(QPainter& painter, double px) const {
       continue;
     }
     const std::optional<QPointF> sample = sampleAt(curve, *cursor_);
-    const QString value = sample ? formatNumber(sample->y(), 5) : QStringLiteral("–");
+    const QString value = !sample ? QStringLiteral("–")
+                          : curve.unknown && !std::isfinite(sample->y())
+                              ? tr("unknown")
+                              : formatNumber(sample->y(), 5);
     rows.append({curve.colour, {curve.name, value}});
     names = std::max(names, metrics.horizontalAdvance(curve.name));
     values = std::max(values, metrics.horizontalAdvance(value));
   }
-  const QString head = QStringLiteral("%1 %2").arg(xLabel_, formatNumber(*cursor_, 7));
+  const QString head =
+      QStringLiteral("%1 %2").arg(xTitle_, xText_ ? xText_(*cursor_) : formatNumber(*cursor_, 7));
   const double line = metrics.height() + 1;
   const double width = std::max(names + values + 34, metrics.horizontalAdvance(head)) + 18;
   const double height = line * static_cast<double>(rows.size() + 1) + 12;

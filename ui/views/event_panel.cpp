@@ -1,15 +1,13 @@
 #include "ui/views/event_panel.h"
 
 #include "ui/session/event_model.h"
+#include "ui/views/log_view.h"
 #include "ui/views/widgets.h"
 
 #include <QComboBox>
 #include <QDir>
-#include <QFile>
-#include <QFontDatabase>
 #include <QHeaderView>
 #include <QLabel>
-#include <QPlainTextEdit>
 #include <QScrollBar>
 #include <QTableView>
 #include <QVBoxLayout>
@@ -18,8 +16,7 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr qint64 kTailBytes = 200'000;
-constexpr int kReadMs = 1000;
+constexpr int kListMs = 1000;
 
 }  // namespace
 
@@ -32,6 +29,8 @@ EventPanel::EventPanel(QWidget* parent) : QWidget(parent) {
   view_->setSelectionBehavior(QAbstractItemView::SelectRows);
   view_->setSelectionMode(QAbstractItemView::SingleSelection);
   view_->setWordWrap(false);
+  setTextRows(view_);
+  followTheme(view_, [this] { sizeColumns(); });
   view_->setToolTip(tr("Double-click an event to move the replay there"));
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
@@ -57,16 +56,7 @@ void EventPanel::setRun(session::RunSession* run) {
   header->setSectionResizeMode(QHeaderView::Interactive);
   header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setSectionResizeMode(Model::kTextColumn, QHeaderView::Stretch);
-  const QFontMetrics metrics = fontMetrics();
-  header->resizeSection(Model::kStepColumn,
-                        metrics.horizontalAdvance(QStringLiteral("00,000,000")));
-  header->resizeSection(Model::kKindColumn,
-                        metrics.horizontalAdvance(QStringLiteral("Optimizer switch mm")));
-  header->resizeSection(Model::kSourceColumn,
-                        metrics.horizontalAdvance(QStringLiteral("supervisor mm")));
-  header->resizeSection(Model::kTimeColumn,
-                        metrics.horizontalAdvance(QStringLiteral("2026-11-20T22:30:00.000Z mm")));
-  view_->verticalHeader()->setDefaultSectionSize(metrics.height() + 8);
+  sizeColumns();
   const auto follow = [this] {
     if (view_->verticalScrollBar()->value() >= view_->verticalScrollBar()->maximum() - 2) {
       view_->scrollToBottom();
@@ -76,16 +66,28 @@ void EventPanel::setRun(session::RunSession* run) {
   follow_ = connect(run->eventModel(), &QAbstractItemModel::rowsInserted, view_, follow);
 }
 
+void EventPanel::sizeColumns() {
+  if (view_->model() == nullptr) {
+    return;
+  }
+  using Model = session::EventModel;
+  const QFontMetrics metrics = view_->fontMetrics();
+  for (const auto& [column, widest] :
+       {std::pair{Model::kStepColumn, "00,000,000"},
+        std::pair{Model::kKindColumn, "Optimizer switch mm"},
+        std::pair{Model::kSourceColumn, "supervisor mm"},
+        std::pair{Model::kTimeColumn, "2026-11-20T22:30:00.000Z mm"}}) {
+    view_->horizontalHeader()->resizeSection(column,
+                                             metrics.horizontalAdvance(QLatin1String(widest)));
+  }
+}
+
 LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   file_ = new QComboBox(this);
   file_->setAccessibleName(tr("Log file"));
-  text_ = new QPlainTextEdit(this);
-  text_->setReadOnly(true);
-  text_->setAccessibleName(tr("End of the log"));
-  text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
-  text_->setLineWrapMode(QPlainTextEdit::NoWrap);
+  text_ = new LogView(this);
   auto* row = new QHBoxLayout;
-  auto* label = mutedLabel(tr("&File"), this);
+  auto* label = mutedLabel(tr("F&ile"), this);
   label->setBuddy(file_);
   row->addWidget(label);
   row->addWidget(file_);
@@ -94,15 +96,15 @@ LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   column->setContentsMargins(8, 4, 8, 6);
   column->addLayout(row);
   column->addWidget(text_, 1);
-  timer_.setInterval(kReadMs);
   connect(&timer_, &QTimer::timeout, this, [this] {
     if (isVisible()) {
       listFiles();
-      read();
     }
   });
-  connect(file_, &QComboBox::currentIndexChanged, this, &LogPanel::read);
-  timer_.start();
+  connect(file_, &QComboBox::currentIndexChanged, this, [this] {
+    text_->setPath(file_->currentData().toString());
+  });
+  timer_.start(kListMs);
 }
 
 QString LogPanel::text() const {
@@ -112,16 +114,13 @@ QString LogPanel::text() const {
 void LogPanel::setRun(session::RunSession* run) {
   run_ = run;
   file_->clear();
-  text_->clear();
-  shown_.clear();
+  text_->setPath({});
   listFiles();
-  read();
 }
 
 void LogPanel::showEvent(QShowEvent* event) {
   QWidget::showEvent(event);
   listFiles();
-  read();
 }
 
 void LogPanel::listFiles() {
@@ -140,28 +139,10 @@ void LogPanel::listFiles() {
       file_->addItem(name, logs.filePath(name));
     }
     file_->setCurrentIndex(static_cast<int>(std::max<qsizetype>(names.indexOf(before), 0)));
+    text_->setPath(file_->currentData().toString());
   }
   text_->setPlaceholderText(names.isEmpty() ? tr("This run has no log files here.")
                                             : tr("The log is empty."));
-}
-
-void LogPanel::read() {
-  QFile file(file_->currentData().toString());
-  if (file.fileName().isEmpty() || !file.open(QIODevice::ReadOnly)) {
-    return;
-  }
-  file.seek(std::max<qint64>(0, file.size() - kTailBytes));
-  const QString text = QString::fromUtf8(file.readAll());
-  if (text == shown_) {
-    return;
-  }
-  const bool atEnd =
-      text_->verticalScrollBar()->value() >= text_->verticalScrollBar()->maximum() - 2;
-  shown_ = text;
-  text_->setPlainText(text);
-  if (atEnd) {
-    text_->verticalScrollBar()->setValue(text_->verticalScrollBar()->maximum());
-  }
 }
 
 }  // namespace batchscope::views

@@ -7,10 +7,11 @@
 #include <QWidget>
 
 class QComboBox;
-class QPlainTextEdit;
 class QTableView;
 
 namespace batchscope::views {
+
+class LogView;
 
 /// All events up to the playhead; a double click moves the playhead there. GUI thread.
 class EventPanel : public QWidget {
@@ -21,30 +22,30 @@ class EventPanel : public QWidget {
   QTableView* view() const { return view_; }
 
  private:
+  void sizeColumns();
   QPointer<session::RunSession> run_;
   QTableView* view_;
   QMetaObject::Connection follow_;
 };
 
-/// The end of a rank's log file, read once a second while seen. GUI thread.
+/// The end of a rank's log file. GUI thread.
 class LogPanel : public QWidget {
   Q_OBJECT
  public:
   explicit LogPanel(QWidget* parent = nullptr);
   void setRun(session::RunSession* run);
   QString text() const;
+  LogView* view() const { return text_; }
 
  protected:
   void showEvent(QShowEvent* event) override;
 
  private:
   void listFiles();
-  void read();
   QPointer<session::RunSession> run_;
   QComboBox* file_;
-  QPlainTextEdit* text_;
+  LogView* text_;
   QTimer timer_;
-  QString shown_;
 };
 
 }  // namespace batchscope::views

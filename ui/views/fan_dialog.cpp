@@ -27,7 +27,7 @@ FanDialog::FanDialog(session::RunSession* run,
                      QWidget* parent)
     : QDialog(parent), run_(run), launcher_(launcher), library_(library) {
   setWindowTitle(tr("Learning-rate fan"));
-  resize(980, 720);
+  resize(textSized(QSize(980, 720)));
   runner_ = new session::FanRunner(this);
   link_ = new ChartLink(this);
   auto* column = new QVBoxLayout(this);
@@ -119,7 +119,7 @@ QWidget* FanDialog::buildResults() {
   table_->setSelectionMode(QAbstractItemView::SingleSelection);
   table_->setShowGrid(false);
   table_->verticalHeader()->hide();
-  table_->verticalHeader()->setDefaultSectionSize(fontMetrics().height() + 8);
+  setTextRows(table_);
   table_->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   table_->horizontalHeader()->setStretchLastSection(true);
   table_->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);

@@ -5,7 +5,6 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDialogButtonBox>
-#include <QFontDatabase>
 #include <QFormLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -42,7 +41,7 @@ QComboBox* choiceBox(QWidget* parent,
 ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QWidget* parent)
     : QDialog(parent), run_(run), launcher_(launcher) {
   setWindowTitle(tr("Fork from here"));
-  resize(860, 620);
+  resize(textSized(QSize(860, 620)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
   column->addWidget(buildOrigin());
@@ -56,7 +55,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   command_ = new QPlainTextEdit(this);
   command_->setReadOnly(true);
   command_->setAccessibleName(tr("The same as a command"));
-  command_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(command_);
   command_->setFixedHeight(4 * fontMetrics().height());
   column->addWidget(mutedLabel(tr("The same as a command"), this));
   column->addWidget(command_);
@@ -67,6 +66,7 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
   connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
   connect(launcher_, &session::Launcher::engineChanged, this, &ForkDialog::refresh);
+  connect(run_, &session::RunSession::statusChanged, this, &ForkDialog::refresh);
   setStep(run_->playheadSample().step);
   // Live and at its newest step, the present state is what is meant.
   now_->setChecked(run_->canControl() && step_->value() >= step_->maximum());
@@ -172,7 +172,12 @@ void ForkDialog::setLibrary(const QString& library) {
 }
 
 void ForkDialog::setStep(std::int64_t step) {
+  now_->setChecked(false);
   step_->setValue(static_cast<int>(step));
+}
+
+void ForkDialog::setLrMapping(const QString& mapping) {
+  mapping_->setCurrentIndex(std::max(0, mapping_->findData(mapping)));
 }
 
 void ForkDialog::setChildren(const QList<session::ForkChildRow>& rows) {
@@ -237,51 +242,6 @@ QList<session::ForkChildRow> ForkDialog::children() const {
     rows.append({chosen(kOptimizer), chosen(kAgvm), text(kLr), text(kClip), text(kMore)});
   }
   return rows;
-}
-
-session::LaunchRequest ForkDialog::request() const {
-  session::LaunchRequest request;
-  request.library = library_;
-  request.fork.run = run_->path();
-  request.fork.step = now_->isChecked() ? -1 : step_->value();
-  for (const session::ForkChildRow& row : children()) {
-    request.fork.children.append(session::childText(row));
-  }
-  request.fork.seeds = session::seedList(seeds_->text());
-  request.fork.state = state_->currentData().toString();
-  request.fork.lrMapping = mapping_->currentData().toString();
-  request.fork.atOnce = atOnce_->isChecked();
-  return request;
-}
-
-QString ForkDialog::fault() const {
-  if (QString engine = launcher_->engineFault(); !engine.isEmpty()) {
-    return engine;
-  }
-  return session::forkFault(run_->info().specToml, children(), seeds_->text());
-}
-
-void ForkDialog::refresh() {
-  if (start_ == nullptr) {
-    return;
-  }
-  step_->setEnabled(!now_->isChecked());
-  origin_->setText(
-      now_->isChecked()
-          ? tr("Weights, optimizer state and coming pictures are those of the training as it is "
-               "now; "
-               "the training itself goes on.")
-          : tr("Weights, optimizer state and coming pictures are those after update %1, before any "
-               "change made there. Where no state is saved at this step, the updates since the "
-               "newest one before are executed again and checked against the record.")
-                .arg(step_->value()));
-  const QString wrong = fault();
-  fault_->setText(wrong);
-  fault_->setVisible(!wrong.isEmpty());
-  setStyleProperty(fault_, "bad", !launcher_->engineIsComing());
-  start_->setEnabled(wrong.isEmpty());
-  start_->setToolTip(wrong);
-  command_->setPlainText(launcher_->commandLine(request()));
 }
 
 }  // namespace batchscope::views

@@ -26,7 +26,10 @@ class ForkDialog : public QDialog {
   ForkDialog(session::RunSession* run, session::Launcher* launcher, QWidget* parent = nullptr);
 
   void setLibrary(const QString& library);
+  /// That step of the record, even where the run trains.
   void setStep(std::int64_t step);
+  /// "match_update", "target_now" or "rewarmup".
+  void setLrMapping(const QString& mapping);
   /// Replaces the children.
   void setChildren(const QList<session::ForkChildRow>& rows);
   QList<session::ForkChildRow> children() const;
@@ -42,6 +45,7 @@ class ForkDialog : public QDialog {
   QWidget* buildOptions();
   void addChild(const session::ForkChildRow& row);
   void removeChild();
+  QString originText() const;
   void refresh();
 
   session::RunSession* run_;

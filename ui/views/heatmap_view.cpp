@@ -12,9 +12,15 @@
 
 namespace batchscope::views {
 
+namespace {
+
+const QString kWidestValue = QStringLiteral("0.00e+00");
+
+}  // namespace
+
 HeatmapView::HeatmapView(QWidget* parent) : QFrame(parent) {
   setProperty("card", true);
-  setMinimumHeight(110);
+  followTheme(this, [this] { setMinimumHeight(32 + 6 * fontMetrics().height()); });
   setFocusPolicy(Qt::StrongFocus);
   connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
 }
@@ -36,9 +42,9 @@ void HeatmapView::setMarks(const QList<EventMark>& marks) {
   update();
 }
 
-void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTitle, bool log) {
+void HeatmapView::setData(const session::HeatmapView& cells, session::XKind kind, bool log) {
   data_ = cells;
-  xTitle_ = xTitle;
+  kind_ = kind;
   log_ = log;
   rebuild();
   update();
@@ -46,6 +52,34 @@ void HeatmapView::setData(const session::HeatmapView& cells, const QString& xTit
 
 double HeatmapView::scaled(double value) const {
   return log_ ? (value > 0 ? std::log10(value) : std::numeric_limits<double>::quiet_NaN()) : value;
+}
+
+QList<double> heldCells(const session::HeatmapView& data) {
+  QList<double> held = data.cells;
+  for (qsizetype r = 0; r < data.rows.size(); ++r) {
+    double* row = held.data() + r * data.columns;
+    QList<int> measured, gaps;
+    for (int c = 0; c < data.columns; ++c) {
+      if (!std::isnan(row[c])) {
+        if (!measured.isEmpty()) {
+          gaps.append(c - measured.last());
+        }
+        measured.append(c);
+      }
+    }
+    if (gaps.isEmpty()) {
+      continue;
+    }
+    std::nth_element(gaps.begin(), gaps.begin() + gaps.size() / 2, gaps.end());
+    // Columns and steps do not divide evenly: half an interval more is none left out.
+    const int due = gaps[gaps.size() / 2] * 3 / 2;
+    for (qsizetype i = 0; i < measured.size(); ++i) {
+      const int next = i + 1 < measured.size() ? measured[i + 1] : data.columns;
+      const int end = std::min(next, measured[i] + std::max(1, due));
+      std::fill(row + measured[i] + 1, row + std::max(end, measured[i] + 1), row[measured[i]]);
+    }
+  }
+  return held;
 }
 
 void HeatmapView::rebuild() {
@@ -59,6 +93,7 @@ void HeatmapView::rebuild() {
     }
   }
   values_ = low <= high ? AxisRange{low, high} : AxisRange{0, 0};
+  held_ = heldCells(data_);
   const int rows = static_cast<int>(data_.rows.size());
   image_ = QImage();
   if (rows == 0 || data_.columns <= 0 || low > high) {
@@ -67,13 +102,10 @@ void HeatmapView::rebuild() {
   image_ = QImage(data_.columns, rows, QImage::Format_ARGB32);
   const double span = std::max(values_.span(), 1e-12);
   for (int r = 0; r < rows; ++r) {
-    double last = std::numeric_limits<double>::quiet_NaN();
     for (int c = 0; c < data_.columns; ++c) {
-      const double v = scaled(data_.at(r, c));
-      // Measured every few steps: a value holds until the next one.
-      last = std::isfinite(v) ? v : last;
+      const double v = scaled(held_[r * data_.columns + c]);
       image_.setPixelColor(
-          c, r, std::isfinite(last) ? cividis((last - low) / span) : QColor(Qt::transparent));
+          c, r, std::isfinite(v) ? cividis((v - low) / span) : QColor(Qt::transparent));
     }
   }
 }
@@ -88,7 +120,7 @@ QRectF HeatmapView::area() const {
   const double top = metrics.height() + 16;
   return QRectF(left,
                 top,
-                std::max(20.0, width() - left - 84),
+                std::max(20.0, width() - left - 34 - metrics.horizontalAdvance(kWidestValue)),
                 std::max(10.0, height() - top - metrics.height() - 14));
 }
 
@@ -117,17 +149,19 @@ void HeatmapView::paintScale(QPainter& painter, const QRectF& plot) const {
     painter.fillRect(QRectF(bar.left(), bar.bottom() - y - 1, bar.width(), 1),
                      cividis(y / bar.height()));
   }
+  const QFontMetricsF metrics(font());
   painter.setPen(colours().textMuted);
   const auto label = [&](double t, int flags) {
     const double v = values_.low + t * values_.span();
     const double y = bar.bottom() - t * bar.height();
-    painter.drawText(QRectF(bar.right() + 4, y - 10, 50, 20),
+    const double half = metrics.height() / 2;
+    painter.drawText(QRectF(bar.right() + 4, y - half, width() - bar.right() - 4, 2 * half),
                      flags | Qt::AlignLeft,
                      formatNumber(log_ ? std::pow(10, v) : v, 3));
   };
   label(0, Qt::AlignVCenter);
   label(1, Qt::AlignVCenter);
-  if (bar.height() > 70) {
+  if (bar.height() > 5 * metrics.height()) {
     label(0.5, Qt::AlignVCenter);
   }
 }
@@ -135,12 +169,16 @@ void HeatmapView::paintScale(QPainter& painter, const QRectF& plot) const {
 void HeatmapView::paintRows(QPainter& painter, const QRectF& plot) const {
   const QFontMetricsF metrics(font());
   const double rows = rowHeight();
+  // Names that would run into one another are left out; a tip tells them.
+  const int every = std::max(1, static_cast<int>(std::ceil(0.8 * metrics.height() / rows)));
   for (int r = 0; r < data_.rows.size(); ++r) {
     const QRectF name(11, plot.top() + r * rows, plot.left() - 19, rows);
-    painter.setPen(r == current_ ? colours().text : colours().textMuted);
-    painter.drawText(name,
-                     Qt::AlignLeft | Qt::AlignVCenter,
-                     metrics.elidedText(data_.rows[r], Qt::ElideMiddle, name.width()));
+    if (r % every == 0) {
+      painter.setPen(r == current_ ? colours().text : colours().textMuted);
+      painter.drawText(name,
+                       Qt::AlignLeft | Qt::AlignVCenter | Qt::TextDontClip,
+                       metrics.elidedText(data_.rows[r], Qt::ElideMiddle, name.width()));
+    }
     if (r > 0) {
       painter.fillRect(QRectF(plot.left(), name.top() - 0.5, plot.width(), 1), colours().panel);
     }
@@ -169,17 +207,19 @@ void HeatmapView::paintAxis(QPainter& painter, const QRectF& plot) const {
     }
   }
   painter.setPen(colours().textMuted);
-  const double titleWidth = metrics.horizontalAdvance(xTitle_) + 10;
-  for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / 90))) {
+  const double titleWidth = metrics.horizontalAdvance(session::xKindTitle(kind_)) + 10;
+  const double label = metrics.horizontalAdvance(QStringLiteral("000,000")) + 40;
+  for (const Tick& tick : linearTicks(x, static_cast<int>(plot.width() / label))) {
     const double px = place(tick.at);
-    if (px + 30 < plot.right() - titleWidth) {
-      painter.drawText(
-          QRectF(px - 40, plot.bottom() + 3, 80, metrics.height()), Qt::AlignCenter, tick.label);
+    if (px + 0.4 * label < plot.right() - titleWidth) {
+      painter.drawText(QRectF(px - label / 2, plot.bottom() + 3, label, metrics.height()),
+                       Qt::AlignCenter,
+                       tick.label);
     }
   }
   painter.drawText(QRectF(plot.left(), plot.bottom() + 3, plot.width(), metrics.height()),
                    Qt::AlignRight,
-                   xTitle_);
+                   session::xKindTitle(kind_));
 }
 
 void HeatmapView::paintEvent(QPaintEvent* event) {
@@ -238,13 +278,13 @@ bool HeatmapView::event(QEvent* event) {
     if (row >= 0 && plot.contains(help->pos())) {
       const double t = (help->pos().x() - plot.left()) / plot.width();
       const int column = std::clamp(static_cast<int>(t * data_.columns), 0, data_.columns - 1);
-      const double value = data_.at(row, column);
+      const double value = held_[row * data_.columns + column];
       QToolTip::showText(
           help->globalPos(),
           QStringLiteral("%1\n%2 %3: %4")
               .arg(data_.rows[row],
-                   xTitle_,
-                   formatNumber(data_.x0 + t * (data_.x1 - data_.x0)),
+                   session::xKindTitle(kind_),
+                   xText(kind_, data_.x0 + t * (data_.x1 - data_.x0)),
                    std::isnan(value) ? tr("not measured here") : formatNumber(value)),
           this);
       return true;

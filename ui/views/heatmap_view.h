@@ -1,7 +1,7 @@
 #pragma once
 
 #include "ui/session/view_data.h"
-#include "ui/views/curve.h"
+#include "ui/views/chart_data.h"
 
 #include <QFrame>
 
@@ -12,7 +12,7 @@ class HeatmapView : public QFrame {
   Q_OBJECT
  public:
   explicit HeatmapView(QWidget* parent = nullptr);
-  void setData(const session::HeatmapView& cells, const QString& xTitle, bool log);
+  void setData(const session::HeatmapView& cells, session::XKind kind, bool log);
   /// Events as vertical lines.
   void setMarks(const QList<EventMark>& marks);
   void setTitle(const QString& title, const QString& help);
@@ -46,12 +46,18 @@ class HeatmapView : public QFrame {
   void rebuild();
 
   session::HeatmapView data_;
-  QString title_, xTitle_, empty_;
+  session::XKind kind_ = session::XKind::kStep;
+  QList<double> held_;  // cells, each value held until the next one is due
+  QString title_, empty_;
   QList<EventMark> marks_;
   AxisRange values_{0, 0};
   QImage image_;
   bool log_ = true;
   int current_ = -1;
 };
+
+/// Cells with each measured value held until the next one, at most as long as it usually takes in
+/// its row: where no more is measured, none is shown.
+QList<double> heldCells(const session::HeatmapView& data);
 
 }  // namespace batchscope::views

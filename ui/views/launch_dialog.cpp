@@ -3,10 +3,9 @@
 #include "ui/views/spec_form_view.h"
 #include "ui/views/widgets.h"
 
-#include <QApplication>
-#include <QClipboard>
 #include <QComboBox>
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QFontDatabase>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -22,6 +21,7 @@ namespace batchscope::views {
 namespace {
 
 constexpr int kCheckMs = 250;
+constexpr int kTrialMs = 400;  // a process of the engine: not for every letter
 
 QStringList mainKeys() {
   QStringList keys;
@@ -68,9 +68,12 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
       enginePath_(enginePath),
       form_(new session::SpecForm(this)) {
   setWindowTitle(tr("New run"));
-  resize(1080, 720);
+  resize(textSized(QSize(1080, 720)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
+  refusal_ = new Banner(this);
+  refusal_->hide();
+  column->addWidget(refusal_);
   column->addWidget(buildTop());
   auto* middle = new QHBoxLayout;
   middle->setSpacing(12);
@@ -81,6 +84,10 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   checkTimer_.setSingleShot(true);
   checkTimer_.setInterval(kCheckMs);
   connect(&checkTimer_, &QTimer::timeout, this, &LaunchDialog::runChecks);
+  trialTimer_.setSingleShot(true);
+  trialTimer_.setInterval(kTrialMs);
+  connect(&trialTimer_, &QTimer::timeout, this, &LaunchDialog::askEngine);
+  connect(&trial_, &session::StartTrial::finished, this, &LaunchDialog::runChecks);
   connect(&Theme::instance(), &Theme::changed, this, &LaunchDialog::fillChecks);
   connect(form_, &session::SpecForm::changed, this, &LaunchDialog::refresh);
   connect(form_, &session::SpecForm::fieldChanged, this, &LaunchDialog::refresh);
@@ -152,7 +159,7 @@ QWidget* LaunchDialog::buildTabs() {
   auto* textColumn = new QVBoxLayout(text);
   textColumn->setContentsMargins(0, 6, 0, 0);
   toml_ = new QPlainTextEdit(text);
-  toml_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+  setFixedFont(toml_);
   toml_->setAccessibleName(tr("Spec as TOML text"));
   tomlFault_ = new QLabel(text);
   tomlFault_->setProperty("bad", true);
@@ -176,7 +183,7 @@ QWidget* LaunchDialog::buildSide() {
   auto* batchColumn = new QVBoxLayout(batch);
   batchColumn->setContentsMargins(14, 10, 14, 12);
   batchColumn->addWidget(mutedLabel(tr("Effective batch: micro × accumulation × ranks"), batch));
-  formula_ = titleLabel({}, batch, 1.5);
+  formula_ = titleLabel({}, batch, TitleSize::kLarge);
   formula_->setAccessibleName(tr("Effective batch"));
   rate_ = mutedLabel({}, batch);
   length_ = mutedLabel({}, batch);
@@ -215,19 +222,20 @@ QWidget* LaunchDialog::buildButtons() {
   whole_->setProperty("bad", true);
   whole_->setTextFormat(Qt::PlainText);
   whole_->setWordWrap(true);
+  note_ = mutedLabel({}, bar);
+  note_->setWordWrap(true);
+  note_->hide();
+  connect(form_, &session::SpecForm::changed, note_, &QWidget::hide);
   auto* cancel = new QPushButton(tr("Cancel"), bar);
   start_ = new QPushButton(tr("&Start"), bar);
   start_->setProperty("primary", true);
   start_->setDefault(true);
   row->addWidget(copy);
+  row->addWidget(note_, 1);
   row->addWidget(whole_, 1);
   row->addWidget(cancel);
   row->addWidget(start_);
-  connect(copy, &QPushButton::clicked, this, [this] {
-    session::Launcher launcher;
-    launcher.setEnginePath(enginePath_);
-    QApplication::clipboard()->setText(launcher.commandLine(request()));
-  });
+  connect(copy, &QPushButton::clicked, this, &LaunchDialog::copyCommand);
   connect(cancel, &QPushButton::clicked, this, &QDialog::reject);
   connect(start_, &QPushButton::clicked, this, &QDialog::accept);
   return bar;
@@ -236,6 +244,7 @@ QWidget* LaunchDialog::buildButtons() {
 session::LaunchRequest LaunchDialog::request() const {
   session::LaunchRequest request;
   request.spec = form_->spec();
+  request.base = base_;
   request.library = library_;
   request.device = device_->currentData().toString();
   return request;
@@ -245,32 +254,11 @@ QString LaunchDialog::formulaText() const {
   return formula_->text();
 }
 
-bool LaunchDialog::loadPreset(const QString& name) {
-  const bool ok = form_->loadPreset(name);
-  preset_->setCurrentIndex(std::max(0, preset_->findData(name)));
-  showTomlFault(ok ? QString() : form_->error());
-  return ok;
-}
-
-bool LaunchDialog::loadFile(const QString& path) {
-  const bool ok = form_->loadFile(path);
-  showTomlFault(ok ? QString() : form_->error());
-  if (!ok) {
-    tabs_->setCurrentIndex(2);
-  }
-  return ok;
-}
-
-bool LaunchDialog::loadToml(const QString& toml) {
-  const bool ok = form_->loadToml(toml);
-  showTomlFault(ok ? QString() : form_->error());
-  return ok;
-}
-
 void LaunchDialog::showTomlFault(const QString& fault) {
   tomlFault_->setText(fault);
   tomlFault_->setVisible(!fault.isEmpty());
   setStyleProperty(toml_, "invalid", !fault.isEmpty());
+  showNumbers();
   runChecks();
 }
 
@@ -282,10 +270,6 @@ void LaunchDialog::tomlEdited() {
 }
 
 void LaunchDialog::refresh() {
-  formula_->setText(form_->effectiveBatchText());
-  rate_->setText(form_->learningRateText());
-  length_->setText(form_->lengthText());
-  length_->setVisible(!length_->text().isEmpty());
   if (!fromToml_) {
     const QSignalBlocker blocker(toml_);
     toml_->setPlainText(form_->toToml());
@@ -293,6 +277,7 @@ void LaunchDialog::refresh() {
     tomlFault_->clear();
     setStyleProperty(toml_, "invalid", false);
   }
+  showNumbers();
   showStartFault();
   checkTimer_.start();
 }

@@ -16,6 +16,7 @@ class QVBoxLayout;
 
 namespace batchscope::views {
 
+class Banner;
 class SpecFormView;
 
 /// Chooses what to train: presets, the main keys as a form, every key, or TOML text; beside it the
@@ -37,6 +38,12 @@ class LaunchDialog : public QDialog {
   bool loadFile(const QString& path);
   bool loadToml(const QString& toml);
   bool loadPreset(const QString& name);
+  /// What was asked for and refused comes back, with the engine's sentence above it.
+  void showRefused(const session::LaunchRequest& request,
+                   const QString& sentence,
+                   const QString& words);
+  /// "New from this run": its spec, and where that lies.
+  void loadRun(const QString& specToml, const QString& folder);
   /// What Start would run.
   session::LaunchRequest request() const;
   /// The formula of the effective batch as it is shown.
@@ -49,23 +56,33 @@ class LaunchDialog : public QDialog {
   QWidget* buildSide();
   QWidget* buildButtons();
   void refresh();
+  void showNumbers();
   void runChecks();
+  /// What of the input is no spec, and its key: beside it the spec is that of before.
+  std::pair<QString, QString> inputFault() const;
+  void askEngine();
+  void addTrial(session::PreflightContext& context);
   void fillChecks();
   void showStartFault();
   void tomlEdited();
   void showTomlFault(const QString& fault);
+  void copyCommand();
+  void setDevice(const QString& device);
 
+  QString base_;  // preset or file that the form was filled from
   QString library_, enginePath_, engineFault_;
   bool engineComing_ = false;
   session::SpecForm* form_;
   SpecFormView *main_, *all_;
+  Banner* refusal_;
   QTabWidget* tabs_;
   QComboBox *preset_, *device_;
   QPlainTextEdit* toml_;
-  QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_;
+  QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_, *note_;
   QVBoxLayout* checkColumn_;
   QPushButton* start_;
-  QTimer checkTimer_;
+  session::StartTrial trial_;
+  QTimer checkTimer_, trialTimer_;
   QList<session::PreflightItem> checks_;
   QList<QLabel*> checkTexts_;  // of each
   bool fromToml_ = false;

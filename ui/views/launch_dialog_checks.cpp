@@ -3,12 +3,14 @@
 #include "ui/views/widgets.h"
 
 #include <QComboBox>
+#include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QVBoxLayout>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace batchscope::views {
@@ -23,6 +25,7 @@ QIcon signOf(Level level) {
       return icon(QStringLiteral("check"), IconTint::kGood);
     case Level::kWarning:
       return icon(QStringLiteral("warning"), IconTint::kWarn);
+    case Level::kChecking:
     case Level::kComing:
       return icon(QStringLiteral("pending"), IconTint::kAccent);
     case Level::kError:
@@ -55,6 +58,46 @@ void LaunchDialog::follow(const session::Launcher* launcher) {
   take();
 }
 
+std::pair<QString, QString> LaunchDialog::inputFault() const {
+  if (!tomlFault_->text().isEmpty()) {
+    return {tomlFault_->text(), {}};
+  }
+  const QHash<QString, QString> errors = form_->errors();
+  QStringList keys = errors.keys();
+  keys.removeAll(QString());  // of the whole: the form's values are the spec's
+  keys.sort();
+  return keys.isEmpty() ? std::pair<QString, QString>()
+                        : std::pair(errors.value(keys.first()), keys.first());
+}
+
+void LaunchDialog::showNumbers() {
+  const bool stale = !inputFault().first.isEmpty();
+  formula_->setText(stale ? tr("–") : form_->effectiveBatchText());
+  rate_->setText(stale ? tr("What is marked red is not part of a run.")
+                       : form_->learningRateText());
+  length_->setText(stale ? QString() : form_->lengthText());
+  length_->setVisible(!length_->text().isEmpty());
+}
+
+void LaunchDialog::askEngine() {
+  trial_.ask(enginePath_, form_->spec(), device_->currentData().toString());
+}
+
+void LaunchDialog::addTrial(session::PreflightContext& context) {
+  const bool asked = trial_.asked(enginePath_, form_->spec(), context.device);
+  if (asked) {
+    context.trial = trial_.result();
+  } else {
+    trial_.clear();
+  }
+  context.trialRuns = QFileInfo(enginePath_).isExecutable() && !context.trial;
+  if (context.trialRuns && !asked && context.inputFault.isEmpty()) {
+    trialTimer_.start();
+  } else {
+    trialTimer_.stop();
+  }
+}
+
 void LaunchDialog::runChecks() {
   session::PreflightContext context;
   context.library = library_;
@@ -62,6 +105,8 @@ void LaunchDialog::runChecks() {
   context.engineFault = engineFault_;
   context.engineComing = engineComing_;
   context.device = device_->currentData().toString();
+  std::tie(context.inputFault, context.inputField) = inputFault();
+  addTrial(context);
   const auto before = std::exchange(checks_, session::preflight(form_->spec(), context));
   // A build that goes on changes a text each second: the lines stay where they are read.
   if (!haveSameSigns(before, checks_)) {

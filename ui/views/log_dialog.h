@@ -1,12 +1,10 @@
 #pragma once
 
-#include "ui/session/log_tail.h"
+#include "ui/views/log_view.h"
 
 #include <QDialog>
-#include <QTimer>
 
 class QLabel;
-class QPlainTextEdit;
 class QPushButton;
 
 namespace batchscope::views {
@@ -17,18 +15,15 @@ class LogDialog : public QDialog {
   Q_OBJECT
  public:
   LogDialog(const QString& title, const QString& path, QWidget* parent = nullptr);
-  QPlainTextEdit* text() const { return text_; }
+  LogView* text() const { return text_; }
   QPushButton* copyButton() const { return copy_; }
 
  private:
-  void read();
   void copy();
 
-  session::LogTail tail_;
-  QPlainTextEdit* text_;
+  LogView* text_;
   QLabel* place_;
   QPushButton* copy_;
-  QTimer timer_;
 };
 
 }  // namespace batchscope::views

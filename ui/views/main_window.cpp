@@ -1,6 +1,5 @@
 #include "ui/views/main_window.h"
 
-#include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
 #include "ui/views/event_panel.h"
 #include "ui/views/optimizer_panel.h"
@@ -13,20 +12,16 @@
 #include "ui/views/widgets.h"
 
 #include <QApplication>
-#include <QCheckBox>
 #include <QCloseEvent>
 #include <QDir>
 #include <QDockWidget>
-#include <QEventLoop>
 #include <QFileInfo>
 #include <QMessageBox>
-#include <QPushButton>
 #include <QScreen>
 #include <QSettings>
 #include <QSplitter>
 #include <QStackedWidget>
 #include <QStatusBar>
-#include <QTimer>
 
 #include <algorithm>
 
@@ -34,7 +29,6 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr int kStopWaitMs = 5000;
 constexpr int kRoomyHeight = 1060;
 
 QString canonical(const QString& path) {
@@ -49,11 +43,12 @@ QString canonical(const QString& path) {
 }  // namespace
 
 MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
-    : QMainWindow(parent), options_(options), firstFont_(QApplication::font()) {
+    : QMainWindow(parent), options_(options) {
   setWindowTitle(QStringLiteral("Batchscope"));
   setWindowIcon(programIcon());
   const QSize room = screen()->availableSize();
-  resize(QSize(1600, 1000).boundedTo(room));
+  // The frame of the desktop comes on top of it.
+  resize(QSize(1600, 1000).boundedTo(room - QSize(16, 48)));
   setDockNestingEnabled(true);
   actions_ = new Actions(this);
   model_ = new session::RunListModel(this);
@@ -98,16 +93,8 @@ MainWindow::MainWindow(const WindowOptions& options, QWidget* parent)
             runs_->select(folder);
           });
   connect(launcher_, &session::Launcher::forked, this, &MainWindow::showForked);
-  connect(
-      launcher_,
-      &session::Launcher::failed,
-      this,
-      [this](const QString& sentence, const QString& details) {
-        QMessageBox box(
-            QMessageBox::Critical, tr("The run did not start"), sentence, QMessageBox::Ok, this);
-        box.setDetailedText(details);
-        box.exec();
-      });
+  connect(launcher_, &session::Launcher::failed, this, &MainWindow::startFailed);
+  connect(launcher_, &session::Launcher::ended, this, &MainWindow::engineEnded);
 }
 
 MainWindow::~MainWindow() {
@@ -116,7 +103,7 @@ MainWindow::~MainWindow() {
   compare_->clear();
   setRun(nullptr);
   qDeleteAll(std::exchange(sessions_, {}));
-  QApplication::setFont(firstFont_);
+  Theme::instance().setTextScale(1);
 }
 
 session::RunSession* MainWindow::sessionFor(const QString& path) {
@@ -130,6 +117,9 @@ session::RunSession* MainWindow::sessionFor(const QString& path) {
     connect(run, &session::RunSession::pendingChanged, this, &MainWindow::refreshActions);
     connect(run, &session::RunSession::infoChanged, this, &MainWindow::refreshActions);
     connect(run->client(), &session::EngineClient::stateChanged, this, &MainWindow::refreshActions);
+    connect(run, &session::RunSession::dataChanged, this, [this, run] {
+      model_->noteStep(run->info().id, run->newestStep());
+    });
     run->open(key);
   }
   return run;
@@ -170,6 +160,7 @@ void MainWindow::closeRun() {
   setRun(nullptr);
   if (run != nullptr && !compare_->sessions().contains(run)) {
     sessions_.remove(sessions_.key(run));
+    model_->noteStep(run->info().id, std::nullopt);
     // It speaks while it closes, and the window may be gone by then.
     disconnect(run, nullptr, this, nullptr);
     disconnect(run->client(), nullptr, this, nullptr);
@@ -239,80 +230,6 @@ void MainWindow::start(const session::LaunchRequest& request) {
 
 void MainWindow::note(const QString& text) {
   statusBar()->showMessage(text, 8000);
-}
-
-QList<session::RunSession*> MainWindow::liveRuns() const {
-  QList<session::RunSession*> live;
-  for (session::RunSession* run : sessions_) {
-    // Before the first read nothing is known of a run.
-    if (run->state() != session::RunSession::State::kOpening && run->isLive()) {
-      live.append(run);
-    }
-  }
-  return live;
-}
-
-QString MainWindow::askAboutLiveRuns(const QList<session::RunSession*>& live) {
-  QMessageBox box(
-      QMessageBox::Question,
-      tr("Training goes on"),
-      live.size() == 1
-          ? tr("“%1” keeps training without this window.").arg(live.first()->info().name)
-          : tr("%1 runs keep training without this window.").arg(live.size()),
-      QMessageBox::NoButton,
-      this);
-  box.setInformativeText(tr("Starting Batchscope again attaches to it."));
-  QPushButton* keep = box.addButton(tr("&Keep running"), QMessageBox::AcceptRole);
-  QPushButton* stop = box.addButton(tr("&Stop and save"), QMessageBox::DestructiveRole);
-  box.addButton(QMessageBox::Cancel);
-  box.setDefaultButton(keep);
-  auto* remember = new QCheckBox(tr("&Remember this answer"), &box);
-  box.setCheckBox(remember);
-  box.exec();
-  if (box.clickedButton() != keep && box.clickedButton() != stop) {
-    return {};
-  }
-  QString answer = box.clickedButton() == keep ? QStringLiteral("keep") : QStringLiteral("stop");
-  if (remember->isChecked()) {
-    openSettings()->setValue(QStringLiteral("close"), answer);
-  }
-  return answer;
-}
-
-void MainWindow::stopRuns(const QList<session::RunSession*>& live) {
-  for (session::RunSession* run : live) {
-    run->sendCommand(contract::StopCommand{contract::StopMode::kSave});
-  }
-  // Only until the engines have the word; saving is their business.
-  QEventLoop loop;
-  QTimer::singleShot(kStopWaitMs, &loop, &QEventLoop::quit);
-  QTimer poll;
-  connect(&poll, &QTimer::timeout, &loop, [&] {
-    const bool waiting =
-        std::any_of(live.cbegin(), live.cend(), [](const session::RunSession* run) {
-          return run->commandLog()->pendingCount() > 0;
-        });
-    if (!waiting) {
-      loop.quit();
-    }
-  });
-  poll.start(50);
-  loop.exec();
-}
-
-bool MainWindow::confirmClose() {
-  const QList<session::RunSession*> live = liveRuns();
-  if (live.isEmpty()) {
-    return true;
-  }
-  QString answer = openSettings()->value(QStringLiteral("close")).toString();
-  if (answer.isEmpty()) {
-    answer = askAboutLiveRuns(live);
-  }
-  if (answer == QLatin1String("stop")) {
-    stopRuns(live);
-  }
-  return !answer.isEmpty();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ui/session/engine_build.h"
+#include "ui/session/fork_form.h"
 #include "ui/session/launcher.h"
 #include "ui/session/run_compare.h"
 #include "ui/session/run_list_model.h"
@@ -19,6 +20,7 @@ namespace batchscope::views {
 
 class CurveChart;
 class EventPanel;
+class LaunchDialog;
 class LogPanel;
 class OptimizerPanel;
 class RunListPanel;
@@ -90,7 +92,13 @@ class MainWindow : public QMainWindow {
   void refreshActions();
   void attachToLive();
   void newFromThisRun();
+  void askForRun(const std::function<void(LaunchDialog&)>& fill);
+  void startFailed(const QString& sentence, const QString& words);
+  void engineEnded(const QString& runId, const QString& words);
   void forkRun();
+  void forkFrom(std::int64_t step,
+                const QList<session::ForkChildRow>& children,
+                const QString& lrMapping = {});
   void openFan();
   void showForked(const QString& parent, const QStringList& folders);
   void continueRun(const QString& folder);
@@ -104,6 +112,7 @@ class MainWindow : public QMainWindow {
   void changeEnd();
   void showPalette();
   void showDiagnosis();
+  void takeFocus(QWidget* now);
   void movePane(int direction);
   void scaleText(int steps);
   void setTheme(int mode);
@@ -113,7 +122,10 @@ class MainWindow : public QMainWindow {
   QList<session::RunSession*> liveRuns() const;
   bool confirmClose();
   QString askAboutLiveRuns(const QList<session::RunSession*>& live);
-  void stopRuns(const QList<session::RunSession*>& live);
+  /// False: one could not be stopped, and the window stays.
+  bool stopRuns(const QList<session::RunSession*>& live);
+  void showAnswerToClosing();
+  void askAgainOnClosing();
 
   WindowOptions options_;
   Actions* actions_;
@@ -136,7 +148,6 @@ class MainWindow : public QMainWindow {
   QComboBox* axis_;
   QSlider* smoothing_;
   QByteArray firstLayout_;
-  QFont firstFont_;
   int textSteps_ = 0;
   bool reattached_ = false;
 };

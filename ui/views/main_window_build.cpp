@@ -10,6 +10,7 @@
 #include <QActionGroup>
 #include <QComboBox>
 #include <QDockWidget>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QMenuBar>
 #include <QSlider>
@@ -96,7 +97,8 @@ void MainWindow::buildMenus() {
         "filter",
         "palette",
         "",
-        "choose_engine"});
+        "choose_engine",
+        "ask_closing"});
   fill(menuBar()->addMenu(tr("&Run")),
        {"resume",
         "pause",
@@ -150,7 +152,7 @@ void MainWindow::buildMenus() {
         "next_pane",
         "previous_pane",
         "reset_layout"});
-  fill(menuBar()->addMenu(tr("R&eplay")),
+  fill(menuBar()->addMenu(tr("Re&play")),
        {"replay_toggle",
         "follow_live",
         "",
@@ -209,17 +211,30 @@ void MainWindow::buildToolBar() {
   smoothing_->setAccessibleName(tr("Smoothing"));
   smoothing_->setToolTip(
       tr("Weight of the causal, debiased exponential mean over the full data (S)"));
-  bar->addWidget(mutedLabel(tr(" X axis "), bar));
-  bar->addWidget(axis_);
-  bar->addWidget(mutedLabel(tr("  Smoothing "), bar));
-  bar->addWidget(smoothing_);
+  // A name and what it names go together where there is no room.
+  for (const auto& [name, input] :
+       {std::pair<QString, QWidget*>{tr("X axis"), axis_}, {tr("Smoothing"), smoothing_}}) {
+    auto* pair = new QWidget(bar);
+    auto* row = new QHBoxLayout(pair);
+    row->setContentsMargins(6, 0, 0, 0);
+    row->addWidget(mutedLabel(name, pair));
+    row->addWidget(input);
+    bar->addWidget(pair);
+  }
   bar->addSeparator();
   add("palette", {});
+  // Qt's own sign is a dark arrow in every theme.
+  if (auto* more = bar->findChild<QToolButton*>(QStringLiteral("qt_toolbar_ext_button"))) {
+    more->setIcon(icon(QStringLiteral("menu")));
+    more->setAccessibleName(tr("More tools"));
+  }
 }
 
 void MainWindow::buildStatusBar() {
   status_ = new RunStatusLine(this);
   statusBar()->addPermanentWidget(status_, 1);
+  // It covers the place where the bar would paint its messages.
+  connect(statusBar(), &QStatusBar::messageChanged, status_, &RunStatusLine::setMessage);
   statusBar()->setSizeGripEnabled(false);
 }
 

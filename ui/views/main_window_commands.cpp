@@ -3,8 +3,6 @@
 #include "ui/session/engine_client.h"
 #include "ui/session/playhead.h"
 #include "ui/views/command_palette.h"
-#include "ui/views/curve_chart.h"
-#include "ui/views/event_panel.h"
 #include "ui/views/main_window.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/replay_bar.h"
@@ -14,7 +12,6 @@
 #include "ui/views/widgets.h"
 
 #include <QApplication>
-#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QDockWidget>
@@ -22,10 +19,8 @@
 #include <QInputDialog>
 #include <QLineEdit>
 #include <QMessageBox>
-#include <QSettings>
 #include <QSlider>
 #include <QStackedWidget>
-#include <QStatusBar>
 
 namespace batchscope::views {
 
@@ -72,10 +67,8 @@ void MainWindow::connectFileCommands() {
   on("export_page", [this] { exportPage(); });
   on("copy_command", [this] {
     if (run_) {
-      session::SpecForm form;
-      form.loadToml(run_->info().specToml);
       session::LaunchRequest request;
-      request.spec = form.spec();
+      request.rerun = run_->path();
       request.library = model_->library();
       QApplication::clipboard()->setText(launcher_->commandLine(request));
       note(tr("The command is on the clipboard."));
@@ -84,6 +77,8 @@ void MainWindow::connectFileCommands() {
   on("close_run", [this] { closeRun(); });
   on("quit", [this] { close(); });
   on("choose_engine", [this] { chooseEngine(); });
+  on("ask_closing", [this] { askAgainOnClosing(); });
+  showAnswerToClosing();
   connectWays(demo);
 }
 
@@ -131,6 +126,9 @@ void MainWindow::connectRunCommands() {
   on("undo_change", [this] { optimizer_->undo(); });
   on("accumulation", [this] { changeAccumulation(); });
   on("end_step", [this] { changeEnd(); });
+  connect(runView_, &RunView::rescueWanted, this, [this](const session::Rescue& rescue) {
+    forkFrom(rescue.step, {rescue.child}, rescue.lrMapping);
+  });
   connect(runView_, &RunView::continueWanted, this, [this] {
     if (run_) {
       continueRun(run_->path());
@@ -219,56 +217,17 @@ void MainWindow::connectViewCommands() {
   on("replay_step_forward", [this] { runView_->replayBar()->stepForward(); });
   on("replay_step_back", [this] { runView_->replayBar()->stepBack(); });
   on("follow_live", [this] { runView_->replayBar()->followLive(); });
-  ChartLink* link = runView_->link();
-  connect(axis_, &QComboBox::currentIndexChanged, this, [this, link] {
-    link->setKind(static_cast<session::XKind>(axis_->currentData().toInt()));
+  connect(axis_, &QComboBox::currentIndexChanged, this, [this] {
+    runView_->link()->setKind(static_cast<session::XKind>(axis_->currentData().toInt()));
   });
-  connect(link, &ChartLink::kindChanged, this, [this, link] {
-    axis_->setCurrentIndex(axis_->findData(static_cast<int>(link->kind())));
-  });
-  connect(smoothing_, &QSlider::valueChanged, link, [link](int value) {
-    link->setSmoothing(value / 100.0);
-  });
-}
-
-void MainWindow::connectChartCommands() {
-  onChart("chart_zoom_in", [](CurveChart* chart) { chart->zoom(2); });
-  onChart("chart_zoom_out", [](CurveChart* chart) { chart->zoom(0.5); });
-  onChart("chart_fit", [](CurveChart* chart) { chart->fit(); });
-  onChart("chart_log", [](CurveChart* chart) { chart->toggleLog(); });
-  onChart("chart_table", [](CurveChart* chart) { chart->toggleTable(); });
-  onChart("chart_image", [](CurveChart* chart) { chart->copyImage(); });
-  onChart("chart_csv", [](CurveChart* chart) { chart->copyCsv(); });
-  onChart("cursor_right", [](CurveChart* chart) { chart->moveCursor(1); });
-  onChart("cursor_left", [](CurveChart* chart) { chart->moveCursor(-1); });
-  onChart("cursor_right_ten", [](CurveChart* chart) { chart->moveCursor(10); });
-  onChart("cursor_left_ten", [](CurveChart* chart) { chart->moveCursor(-10); });
-  onChart("cursor_next_event", [](CurveChart* chart) { chart->cursorToMark(1); });
-  onChart("cursor_previous_event", [](CurveChart* chart) { chart->cursorToMark(-1); });
-  onChart("series_next", [](CurveChart* chart) { chart->selectSeries(1); });
-  onChart("series_previous", [](CurveChart* chart) { chart->selectSeries(-1); });
-  onChart("next_nonfinite", [](CurveChart* chart) { chart->cursorToNonFinite(); });
-  on("cycle_x", [this] { runView_->link()->cycleKind(); });
-  on("smooth", [this] { smoothing_->setFocus(Qt::ShortcutFocusReason); });
-  actions_->setChartFocused(false);
-  connect(qApp, &QApplication::focusChanged, this, [this](QWidget*, QWidget* now) {
-    CurveChart* chart = nullptr;
-    for (QWidget* widget = now; widget != nullptr && chart == nullptr;
-         widget = widget->parentWidget()) {
-      chart = qobject_cast<CurveChart*>(widget);
-    }
-    // A menu or the palette takes the focus for a moment: its command still means the same chart.
-    if (now == nullptr || now->window() != this) {
-      return;
-    }
-    chart_ = chart;
-    actions_->setChartFocused(chart != nullptr);
-  });
-  for (CurveChart* chart : findChildren<CurveChart*>()) {
-    connect(chart, &CurveChart::announced, this, [this](const QString& text) {
-      statusBar()->showMessage(text, 4000);
+  for (ChartLink* link : runView_->links()) {
+    connect(link, &ChartLink::kindChanged, this, [this, link] {
+      axis_->setCurrentIndex(axis_->findData(static_cast<int>(link->kind())));
     });
   }
+  connect(smoothing_, &QSlider::valueChanged, this, [this](int value) {
+    runView_->link()->setSmoothing(value / 100.0);
+  });
 }
 
 void MainWindow::connectCompareAndHelp() {

@@ -11,12 +11,15 @@
 
 #include <QApplication>
 #include <QClipboard>
+#include <QDir>
 #include <QDockWidget>
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QImageWriter>
 #include <QLineEdit>
 #include <QMessageBox>
 #include <QPushButton>
+#include <QSaveFile>
 #include <QSettings>
 #include <QStackedWidget>
 #include <QSysInfo>
@@ -31,6 +34,24 @@ namespace {
 constexpr int kLeastText = -2;  // 80 %
 constexpr int kMostText = 10;   // 200 %
 
+/// Writes a picture, all or nothing; why it could not.
+QString savePicture(const QImage& picture, const QString& path) {
+  const QByteArray format = QFileInfo(path).suffix().toLower().toLatin1();
+  if (!QImageWriter::supportedImageFormats().contains(format)) {
+    return MainWindow::tr("a page can be saved as png or jpg, not as “%1”.")
+        .arg(QString::fromLatin1(format).toHtmlEscaped());
+  }
+  QSaveFile file(path);
+  QImageWriter writer(&file, format);
+  if (!file.open(QIODevice::WriteOnly)) {
+    return file.errorString();
+  }
+  if (!writer.write(picture)) {
+    return writer.errorString();
+  }
+  return file.commit() ? QString() : file.errorString();
+}
+
 }  // namespace
 
 void MainWindow::forkRun() {
@@ -44,6 +65,24 @@ void MainWindow::forkRun() {
   }
 }
 
+void MainWindow::forkFrom(std::int64_t step,
+                          const QList<session::ForkChildRow>& children,
+                          const QString& lrMapping) {
+  if (!run_) {
+    return;
+  }
+  ForkDialog dialog(run_, launcher_, this);
+  dialog.setLibrary(model_->library());
+  dialog.setStep(step);
+  dialog.setChildren(children);
+  if (!lrMapping.isEmpty()) {
+    dialog.setLrMapping(lrMapping);
+  }
+  if (dialog.exec() == QDialog::Accepted) {
+    start(dialog.request());
+  }
+}
+
 void MainWindow::openFan() {
   if (!run_) {
     return;
@@ -51,22 +90,17 @@ void MainWindow::openFan() {
   FanDialog dialog(run_, launcher_, model_->library(), this);
   connect(
       &dialog, &FanDialog::forkWanted, this, [this](std::int64_t step, const session::FanRow& row) {
-        ForkDialog fork(run_, launcher_, this);
-        fork.setLibrary(model_->library());
-        fork.setStep(step);
         const auto& set = row.command.set;
         const auto clip = set.find("optim.clip_norm");
-        fork.setChildren({{},
-                          {QString::fromStdString(row.command.name.value_or("")),
-                           !row.command.agvm   ? QString()
-                           : *row.command.agvm ? QStringLiteral("on")
-                                               : QStringLiteral("off"),
-                           QString::number(row.lr, 'g', 12),
-                           clip == set.end() ? QString() : QString::fromStdString(clip->second),
-                           {}}});
-        if (fork.exec() == QDialog::Accepted) {
-          start(fork.request());
-        }
+        forkFrom(step,
+                 {{},
+                  {QString::fromStdString(row.command.name.value_or("")),
+                   !row.command.agvm   ? QString()
+                   : *row.command.agvm ? QStringLiteral("on")
+                                       : QStringLiteral("off"),
+                   QString::number(row.lr, 'g', 12),
+                   clip == set.end() ? QString() : QString::fromStdString(clip->second),
+                   {}}});
       });
   dialog.exec();
 }
@@ -108,12 +142,20 @@ void MainWindow::openWithDialog() {
 }
 
 void MainWindow::exportPage() {
-  const QString path = QFileDialog::getSaveFileName(this,
-                                                    tr("Save the page"),
-                                                    runView_->pageName() + QStringLiteral(".png"),
-                                                    tr("Pictures (*.png)"));
-  if (!path.isEmpty() && !runView_->page()->grab().save(path)) {
-    QMessageBox::warning(this, tr("Not saved"), tr("%1 could not be written.").arg(path));
+  QFileDialog dialog(this, tr("Save the page"), {}, tr("Pictures (*.png)"));
+  dialog.setAcceptMode(QFileDialog::AcceptSave);
+  dialog.setDefaultSuffix(QStringLiteral("png"));
+  dialog.selectFile(runView_->pageName() + QStringLiteral(".png"));
+  if (dialog.exec() != QDialog::Accepted) {
+    return;
+  }
+  const QString path = dialog.selectedFiles().value(0);
+  const QString fault = savePicture(runView_->page()->grab().toImage(), path);
+  if (fault.isEmpty()) {
+    note(tr("The page was saved as %1.").arg(QDir::toNativeSeparators(path)));
+  } else {
+    QMessageBox::warning(
+        this, tr("Not saved"), tr("%1 was not written: %2").arg(path.toHtmlEscaped(), fault));
   }
 }
 
@@ -141,46 +183,16 @@ void MainWindow::showDiagnosis() {
   QMessageBox box(QMessageBox::Information, tr("Diagnose"), text, QMessageBox::Ok, this);
   box.setTextInteractionFlags(Qt::TextSelectableByMouse);
   QPushButton* copy = box.addButton(tr("&Copy"), QMessageBox::ActionRole);
+  box.setEscapeButton(QMessageBox::Ok);
   box.exec();
   if (box.clickedButton() == copy) {
     QApplication::clipboard()->setText(text);
   }
 }
 
-void MainWindow::movePane(int direction) {
-  QList<QWidget*> panes = {
-      runs_->filter(),
-      centre_->currentWidget() == runView_ ? runView_->page() : welcome_->startButton()};
-  if (optimizerDock_->isVisible()) {
-    panes.append(optimizer_);
-  }
-  if (eventsDock_->isVisible()) {
-    panes.append(eventsDock_->widget());
-  }
-  qsizetype at = 0;
-  for (qsizetype i = 0; i < panes.size(); ++i) {
-    const QWidget* focus = QApplication::focusWidget();
-    if (focus != nullptr && (focus == panes[i] || panes[i]->isAncestorOf(focus))) {
-      at = i;
-    }
-  }
-  QWidget* target = panes[(at + direction + panes.size()) % panes.size()];
-  if (target->focusPolicy() == Qt::NoFocus) {
-    for (QWidget* child : target->findChildren<QWidget*>()) {
-      if (child->isVisible() && child->isEnabled() && child->focusPolicy() & Qt::TabFocus) {
-        target = child;
-        break;
-      }
-    }
-  }
-  target->setFocus(Qt::ShortcutFocusReason);
-}
-
 void MainWindow::scaleText(int steps) {
   textSteps_ = std::clamp(steps, kLeastText, kMostText);
-  QFont font = firstFont_;
-  font.setPointSizeF(firstFont_.pointSizeF() * (1.0 + 0.1 * textSteps_));
-  QApplication::setFont(font);
+  Theme::instance().setTextScale(1.0 + 0.1 * textSteps_);
 }
 
 void MainWindow::setTheme(int mode) {

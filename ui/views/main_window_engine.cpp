@@ -5,6 +5,7 @@
 #include "ui/views/widgets.h"
 
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QMessageBox>
 #include <QSettings>
 
@@ -44,24 +45,52 @@ void MainWindow::chooseEngine() {
   build_->setSetting(path);
 }
 
-void MainWindow::newRun() {
+void MainWindow::askForRun(const std::function<void(LaunchDialog&)>& fill) {
   LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
   dialog.follow(launcher_);
+  fill(dialog);
   if (dialog.exec() == QDialog::Accepted) {
     start(dialog.request());
   }
 }
 
+void MainWindow::newRun() {
+  askForRun([](LaunchDialog& dialog) { dialog.loadPreset(QStringLiteral("demo")); });
+}
+
 void MainWindow::newFromThisRun() {
-  if (!run_) {
+  if (run_) {
+    askForRun(
+        [run = run_](LaunchDialog& dialog) { dialog.loadRun(run->info().specToml, run->path()); });
+  }
+}
+
+void MainWindow::startFailed(const QString& sentence, const QString& words) {
+  model_->refresh();
+  const session::LaunchRequest asked = launcher_->request();
+  if (asked.isNewRun()) {
+    askForRun([&](LaunchDialog& dialog) { dialog.showRefused(asked, sentence, words); });
     return;
   }
-  LaunchDialog dialog(model_->library(), launcher_->enginePath(), this);
-  dialog.follow(launcher_);
-  dialog.loadToml(run_->info().specToml);
-  if (dialog.exec() == QDialog::Accepted) {
-    start(dialog.request());
+  QMessageBox box(
+      QMessageBox::Critical, tr("The run did not start"), sentence, QMessageBox::Ok, this);
+  box.setTextFormat(Qt::PlainText);
+  box.setDetailedText(words);
+  box.exec();
+}
+
+void MainWindow::engineEnded(const QString& runId, const QString& words) {
+  const QString fault = session::Launcher::faultIn(words);
+  if (fault.isEmpty()) {
+    return;
   }
+  for (session::RunSession* run : std::as_const(sessions_)) {
+    if (QFileInfo(run->path()).fileName() == runId) {
+      run->setEngineFault(fault);
+      return;
+    }
+  }
+  note(tr("Run %1: %2").arg(runId, fault));
 }
 
 void MainWindow::openSpec(const QString& path) {

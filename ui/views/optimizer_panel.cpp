@@ -2,7 +2,9 @@
 
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
+#include "ui/session/playhead.h"
 #include "ui/views/axis_ticks.h"
+#include "ui/views/preview_dialog.h"
 #include "ui/views/shadow_box.h"
 #include "ui/views/widgets.h"
 
@@ -26,15 +28,6 @@ Enum enumOf(const QComboBox* box) {
   return static_cast<Enum>(box->currentData().toInt());
 }
 
-/// The method without modifiers: "pmd_lamb" of "pmd_lamb + agvm".
-QString methodOf(const QString& optimizer) {
-  return optimizer.section(QLatin1Char('+'), 0, 0).trimmed();
-}
-
-QString withModifier(const QString& method, bool agvm) {
-  return optimizerTitle(agvm ? method + QStringLiteral(" + agvm") : method);
-}
-
 }  // namespace
 
 void OptimizerPanel::setRun(session::RunSession* run) {
@@ -45,6 +38,7 @@ void OptimizerPanel::setRun(session::RunSession* run) {
     disconnect(run_, nullptr, this, nullptr);
     disconnect(run_->client(), nullptr, this, nullptr);
     disconnect(run_->commandLog(), nullptr, this, nullptr);
+    disconnect(run_->playhead(), nullptr, this, nullptr);
     log_->setModel(nullptr);
   }
   run_ = run;
@@ -56,6 +50,8 @@ void OptimizerPanel::setRun(session::RunSession* run) {
     connect(run_, &RunSession::infoChanged, this, &OptimizerPanel::refresh);
     connect(run_, &RunSession::eventsChanged, this, &OptimizerPanel::refresh);
     connect(run_, &RunSession::pendingChanged, this, &OptimizerPanel::refresh);
+    connect(run_, &RunSession::dataChanged, this, &OptimizerPanel::showNow);
+    connect(run_->playhead(), &session::Playhead::followingChanged, this, &OptimizerPanel::refresh);
     connect(run_->client(), &session::EngineClient::stateChanged, this, &OptimizerPanel::refresh);
     connect(run_->commandLog(), &CommandLog::entryChanged, this, [this](qint64 id) {
       showDetail(id);
@@ -82,9 +78,9 @@ void OptimizerPanel::chooseMethod(const QString& name) {
 
 contract::OptimizerCommand OptimizerPanel::command() const {
   contract::OptimizerCommand command;
-  const session::StatusItem status = run_ ? run_->status() : session::StatusItem{};
+  const session::StatusItem status = formStatus();
   const QString method = method_->currentData().toString();
-  if (method != methodOf(status.optimizer)) {
+  if (method != status.method()) {
     command.name = method.toStdString();
   }
   if (agvm_->isChecked() != status.agvm) {
@@ -207,107 +203,13 @@ void OptimizerPanel::showDetail(qint64 id) {
     }
   }
   if (id == previewId_ && entry.state == CommandLog::State::kApplied) {
-    QMessageBox box(QMessageBox::Information,
-                    tr("What the switch would do"),
-                    entry.detail,
-                    QMessageBox::Ok,
-                    this);
-    box.setTextInteractionFlags(Qt::TextSelectableByMouse);
     previewId_ = -1;
-    box.exec();
-  }
-}
-
-void OptimizerPanel::refresh() {
-  const bool open = run_ != nullptr;
-  const session::StatusItem status = open ? run_->status() : session::StatusItem{};
-  const bool can = open && run_->canControl();
-  if (open) {
-    followSpec();
-  }
-  if (!touched_ && open && !status.optimizer.isEmpty() && !busy()) {
-    const QSignalBlocker one(method_);
-    const QSignalBlocker two(agvm_);
-    const int at = method_->findData(methodOf(status.optimizer));
-    if (at >= 0 && (at != method_->currentIndex() || agvm_->isChecked() != status.agvm)) {
-      method_->setCurrentIndex(at);
-      agvm_->setChecked(status.agvm);
-      showParameters();
+    // This is a slot of the connection: it must not wait for a person.
+    if (!previewDialog_) {
+      previewDialog_ = new PreviewDialog(this);
     }
+    previewDialog_->showAnswer(entry.command, entry.step, entry.detail);
   }
-  now_->setText(open && !status.optimizer.isEmpty()
-                    ? withModifier(methodOf(status.optimizer), status.agvm)
-                    : tr("No run"));
-  nowFacts_->setText(
-      open ? tr("lr %1 · batch %2")
-                 .arg(formatNumber(status.lr),
-                      session::effectiveBatchText(status.micro, status.accumulation, status.ranks))
-           : tr("Open a live run to control it."));
-  control_->setVisible(open && !can);
-  control_->setText(!open             ? QString()
-                    : !run_->isLive() ? tr("This run has ended: viewing only.")
-                                      : run_->client()->reason());
-  const bool changes = differs();
-  const QString from = withModifier(methodOf(status.optimizer), status.agvm);
-  const QString to = withModifier(method_->currentData().toString(), agvm_->isChecked());
-  const QString lr =
-      lr_->text().trimmed().isEmpty() ? formatNumber(status.lr) : lr_->text().trimmed();
-  change_->setText(
-      !changes ? tr("Nothing is changed yet.")
-               : tr("%1 → %2, lr %3 → %4, at the next step. A restore point is written first.")
-                     .arg(from, to, formatNumber(status.lr), lr));
-  apply_->setEnabled(can && changes && !busy());
-  preview_->setEnabled(can && changes && !busy());
-  const session::EventItem target = open ? run_->undoTarget() : session::EventItem{};
-  undo_->setEnabled(can && target.id != 0 && !busy());
-  undoText_->setText(target.id != 0
-                         ? tr("Back to step %1: %2").arg(formatCount(target.step), target.text)
-                         : tr("Nothing to undo."));
-  for (QPushButton* button : {half_, twice_, setLr_}) {
-    button->setEnabled(can && !busy());
-  }
-  shadows_->setShadows(shadows(), can && !busy());
-  lrNow_->setText(open ? tr("now %1").arg(formatNumber(status.lr)) : QString());
-  showLog();
-}
-
-void OptimizerPanel::showLog() {
-  const CommandLog::Entry entry = run_ ? run_->commandLog()->latest() : CommandLog::Entry{};
-  if (entry.command.isEmpty()) {
-    state_->clear();
-    state_->hide();
-    return;
-  }
-  QString text;
-  const char* tone = "muted";
-  switch (entry.state) {
-    case CommandLog::State::kPending:
-    case CommandLog::State::kTaken:
-      text = tr("Pending: %1").arg(entry.command);
-      tone = "warn";
-      break;
-    case CommandLog::State::kApplied:
-      text = entry.step >= 0
-                 ? tr("Applied at step %1: %2").arg(formatCount(entry.step), entry.command)
-                 : tr("Done: %1").arg(entry.command);
-      tone = "good";
-      break;
-    case CommandLog::State::kRefused:
-      text = tr("Refused: %1").arg(entry.reason);
-      tone = "bad";
-      break;
-    case CommandLog::State::kNoAnswer:
-    case CommandLog::State::kLost:
-      text = entry.reason;
-      tone = "warn";
-      break;
-  }
-  for (const char* each : {"muted", "good", "warn", "bad"}) {
-    setStyleProperty(state_, each, each == tone);
-  }
-  state_->setText(text);
-  state_->setToolTip(entry.detail);
-  state_->show();
 }
 
 }  // namespace batchscope::views

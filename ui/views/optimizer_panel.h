@@ -17,6 +17,7 @@ class QTableView;
 
 namespace batchscope::views {
 
+class PreviewDialog;
 class ShadowBox;
 
 /// Switches the optimizer of a running training: what is in force, what is asked for, pending,
@@ -33,7 +34,8 @@ class OptimizerPanel : public QScrollArea {
   contract::OptimizerCommand command() const;
   /// What the line above Apply says: the change, or why there is none.
   QString changeText() const;
-  /// State line of the last command: "Pending…", "Applied at step 412", "Refused: …".
+  /// State line of the last command: "Pending…", "Applied at step 412", "Preview only…", "Refused:
+  /// …".
   QString stateText() const;
   QPushButton* applyButton() const { return apply_; }
   QPushButton* undoButton() const { return undo_; }
@@ -69,15 +71,19 @@ class OptimizerPanel : public QScrollArea {
   /// Labels of the shadows in force: those of the spec, and what the events made of them.
   QStringList shadows() const;
   void refresh();
+  /// Card and rates; the playhead moves them often.
+  void showNow();
   void showLog();
   void showDetail(qint64 id);
+  /// What the form starts from: of now where it can be changed, else of the playhead.
+  session::StatusItem formStatus() const;
   bool differs() const;
   bool busy() const;
 
   QPointer<session::RunSession> run_;
   session::SpecForm spec_;
   QString specText_;  // what spec_ was made of
-  QLabel *now_, *nowFacts_, *change_, *state_, *control_, *undoText_, *lrNow_;
+  QLabel *inForce_, *now_, *nowFacts_, *change_, *state_, *control_, *undoText_, *lrNow_;
   QComboBox *method_, *policy_, *mapping_, *decay_;
   QCheckBox *agvm_, *all_;
   ShadowBox* shadows_;
@@ -88,6 +94,7 @@ class OptimizerPanel : public QScrollArea {
   QPushButton *apply_, *preview_, *undo_, *half_, *twice_, *setLr_;
   QTableView* log_;
   bool touched_ = false;
+  QPointer<PreviewDialog> previewDialog_;
   qint64 previewId_ = -1, shadowId_ = -1;
 };
 

@@ -79,8 +79,10 @@ void OptimizerPanel::build() {
   column->addWidget(shadows_);
   column->addWidget(buildLog(), 1);
   setWidget(body);
-  setMinimumWidth(body->minimumSizeHint().width() +
-                  style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
+  followTheme(this, [this, body] {
+    setMinimumWidth(body->minimumSizeHint().width() +
+                    style()->pixelMetric(QStyle::PM_ScrollBarExtent) + 4);
+  });
 }
 
 QWidget* OptimizerPanel::buildNow() {
@@ -89,8 +91,9 @@ QWidget* OptimizerPanel::buildNow() {
   auto* column = new QVBoxLayout(card);
   column->setContentsMargins(12, 8, 12, 10);
   column->setSpacing(2);
-  column->addWidget(mutedLabel(tr("In force"), card));
-  now_ = titleLabel({}, card, 1.25);
+  inForce_ = mutedLabel(tr("In force"), card);
+  column->addWidget(inForce_);
+  now_ = titleLabel({}, card, TitleSize::kMiddle);
   now_->setWordWrap(true);
   nowFacts_ = wrapped({}, card);
   control_ = wrapped({}, card);
@@ -140,9 +143,9 @@ QWidget* OptimizerPanel::buildChoices(QWidget* group) {
        {tr("Target value"), DecayMapping::kTarget}});
   form->addRow(tr("&Method"), method_);
   form->addRow(QString(), agvm_);
-  form->addRow(tr("&Learning rate"), lr_);
+  form->addRow(tr("Base &lr"), lr_);
   form->addRow(tr("S&tate"), policy_);
-  form->addRow(tr("L&R mapping"), mapping_);
+  form->addRow(tr("LR mappin&g"), mapping_);
   form->addRow(tr("&Decay mapping"), decay_);
   return top;
 }
@@ -155,7 +158,7 @@ QWidget* OptimizerPanel::buildForm() {
   parameterBox_ = new QWidget(group);
   parameters_ = compactForm(parameterBox_);
   column->addWidget(parameterBox_);
-  all_ = new QCheckBox(tr("All para&meters"), group);
+  all_ = new QCheckBox(tr("All parameters"), group);
   all_->setToolTip(tr("Every key of [optim] that the method reads, not only the common ones"));
   column->addWidget(all_);
   change_ = wrapped({}, group);
@@ -200,25 +203,27 @@ void OptimizerPanel::connectForm() {
 }
 
 QWidget* OptimizerPanel::buildLr() {
-  auto* group = new QGroupBox(tr("Learning rate"), this);
+  auto* group = new QGroupBox(tr("Base learning rate"), this);
   auto* column = new QVBoxLayout(group);
   auto* row = new QHBoxLayout;
   half_ = new QPushButton(tr("× ½"), group);
   half_->setAccessibleName(tr("Halve the learning rate"));
-  half_->setToolTip(tr("Halve the learning rate at the next step"));
+  half_->setToolTip(tr("Halve the base learning rate at the next step"));
   twice_ = new QPushButton(tr("× 2"), group);
   twice_->setAccessibleName(tr("Double the learning rate"));
-  twice_->setToolTip(tr("Double the learning rate at the next step"));
+  twice_->setToolTip(tr("Double the base learning rate at the next step"));
   newLr_ = new QLineEdit(group);
   newLr_->setPlaceholderText(tr("value"));
   newLr_->setAccessibleName(tr("New learning rate"));
-  newLr_->setMaximumWidth(90);
+  followTheme(newLr_,
+              [this] { newLr_->setMaximumWidth(newLr_->fontMetrics().averageCharWidth() * 14); });
   setLr_ = new QPushButton(tr("Set"), group);
+  setLr_->setToolTip(tr("Sets the base learning rate; warm-up and decay scale it"));
   row->addWidget(half_);
   row->addWidget(twice_);
   row->addWidget(newLr_, 1);
   row->addWidget(setLr_);
-  lrNow_ = mutedLabel({}, group);
+  lrNow_ = wrapped({}, group);
   column->addLayout(row);
   column->addWidget(lrNow_);
   connect(half_, &QPushButton::clicked, this, [this] { scaleLr(0.5); });
@@ -236,12 +241,13 @@ QWidget* OptimizerPanel::buildLog() {
   log_ = new QTableView(group);
   log_->setAccessibleName(tr("Commands and their answers"));
   log_->verticalHeader()->hide();
-  log_->horizontalHeader()->setStretchLastSection(true);
   log_->horizontalHeader()->setSectionResizeMode(QHeaderView::Stretch);
+  // The dock is narrow, and the end of a state is its step or reason: it takes a second line.
+  log_->verticalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   log_->setSelectionBehavior(QAbstractItemView::SelectRows);
   log_->setShowGrid(false);
-  log_->setWordWrap(false);
-  log_->setMinimumHeight(110);
+  log_->setWordWrap(true);
+  followTheme(log_, [this] { log_->setMinimumHeight(5 * (log_->fontMetrics().height() + 8)); });
   column->addWidget(undo_);
   column->addWidget(undoText_);
   column->addWidget(log_, 1);

@@ -48,7 +48,8 @@ QStringList parameterKeys(const QString& method, bool agvm, bool all) {
 void OptimizerPanel::followSpec() {
   QList<session::EventItem> changes;
   QString text = run_->info().specToml;
-  for (const session::EventItem& event : run_->events()) {
+  // What a change would leave as it is are the settings of now, wherever the playhead is.
+  for (const session::EventItem& event : run_->canControl() ? run_->allEvents() : run_->events()) {
     if (event.kind == QLatin1String("optimizer") && !event.abandoned) {
       changes.append(event);
       text += QStringLiteral("\n# %1").arg(event.id);

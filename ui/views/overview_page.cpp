@@ -101,14 +101,14 @@ SampleSource evalSamples(session::RunSession* run, const QStringList& metrics) {
 OverviewPage::OverviewPage(ChartLink* link, QWidget* parent) : RunPage(link, parent) {
   loss_ = new CurveChart(tr("Loss"), link, this);
   loss_->setHelp(tr("Mean loss over the pictures of an update, all ranks, and its parts."));
-  lr_ = new CurveChart(tr("Learning rate"), link, this);
-  lr_->setHelp(tr("Scheduled learning rate, before module factors."));
-  speed_ = new CurveChart(tr("Pictures per second"), link, this);
-  speed_->setHelp(tr("Pictures trained on per second of training time, all ranks."));
   accuracy_ = new CurveChart(tr("Evaluations"), link, this);
   accuracy_->setHelp(
       tr("Figures on the validation pictures: average precision, panoptic quality, "
          "mean IoU."));
+  lr_ = new CurveChart(tr("Learning rate"), link, this);
+  lr_->setHelp(tr("Scheduled learning rate, before module factors."));
+  speed_ = new CurveChart(tr("Pictures per second"), link, this);
+  speed_->setHelp(tr("Pictures trained on per second of training time, all ranks."));
 
   auto* top = new QSplitter(Qt::Horizontal, this);
   top->addWidget(loss_);
@@ -156,8 +156,11 @@ QWidget* OverviewPage::makeStrip() {
   stripRow_ = new QHBoxLayout;
   stripRow_->setSpacing(6);
   column->addLayout(stripRow_, 1);
-  card->setMinimumHeight(150);
-  card->setMaximumHeight(190);
+  followTheme(card, [card] {
+    const int words = 2 * card->fontMetrics().height();
+    card->setMinimumHeight(120 + words);
+    card->setMaximumHeight(160 + words);
+  });
   return card;
 }
 

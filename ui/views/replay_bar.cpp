@@ -136,8 +136,10 @@ ReplayBar::ReplayBar(QWidget* parent) : QWidget(parent) {
   strip_ = new TimelineStrip(this);
   strip_->setAccessibleName(tr("Timeline of the run"));
   label_ = new QLabel(this);
-  label_->setMinimumWidth(
-      fontMetrics().horizontalAdvance(QStringLiteral("00:00:00 / 00:00:00 · step 000,000")));
+  followTheme(label_, [this] {
+    label_->setMinimumWidth(
+        label_->fontMetrics().horizontalAdvance(QStringLiteral("00:00 / 00:00 · step 0,000")));
+  });
   label_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
   speed_ = new QComboBox(this);
   speed_->setAccessibleName(tr("Replay speed"));

@@ -3,8 +3,11 @@
 #include "ui/session/engine_client.h"
 #include "ui/views/axis_ticks.h"
 
+#include <QFileInfo>
 #include <QPushButton>
 #include <QVBoxLayout>
+
+#include <limits>
 
 namespace batchscope::views {
 
@@ -21,6 +24,35 @@ session::EventItem lastOf(const session::RunSession& run, const QStringList& kin
   return found;
 }
 
+/// The step to look at: a divergence began before it was seen.
+std::int64_t placeOf(const session::EventItem& trouble) {
+  const std::int64_t first = session::firstAbnormalStep(trouble);
+  return trouble.id == 0 || first >= 0 ? first : trouble.step;
+}
+
+/// The text, and what is left to go on from.
+QString withSaved(const QString& text,
+                  const session::RunSession& run,
+                  const session::EventItem& trouble) {
+  const std::int64_t first = session::firstAbnormalStep(trouble);
+  QString saved;
+  if (!QFileInfo(run.path()).isDir()) {
+    saved = RunBanners::tr("This file holds the record alone: its states are with its folder.");
+  } else if (first >= 0) {
+    const std::int64_t step = run.savedStep(first - 1, false);
+    saved = step < 0 ? RunBanners::tr("No state was saved before that: a new start is from step 0.")
+                     : RunBanners::tr("The newest state saved before that is of step %1.")
+                           .arg(formatCount(step));
+  } else {
+    const std::int64_t step = run.savedStep(std::numeric_limits<std::int64_t>::max(), true);
+    saved = step < 0 ? RunBanners::tr("No state was saved: Continue begins again at step 0.")
+                     : RunBanners::tr("Continue goes on from the state that was saved at step %1.")
+                           .arg(formatCount(step));
+  }
+  return (text.endsWith(QLatin1Char('.')) ? text : text + QLatin1Char('.')) + QLatin1Char(' ') +
+         saved;
+}
+
 }  // namespace
 
 QList<RunNotice> noticesOf(const session::RunSession& run) {
@@ -34,50 +66,62 @@ QList<RunNotice> noticesOf(const session::RunSession& run) {
                                              QStringLiteral("nonfinite"),
                                              QStringLiteral("error")});
   if (run.state() == RunSession::State::kFailed) {
-    notices.append({QStringLiteral("unreadable"), Banner::Kind::kBad, run.failure(), {}, 0, false});
+    notices.append({QStringLiteral("unreadable"), Banner::Kind::kBad, run.failure()});
   } else if (!status.error.isEmpty()) {
-    notices.append({QStringLiteral("error"), Banner::Kind::kBad, status.error, {}, 0, false});
+    notices.append({QStringLiteral("error"), Banner::Kind::kBad, status.error});
   }
+  const bool inFolder = QFileInfo(run.path()).isDir();  // else no state is there to go on from
+  const QList<session::Rescue> rescues =
+      inFolder ? session::rescuesFrom(run, trouble) : QList<session::Rescue>();
   if (status.state == RunState::kFailed) {
     const QString why =
         trouble.id != 0 ? trouble.text : RunBanners::tr("the engine gave no reason");
     notices.append({QStringLiteral("failed"),
                     Banner::Kind::kBad,
-                    RunBanners::tr("The run failed at step %1: %2 Everything before it is stored.")
-                        .arg(formatCount(status.step), why),
+                    RunBanners::tr("The run failed at step %1: %2")
+                        .arg(formatCount(status.step), withSaved(why, run, trouble)),
                     status.evidence,
-                    trouble.id,
-                    true});
+                    placeOf(trouble),
+                    inFolder && rescues.isEmpty(),
+                    rescues});
   } else if (status.state == RunState::kLost) {
     notices.append(
         {QStringLiteral("lost"),
          Banner::Kind::kBad,
-         RunBanners::tr(
-             "The engine ended without a word after step %1. All steps up to there are stored.")
-             .arg(formatCount(status.step)),
+         withSaved(RunBanners::tr("The engine ended without a word after step %1. The record of "
+                                  "all steps up to there is stored.")
+                       .arg(formatCount(status.step)),
+                   run,
+                   {}),
          status.evidence,
-         0,
-         true});
+         -1,
+         inFolder});
   } else if (trouble.id != 0) {
+    const QString text = RunBanners::tr("Step %1: %2").arg(formatCount(trouble.step), trouble.text);
     notices.append({QStringLiteral("trouble%1").arg(trouble.id),
                     Banner::Kind::kWarn,
-                    RunBanners::tr("Step %1: %2").arg(formatCount(trouble.step), trouble.text),
+                    rescues.isEmpty() ? text : withSaved(text, run, trouble),
                     {},
-                    trouble.id,
-                    false});
+                    placeOf(trouble),
+                    false,
+                    rescues});
+  }
+  if (status.isLive() && !status.trouble.isEmpty()) {
+    notices.append({QStringLiteral("hindered"), Banner::Kind::kWarn, status.trouble});
+  }
+  if (const QString& words = run.engineFault(); !words.isEmpty() && !status.isLive()) {
+    notices.append({QStringLiteral("engine"),
+                    Banner::Kind::kBad,
+                    RunBanners::tr("The engine said at its end: %1").arg(words)});
   }
   if (status.dead) {
     notices.append(
         {QStringLiteral("dead"),
          Banner::Kind::kWarn,
-         RunBanners::tr("The run finished, but its loss never fell below where it started."),
-         {},
-         0,
-         false});
+         RunBanners::tr("The run finished, but its loss never fell below where it started.")});
   }
   if (run.client()->state() == session::EngineClient::State::kMismatch) {
-    notices.append(
-        {QStringLiteral("mismatch"), Banner::Kind::kWarn, run.client()->reason(), {}, 0, false});
+    notices.append({QStringLiteral("mismatch"), Banner::Kind::kWarn, run.client()->reason()});
   }
   return notices;
 }
@@ -138,12 +182,18 @@ void RunBanners::refresh() {
   for (const RunNotice& notice : wanted) {
     auto* banner = new Banner(this);
     banner->setMessage(notice.kind, notice.text, notice.details);
-    if (notice.eventId != 0) {
+    if (notice.step >= 0) {
       connect(banner->addButton(tr("Go there")), &QPushButton::clicked, this, [this, notice] {
         if (run_) {
-          run_->seekToEvent(notice.eventId);
+          run_->seekToStep(notice.step);
         }
       });
+    }
+    for (const session::Rescue& rescue : notice.rescues) {
+      QPushButton* button = banner->addButton(rescue.title);
+      button->setToolTip(
+          tr("Go on as a fork from step %1 with this change").arg(formatCount(rescue.step)));
+      connect(button, &QPushButton::clicked, this, [this, rescue] { Q_EMIT rescueWanted(rescue); });
     }
     if (notice.canContinue) {
       connect(banner->addButton(tr("Continue this run")),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ui/session/rescue.h"
 #include "ui/session/run_session.h"
 #include "ui/views/widgets.h"
 
@@ -14,8 +15,9 @@ struct RunNotice {
   QString id;  // stable; a notice that was closed does not come back
   Banner::Kind kind = Banner::Kind::kInfo;
   QString text, details;
-  std::int64_t eventId = 0;  // "Go there" when not 0
+  std::int64_t step = -1;    // "Go there" when there is one
   bool canContinue = false;  // "Continue this run"
+  QList<session::Rescue> rescues = {};
 };
 
 /// What a person should know about the run as it is now, worst first.
@@ -32,6 +34,7 @@ class RunBanners : public QWidget {
 
  Q_SIGNALS:
   void continueWanted();
+  void rescueWanted(const session::Rescue& rescue);
 
  private:
   void refresh();

@@ -126,6 +126,7 @@ RunListPanel::RunListPanel(session::RunListModel* model, QWidget* parent)
   view_->setAccessibleName(tr("Runs"));
   view_->setContextMenuPolicy(Qt::CustomContextMenu);
   view_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+  followTheme(this, [this] { setMinimumWidth(8 * fontMetrics().height()); });
   for (int column = 1; column < session::RunListModel::kColumns; ++column) {
     view_->setColumnHidden(column, true);
   }

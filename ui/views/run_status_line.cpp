@@ -2,6 +2,7 @@
 
 #include "ui/session/command_log.h"
 #include "ui/session/engine_client.h"
+#include "ui/session/playhead.h"
 #include "ui/views/axis_ticks.h"
 #include "ui/views/widgets.h"
 
@@ -9,6 +10,7 @@
 #include <QLabel>
 #include <QProgressBar>
 
+#include <algorithm>
 #include <cmath>
 
 namespace batchscope::views {
@@ -43,6 +45,9 @@ RunStatusLine::RunStatusLine(QWidget* parent) : QWidget(parent) {
   cost_ = mutedLabel({}, this);
   pending_ = new QLabel(this);
   pending_->setProperty("warn", true);
+  message_ = new QLabel(this);
+  message_->setTextFormat(Qt::PlainText);
+  message_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
   progress_ = new QProgressBar(this);
   progress_->setRange(0, 1000);
   progress_->setTextVisible(false);
@@ -51,14 +56,12 @@ RunStatusLine::RunStatusLine(QWidget* parent) : QWidget(parent) {
   auto* row = new QHBoxLayout(this);
   row->setContentsMargins(8, 0, 0, 0);
   row->setSpacing(0);
-  row->addWidget(icon_);
-  row->addWidget(state_);
-  row->addWidget(step_);
-  row->addWidget(progress_);
-  for (QLabel* label : {speed_, eta_, cost_, pending_}) {
-    row->addWidget(label);
+  for (QWidget* widget : std::initializer_list<QWidget*>{
+           icon_, state_, step_, progress_, speed_, eta_, cost_, pending_}) {
+    row->addWidget(widget);
   }
-  row->addStretch(1);
+  row->addWidget(message_, 1);
+  connect(&Theme::instance(), &Theme::changed, this, &RunStatusLine::refresh);
   refresh();
 }
 
@@ -68,15 +71,18 @@ void RunStatusLine::setRun(session::RunSession* run) {
   }
   if (run_) {
     disconnect(run_, nullptr, this, nullptr);
+    disconnect(run_->playhead(), nullptr, this, nullptr);
   }
   run_ = run;
   if (run_) {
     using session::RunSession;
-    for (const auto signal : {&RunSession::statusChanged, &RunSession::infoChanged}) {
+    for (const auto signal :
+         {&RunSession::statusChanged, &RunSession::infoChanged, &RunSession::dataChanged}) {
       connect(run_, signal, this, &RunStatusLine::refresh);
     }
     connect(run_, &RunSession::stateChanged, this, &RunStatusLine::refresh);
     connect(run_, &RunSession::pendingChanged, this, &RunStatusLine::refresh);
+    connect(run_->playhead(), &session::Playhead::followingChanged, this, &RunStatusLine::refresh);
   }
   refresh();
 }
@@ -86,26 +92,37 @@ QString RunStatusLine::text() const {
       QLatin1Char(' '));
 }
 
+void RunStatusLine::setMessage(const QString& text) {
+  messageText_ = text;
+  message_->setAccessibleName(text);
+  fit();
+}
+
 void RunStatusLine::refresh() {
   const bool open = run_ != nullptr;
-  for (QWidget* widget :
-       std::initializer_list<QWidget*>{icon_, step_, progress_, speed_, eta_, cost_, pending_}) {
-    widget->setVisible(open);
-  }
-  if (!open) {
+  icon_->setVisible(open);
+  if (open) {
+    fillFigures(run_->statusAtPlayhead());
+  } else {
     state_->setText(tr("No run is open."));
-    return;
+    for (QLabel* label : {step_, speed_, eta_, cost_, pending_}) {
+      label->clear();
+    }
   }
-  const session::StatusItem& status = run_->status();
+  fit();
+}
+
+void RunStatusLine::fillFigures(const session::StatusItem& status) {
   icon_->setPixmap(
       icon(session::stateIcon(status.state), tintOf(status.state)).pixmap(QSize(16, 16)));
   const bool phase = run_->isLive() && !status.phase.isEmpty() && status.phase != status.word;
   state_->setText(phase ? QStringLiteral("%1 (%2)").arg(status.word, status.phase) : status.word);
   state_->setToolTip(status.evidence);
+  const QString step = formatCount(status.step), steps = formatCount(status.steps);
+  const bool now = run_->playhead()->isFollowing();
   step_->setText(status.steps > 0
-                     ? tr("Step %1 of %2").arg(formatCount(status.step), formatCount(status.steps))
-                     : tr("Step %1").arg(formatCount(status.step)));
-  progress_->setVisible(status.steps > 0);
+                     ? (now ? tr("Step %1 of %2") : tr("At step %1 of %2")).arg(step, steps)
+                     : (now ? tr("Step %1") : tr("At step %1")).arg(step));
   progress_->setValue(status.steps > 0 ? static_cast<int>(1000 * status.step / status.steps) : 0);
   const bool fast = std::isfinite(status.imagesPerSecond);
   speed_->setText(fast ? tr("%1 pictures/s").arg(formatNumber(status.imagesPerSecond, 3))
@@ -113,9 +130,7 @@ void RunStatusLine::refresh() {
   eta_->setText(run_->isLive() && std::isfinite(status.etaSeconds)
                     ? tr("%1 left").arg(formatDuration(status.etaSeconds))
                     : QString());
-  const QPointF range = run_->xRange(session::XKind::kStep);
-  const session::SampleItem cost =
-      run_->nearest(QStringLiteral("diagnostics_percent"), session::XKind::kStep, range.y());
+  const session::SampleItem cost = run_->sampleAtPlayhead(QStringLiteral("diagnostics_percent"));
   cost_->setText(cost.valid && std::isfinite(cost.value)
                      ? tr("diagnostics %1 %").arg(formatNumber(cost.value, 2))
                      : QString());
@@ -123,6 +138,42 @@ void RunStatusLine::refresh() {
   pending_->setText(waiting > 0                             ? tr("%1 pending").arg(waiting)
                     : run_->isLive() && !run_->canControl() ? run_->client()->reason()
                                                             : QString());
+}
+
+void RunStatusLine::fit() {
+  const bool message = !messageText_.isEmpty();
+  int room = width() - layout()->contentsMargins().left();
+  const auto take = [&](QWidget* widget, bool wanted) {
+    const bool fits = widget->sizeHint().width() <= room;
+    widget->setVisible(wanted && fits);
+    room -= wanted && fits ? widget->sizeHint().width() : 0;
+  };
+  take(icon_, run_ != nullptr);
+  take(state_, true);
+  take(step_, !step_->text().isEmpty());
+  if (message) {
+    // What is said is read now; the figures come back after it.
+    const int needed = fontMetrics().horizontalAdvance(messageText_) + 2 * fontMetrics().height();
+    room -= std::min(needed, room);
+  }
+  take(pending_, !pending_->text().isEmpty());
+  take(progress_, run_ && run_->status().steps > 0);
+  for (QLabel* label : {speed_, eta_, cost_}) {
+    take(label, !label->text().isEmpty());
+  }
+  layout()->activate();
+  const int inner = message_->width() - 2 * fontMetrics().averageCharWidth() - 8;
+  message_->setText(fontMetrics().elidedText(messageText_, Qt::ElideRight, inner));
+  message_->setToolTip(messageText_);
+}
+
+QSize RunStatusLine::minimumSizeHint() const {
+  return {state_->sizeHint().width(), QWidget::minimumSizeHint().height()};
+}
+
+void RunStatusLine::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  fit();
 }
 
 }  // namespace batchscope::views

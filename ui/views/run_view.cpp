@@ -21,11 +21,11 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
   tabs_->setDocumentMode(true);
   tabs_->setAccessibleName(tr("Pages"));
   tabs_->tabBar()->setAccessibleName(tr("Pages"));
-  auto* overview = new OverviewPage(&link_, tabs_);
-  auto* variance = new VariancePage(&link_, tabs_);
-  auto* moments = new MomentsPage(&link_, tabs_);
-  auto* samples = new SamplesPage(&link_, tabs_);
-  comparePage_ = new ComparePage(compare, &link_, tabs_);
+  auto* overview = new OverviewPage(&runLink_, tabs_);
+  auto* variance = new VariancePage(&runLink_, tabs_);
+  auto* moments = new MomentsPage(&runLink_, tabs_);
+  auto* samples = new SamplesPage(&runLink_, tabs_);
+  comparePage_ = new ComparePage(compare, &compareLink_, tabs_);
   pages_ = {overview, variance, moments, samples};
   tabs_->addTab(overview, icon(QStringLiteral("overview")), tr("Overview"));
   tabs_->addTab(variance, icon(QStringLiteral("variance")), tr("Variance"));
@@ -40,27 +40,36 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
   column->addWidget(tabs_, 1);
   column->addWidget(replay_);
   connect(banners_, &RunBanners::continueWanted, this, &RunView::continueWanted);
+  connect(banners_, &RunBanners::rescueWanted, this, &RunView::rescueWanted);
   connect(overview, &OverviewPage::samplesWanted, this, [this] {
     showPage(QStringLiteral("samples"));
   });
   connect(comparePage_, &ComparePage::addWanted, this, &RunView::compareAddWanted);
-  // The comparison has an x range of its own: another run's zoom is no place in it.
+  for (const auto& [from, to] :
+       {std::pair{&runLink_, &compareLink_}, std::pair{&compareLink_, &runLink_}}) {
+    connect(
+        from, &ChartLink::kindChanged, to, [from = from, to = to] { to->setKind(from->kind()); });
+    connect(from, &ChartLink::smoothingChanged, to, [from = from, to = to] {
+      to->setSmoothing(from->smoothing());
+    });
+  }
   connect(tabs_, &QTabWidget::currentChanged, this, [this] {
-    link_.setRange(std::nullopt);
-    link_.setCursor(std::nullopt, nullptr);
     replay_->setVisible(page() != comparePage_);
     banners_->setSuspended(page() == comparePage_);
   });
 }
 
 void RunView::setRun(session::RunSession* run) {
-  link_.setRange(std::nullopt);
-  link_.setCursor(std::nullopt, nullptr);
+  runLink_.forget();
   banners_->setRun(run);
   for (RunPage* page : std::as_const(pages_)) {
     page->setRun(run);
   }
   replay_->setRun(run);
+}
+
+ChartLink* RunView::link() {
+  return page() == comparePage_ ? &compareLink_ : &runLink_;
 }
 
 QStringList RunView::pageNames() {

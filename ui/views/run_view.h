@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ui/session/rescue.h"
 #include "ui/session/run_compare.h"
 #include "ui/views/chart_link.h"
 
@@ -26,17 +27,21 @@ class RunView : public QWidget {
   QString pageName() const;
   QWidget* page() const;
   static QStringList pageNames();
-  ChartLink* link() { return &link_; }
+  /// Axis, zoom and cross-hair of the page that is shown. The pages of a run share theirs, the
+  /// comparison has its own; axis and smoothing are those of all.
+  ChartLink* link();
+  QList<ChartLink*> links() { return {&runLink_, &compareLink_}; }
   ReplayBar* replayBar() const { return replay_; }
   ComparePage* comparePage() const { return comparePage_; }
   QTabWidget* tabs() const { return tabs_; }
 
  Q_SIGNALS:
   void continueWanted();
+  void rescueWanted(const session::Rescue& rescue);
   void compareAddWanted();
 
  private:
-  ChartLink link_;
+  ChartLink runLink_, compareLink_;
   RunBanners* banners_;
   QTabWidget* tabs_;
   ReplayBar* replay_;

@@ -56,9 +56,9 @@ QLayout* SamplesPage::makeBar() {
   auto* label = mutedLabel(tr("&Score at least"), this);
   label->setBuddy(slider_);
   score_ = new QLabel(this);
-  truth_ = new QCheckBox(tr("&Truth (dashed)"), this);
-  predictions_ = new QCheckBox(tr("P&redictions"), this);
-  pixels_ = new QCheckBox(tr("&Masks"), this);
+  truth_ = new QCheckBox(tr("Tr&uth (dashed)"), this);
+  predictions_ = new QCheckBox(tr("Predictio&ns"), this);
+  pixels_ = new QCheckBox(tr("Mas&ks"), this);
   pixels_->setToolTip(tr("Masks and classes of pixels: predicted ones filled, true ones outlined"));
   for (QCheckBox* box : {truth_, predictions_, pixels_}) {
     box->setChecked(true);

@@ -33,7 +33,7 @@ ShadowSection::ShadowSection(ChartLink* link, QWidget* parent) : QWidget(parent)
   what_->setAccessibleName(tr("Which shadow or module"));
   what_->setToolTip(tr("One shadow in every module, or every shadow in one module"));
   what_->setSizeAdjustPolicy(QComboBox::AdjustToContents);
-  auto* label = mutedLabel(tr("S&how"), this);
+  auto* label = mutedLabel(tr("Sho&w"), this);
   label->setBuddy(what_);
   cosine_ = new CurveChart(tr("Cosine to the real update"), link, this);
   cosine_->setHelp(

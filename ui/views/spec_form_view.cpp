@@ -1,13 +1,16 @@
 #include "ui/views/spec_form_view.h"
 
+#include "ui/session/preflight.h"
 #include "ui/views/widgets.h"
 
 #include <QCheckBox>
 #include <QComboBox>
+#include <QFileDialog>
 #include <QGridLayout>
 #include <QGroupBox>
 #include <QLabel>
 #include <QLineEdit>
+#include <QToolButton>
 #include <QVBoxLayout>
 
 #include <algorithm>
@@ -100,8 +103,12 @@ void SpecFormView::build(const QStringList& keys, int columns) {
     entry.searched = key + QLatin1Char(' ') + field.help;
     const int at = grid->rowCount();
     grid->addWidget(entry.label, at, 0);
-    grid->addWidget(entry.editor, at, 1);
-    grid->addWidget(entry.error, at + 1, 0, 1, 2);
+    entry.browse = makeBrowse(key, entry.group);
+    grid->addWidget(entry.editor, at, 1, 1, entry.browse != nullptr ? 1 : 2);
+    if (entry.browse != nullptr) {
+      grid->addWidget(entry.browse, at, 2);
+    }
+    grid->addWidget(entry.error, at + 1, 0, 1, 3);
     rows_.insert(key, entry);
     order_.append(key);
   }
@@ -146,6 +153,30 @@ QWidget* SpecFormView::makeEditor(const session::SpecField& field) {
   }
   editor->setToolTip(tip + tr("\nKey: %1, default %2").arg(key, field.fallback));
   return editor;
+}
+
+QToolButton* SpecFormView::makeBrowse(const QString& key, QWidget* parent) {
+  if (session::pathKind(key, {}) == session::PathKind::kNone) {
+    return nullptr;
+  }
+  auto* button = new QToolButton(parent);
+  button->setIcon(icon(QStringLiteral("open")));
+  button->setToolTip(tr("Browse…"));
+  button->setAccessibleName(tr("Browse for %1").arg(key));
+  connect(button, &QToolButton::clicked, this, [this, key] { browse(key); });
+  return button;
+}
+
+void SpecFormView::browse(const QString& key) {
+  const auto kind = session::pathKind(key, form_->spec().data.kind);
+  const QString now = form_->value(key);
+  const QString path = kind == session::PathKind::kFolder
+                           ? QFileDialog::getExistingDirectory(this, key, now)
+                           : QFileDialog::getOpenFileName(this, key, now);
+  if (!path.isEmpty()) {
+    form_->setValue(key, path);
+    refresh();
+  }
 }
 
 void SpecFormView::show(const session::SpecField& field) {
@@ -194,6 +225,9 @@ void SpecFormView::setFilter(const QString& text) {
     const bool shown = text.isEmpty() || row.searched.contains(text, Qt::CaseInsensitive);
     row.editor->setVisible(shown);
     row.label->setVisible(shown);
+    if (row.browse != nullptr) {
+      row.browse->setVisible(shown);
+    }
     row.error->setVisible(shown && !row.error->text().isEmpty());
     if (shown) {
       used.insert(row.group);

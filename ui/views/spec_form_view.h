@@ -6,6 +6,7 @@
 #include <QScrollArea>
 
 class QLabel;
+class QToolButton;
 
 namespace batchscope::views {
 
@@ -21,6 +22,8 @@ class SpecFormView : public QScrollArea {
                QWidget* parent = nullptr);
   /// The input of a key, or null.
   QWidget* editor(const QString& key) const { return rows_.value(key).editor; }
+  /// The button that looks for the file or folder of a key, or null.
+  QToolButton* browseButton(const QString& key) const { return rows_.value(key).browse; }
   /// The fault shown below a key, empty if it has none.
   QString errorText(const QString& key) const;
   /// Hides the rows whose key or help does not hold the text.
@@ -33,11 +36,14 @@ class SpecFormView : public QScrollArea {
     QWidget* editor = nullptr;
     QLabel* label = nullptr;
     QLabel* error = nullptr;
+    QToolButton* browse = nullptr;
     QWidget* group = nullptr;
     QString searched;
   };
   void build(const QStringList& keys, int columns);
   QWidget* makeEditor(const session::SpecField& field);
+  QToolButton* makeBrowse(const QString& key, QWidget* parent);
+  void browse(const QString& key);
   void refresh();
   void show(const session::SpecField& field);
 

@@ -5,9 +5,12 @@
 #include <QIconEngine>
 #include <QPainter>
 #include <QPalette>
+#include <QRegularExpression>
+#include <QScreen>
 #include <QStyle>
 #include <QStyleFactory>
 #include <QSvgRenderer>
+#include <QWidget>
 
 // Resources of a static library are linked only where they are named.
 static void initResources() {
@@ -99,13 +102,27 @@ QPalette widgetPalette(const Palette& p) {
   return q;
 }
 
-/// The style sheet with its @names replaced by the palette's colours.
-QString styleSheetFor(const Palette& p) {
+/// "@points(1.5)" is a font size: 1.5 times that of plain text.
+QString withFontSizes(const QString& sheet, double points) {
+  static const QRegularExpression size(QStringLiteral("@points\\(([0-9.]+)\\)"));
+  QString result;
+  qsizetype from = 0;
+  for (auto it = size.globalMatch(sheet); it.hasNext();) {
+    const auto match = it.next();
+    result += QStringView(sheet).mid(from, match.capturedStart() - from);
+    result += QStringLiteral("%1pt").arg(match.captured(1).toDouble() * points, 0, 'f', 2);
+    from = match.capturedEnd();
+  }
+  return result += QStringView(sheet).mid(from);
+}
+
+/// The style sheet with its @names replaced by the palette's colours and sizes of text.
+QString styleSheetFor(const Palette& p, double points) {
   QFile file(QStringLiteral(":/batchscope/style.qss"));
   if (!file.open(QIODevice::ReadOnly)) {
     return {};
   }
-  QString sheet = QString::fromUtf8(file.readAll());
+  QString sheet = withFontSizes(QString::fromUtf8(file.readAll()), points);
   const QList<std::pair<QString, QColor>> names = {
       {QStringLiteral("@windowColour"), p.window},
       {QStringLiteral("@panel"), p.panel},
@@ -142,7 +159,7 @@ Theme& Theme::instance() {
   return *theme;
 }
 
-Theme::Theme(QObject* parent) : QObject(parent) {
+Theme::Theme(QObject* parent) : QObject(parent), desktopFont_(QGuiApplication::font()) {
   initResources();
   // Read before the first apply(): afterwards the application's palette is ours.
   systemIsDark_ = QGuiApplication::palette().color(QPalette::Window).lightness() < 128;
@@ -161,8 +178,29 @@ void Theme::apply(ThemeMode mode) {
     QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
   }
   QApplication::setPalette(widgetPalette(palette_));
-  qApp->setStyleSheet(styleSheetFor(palette_));
+  // Before the style sheet: only a sheet that is set anew hands the font to open widgets.
+  QFont font = desktopFont_;
+  font.setPointSizeF(desktopFont_.pointSizeF() * textScale_);
+  QApplication::setFont(font);
+  qApp->setStyleSheet(styleSheetFor(palette_, font.pointSizeF()));
   Q_EMIT changed();
+}
+
+void Theme::setTextScale(double scale) {
+  if (scale != textScale_) {
+    textScale_ = scale;
+    apply(mode_);
+  }
+}
+
+void followTheme(const QWidget* widget, const std::function<void()>& look) {
+  QObject::connect(&Theme::instance(), &Theme::changed, widget, look);
+  look();
+}
+
+QSize textSized(QSize size) {
+  return (size * Theme::instance().textScale())
+      .boundedTo(QGuiApplication::primaryScreen()->availableSize() * 0.95);
 }
 
 const Palette& colours() {

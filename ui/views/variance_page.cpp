@@ -1,5 +1,6 @@
 #include "ui/views/variance_page.h"
 
+#include "ui/views/flow_layout.h"
 #include "ui/views/heatmap_view.h"
 #include "ui/views/widgets.h"
 
@@ -76,15 +77,23 @@ QWidget* VariancePage::makeCharts() {
 
 QWidget* VariancePage::makeBar() {
   auto* bar = new QWidget(this);
-  auto* row = new QHBoxLayout(bar);
-  row->setContentsMargins(2, 0, 2, 0);
+  bar->setLayout(new FlowLayout(12));
+  // Each name beside its input; pairs that do not fit go to the next line.
+  const auto add = [bar](const QString& name, QWidget* input) {
+    auto* pair = new QWidget(bar);
+    auto* row = new QHBoxLayout(pair);
+    row->setContentsMargins(2, 0, 2, 0);
+    QLabel* label = mutedLabel(name, pair);
+    label->setBuddy(input);
+    row->addWidget(label);
+    row->addWidget(input);
+    bar->layout()->addWidget(pair);
+  };
   batch_ = new QSpinBox(bar);
   batch_->setRange(0, 1'000'000);
   batch_->setSpecialValueText(tr("the run's own"));
   batch_->setAccessibleName(tr("Batch of the expected noise fraction"));
   batch_->setToolTip(tr("Effective batch for which the expected noise fraction is drawn"));
-  auto* batchLabel = mutedLabel(tr("Expected d at &batch"), bar);
-  batchLabel->setBuddy(batch_);
   quantity_ = new QComboBox(bar);
   quantity_->setAccessibleName(tr("Quantity of the heat map"));
   quantity_->addItem(tr("Noise fraction d"), QStringLiteral("d/"));
@@ -94,8 +103,6 @@ QWidget* VariancePage::makeBar() {
   quantity_->addItem(tr("Gradient norm"), QStringLiteral("grad_norm/"));
   quantity_->addItem(tr("Update norm"), QStringLiteral("update_norm/"));
   quantity_->addItem(tr("Trust ratio"), QStringLiteral("trust/"));
-  auto* quantityLabel = mutedLabel(tr("&Heat map"), bar);
-  quantityLabel->setBuddy(quantity_);
   curve_ = new QComboBox(bar);
   curve_->setAccessibleName(tr("Curve of the gradient noise"));
   curve_->addItem(tr("Noise fraction d"), QStringLiteral("d/"));
@@ -106,19 +113,10 @@ QWidget* VariancePage::makeBar() {
   of_->addItem(tr("gradient"), QStringLiteral("noise/"));
   of_->addItem(tr("preconditioned"), QStringLiteral("noise_pre/"));
   of_->setToolTip(tr("Noise scale of the gradient, or of the gradient as AdamW and LAMB use it"));
-  auto* curveLabel = mutedLabel(tr("&Curve"), bar);
-  curveLabel->setBuddy(curve_);
-  auto* ofLabel = mutedLabel(tr("B&n of"), bar);
-  ofLabel->setBuddy(of_);
-  row->addWidget(curveLabel);
-  row->addWidget(curve_);
-  row->addWidget(batchLabel);
-  row->addWidget(batch_);
-  row->addWidget(ofLabel);
-  row->addWidget(of_);
-  row->addStretch(1);
-  row->addWidget(quantityLabel);
-  row->addWidget(quantity_);
+  add(tr("C&urve"), curve_);
+  add(tr("Expected d at &batch"), batch_);
+  add(tr("B&n of"), of_);
+  add(tr("Heat map"), quantity_);
   return bar;
 }
 
@@ -278,7 +276,7 @@ void VariancePage::dataChanged() {
                                x.low,
                                x.high,
                                map_->columnsWanted()),
-                session::xKindTitle(link()->kind()),
+                link()->kind(),
                 true);
 }
 

@@ -25,13 +25,16 @@ QPushButton* card(QWidget* parent, const QString& sign, const QString& title, co
   button->setProperty("cardButton", true);
   button->setAccessibleName(title);
   button->setAccessibleDescription(text);
-  button->setMinimumSize(230, 132);
+  followTheme(button, [button] {
+    const int line = button->fontMetrics().height();
+    button->setMinimumSize(10 * line, 72 + 4 * line);
+  });
   button->setCursor(Qt::PointingHandCursor);
   auto* column = new QVBoxLayout(button);
   column->setContentsMargins(18, 16, 18, 16);
   auto* picture = new QLabel(button);
   picture->setPixmap(icon(sign, IconTint::kAccent).pixmap(QSize(30, 30)));
-  QLabel* head = titleLabel(title, button, 1.15);
+  QLabel* head = titleLabel(title, button, TitleSize::kSmall);
   QLabel* body = mutedLabel(text, button);
   body->setObjectName(QStringLiteral("cardText"));
   body->setWordWrap(true);
@@ -81,7 +84,7 @@ QStringList gpuNames() {
 WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
     : QWidget(parent), model_(model) {
   auto* body = new QWidget(this);
-  body->setMaximumWidth(860);
+  followTheme(body, [body] { body->setMaximumWidth(58 * body->fontMetrics().height()); });
   auto* column = new QVBoxLayout(body);
   column->setSpacing(10);
   auto* head = new QHBoxLayout;
@@ -91,7 +94,7 @@ WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
   head->addSpacing(10);
   auto* words = new QVBoxLayout;
   words->setSpacing(1);
-  words->addWidget(titleLabel(QStringLiteral("Batchscope"), body, 1.9));
+  words->addWidget(titleLabel(QStringLiteral("Batchscope"), body, TitleSize::kHuge));
   words->addWidget(mutedLabel(
       tr("Large-batch detection training: launch it, watch it, switch the optimizer, replay it."),
       body));
@@ -127,6 +130,7 @@ WelcomePage::WelcomePage(session::RunListModel* model, QWidget* parent)
   row->addStretch(1);
   connect(chooseEngine_, &QPushButton::clicked, this, &WelcomePage::engineWanted);
   connect(model_, &session::RunListModel::refreshed, this, &WelcomePage::fillRecent);
+  connect(model_, &session::RunListModel::libraryChanged, this, &WelcomePage::showMachine);
   fillRecent();
   showMachine();
 }
@@ -174,7 +178,7 @@ void WelcomePage::setBuild(session::EngineBuild* build) {
 }
 
 void WelcomePage::showMachine() {
-  const QStringList gpus = gpuNames();
+  static const QStringList gpus = gpuNames();
   const QString device = gpus.isEmpty()
                              ? tr("No CUDA device: runs use the CPU; simulated batches work.")
                              : tr("GPU: %1").arg(gpus.join(QStringLiteral(", ")));
@@ -190,31 +194,46 @@ void WelcomePage::showMachine() {
   chooseEngine_->setVisible(path.isEmpty() && !(told && build_->isLive()));
 }
 
-void WelcomePage::fillRecent() {
-  while (QLayoutItem* item = recent_->takeAt(0)) {
-    delete item->widget();
-    delete item;
+QPushButton* WelcomePage::recentLine(qsizetype at) {
+  if (at < lines_.size()) {
+    return lines_[at];
   }
+  auto* line = new QPushButton(recentBox_);
+  line->setProperty("flat", true);
+  line->setStyleSheet(QStringLiteral("text-align: left;"));
+  connect(line, &QPushButton::clicked, this, [this, line] {
+    Q_EMIT runWanted(line->property("folder").toString());
+  });
+  recent_->addWidget(line);
+  lines_.append(line);
+  return line;
+}
+
+void WelcomePage::fillRecent() {
   const QList<session::RunListItem> runs = model_->runs().mid(0, kRecentRuns);
-  for (const session::RunListItem& run : runs) {
-    auto* line = new QPushButton(recentBox_);
-    line->setProperty("flat", true);
-    line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
+  // The lines stay: one of them may have the focus, or be pressed at this moment.
+  for (qsizetype i = 0; i < runs.size(); ++i) {
+    const session::RunListItem& run = runs[i];
+    QPushButton* line = recentLine(i);
     QStringList facts{run.name, run.status.word, optimizerTitle(run.status.optimizer)};
     if (!run.resultName.isEmpty()) {
       facts.append(QStringLiteral("%1 %2").arg(run.resultName, formatNumber(run.result, 3)));
     }
     facts.append(timeAgo(run.started));
     facts.removeAll(QString());
-    line->setText(facts.join(QStringLiteral("   ·   ")));
+    const QString text = facts.join(QStringLiteral("   ·   "));
+    if (line->text() != text) {
+      line->setText(text);
+      line->setIcon(icon(session::stateIcon(run.status.state), IconTint::kMuted));
+    }
     line->setToolTip(run.status.evidence);
-    line->setStyleSheet(QStringLiteral("text-align: left;"));
-    const QString folder = run.folder;
-    connect(line, &QPushButton::clicked, this, [this, folder] { Q_EMIT runWanted(folder); });
-    recent_->addWidget(line);
+    line->setProperty("folder", run.folder);
+    line->show();
+  }
+  for (qsizetype i = runs.size(); i < lines_.size(); ++i) {
+    lines_[i]->hide();
   }
   recentBox_->setVisible(!runs.isEmpty());
-  showMachine();
 }
 
 }  // namespace batchscope::views

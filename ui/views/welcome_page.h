@@ -36,10 +36,12 @@ class WelcomePage : public QWidget {
  private:
   QWidget* buildCards();
   void fillRecent();
+  QPushButton* recentLine(qsizetype at);
   void showMachine();
   session::RunListModel* model_;
   QPushButton *demo_, *start_, *open_, *chooseEngine_;
   QVBoxLayout* recent_;
+  QList<QPushButton*> lines_;
   QWidget* recentBox_;
   EngineBuildCard* buildCard_;
   QLabel* machine_;

@@ -5,11 +5,13 @@
 #include <QClipboard>
 #include <QDateTime>
 #include <QHBoxLayout>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLocale>
 #include <QPushButton>
 #include <QSettings>
 #include <QStyle>
+#include <QTableView>
 #include <QToolButton>
 
 namespace batchscope::views {
@@ -26,13 +28,25 @@ QLabel* headingLabel(const QString& text, QWidget* parent) {
   return label;
 }
 
-QLabel* titleLabel(const QString& text, QWidget* parent, double scale) {
+QLabel* titleLabel(const QString& text, QWidget* parent, TitleSize size) {
   auto* label = new QLabel(text, parent);
-  QFont font = label->font();
-  font.setPointSizeF(font.pointSizeF() * scale);
-  font.setWeight(QFont::DemiBold);
-  label->setFont(font);
+  // The style sheet has the sizes: a font of its own would not follow the application's.
+  label->setProperty("title",
+                     size == TitleSize::kSmall    ? QStringLiteral("small")
+                     : size == TitleSize::kMiddle ? QStringLiteral("middle")
+                     : size == TitleSize::kLarge  ? QStringLiteral("large")
+                                                  : QStringLiteral("huge"));
   return label;
+}
+
+void setFixedFont(QWidget* widget) {
+  widget->setProperty("fixed", true);
+}
+
+void setTextRows(QTableView* view) {
+  followTheme(view, [view] {
+    view->verticalHeader()->setDefaultSectionSize(view->fontMetrics().height() + 8);
+  });
 }
 
 QToolButton* actionButton(QAction* action, QWidget* parent, bool withText) {

@@ -10,6 +10,7 @@ class QHBoxLayout;
 class QLabel;
 class QPushButton;
 class QSettings;
+class QTableView;
 class QToolButton;
 
 #include <memory>
@@ -18,8 +19,13 @@ namespace batchscope::views {
 
 QLabel* mutedLabel(const QString& text, QWidget* parent);
 QLabel* headingLabel(const QString& text, QWidget* parent);
-/// A label whose text is a size larger and bold.
-QLabel* titleLabel(const QString& text, QWidget* parent, double scale);
+/// A label whose text is larger, in every text size, and bold.
+enum class TitleSize { kSmall, kMiddle, kLarge, kHuge };
+QLabel* titleLabel(const QString& text, QWidget* parent, TitleSize size);
+/// Letters of one width, in the size of the other text.
+void setFixedFont(QWidget* widget);
+/// Rows as high as a line of text in every text size.
+void setTextRows(QTableView* view);
 QToolButton* actionButton(QAction* action, QWidget* parent, bool withText = false);
 /// Re-evaluates the style sheet after a dynamic property changed.
 void setStyleProperty(QWidget* widget, const char* name, const QVariant& value);
