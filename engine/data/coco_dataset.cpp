@@ -171,6 +171,26 @@ Rle CocoDataset::mask_of(const SetPicture& picture,
   }
 }
 
+MaskFaults CocoDataset::mask_faults(std::int64_t index,
+                                    std::int64_t height,
+                                    std::int64_t width) const {
+  MaskFaults faults;
+  const SetPicture& picture = at(index);
+  for (std::size_t i = 0; masks_ && i < picture.truth.size(); ++i) {
+    const TruthBox& box = picture.truth[i];
+    if (box.crowd) {
+      continue;
+    }
+    const auto [x, y, w, h] = rle_box(mask_of(picture, i, height, width));
+    if (w == 0) {
+      ++faults.empty;
+    } else if (x >= box.x + box.w || x + w <= box.x || y >= box.y + box.h || y + h <= box.y) {
+      ++faults.apart;
+    }
+  }
+  return faults;
+}
+
 std::optional<std::vector<Rle>> CocoDataset::truth_masks(std::int64_t index) const {
   if (!masks_) {
     return std::nullopt;

@@ -25,6 +25,9 @@ class CocoDataset final : public PictureSet {
   explicit CocoDataset(const CocoOptions& options);
   /// With options.masks. Decodes the picture only where the annotations do not say its size.
   std::optional<std::vector<Rle>> truth_masks(std::int64_t index) const override;
+  MaskFaults mask_faults(std::int64_t index,
+                         std::int64_t height,
+                         std::int64_t width) const override;
 
  protected:
   Sample read_sample(std::int64_t index) const override;

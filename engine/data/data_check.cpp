@@ -70,7 +70,9 @@ class Summary {
   void add_truth(const Look& look);
   void add_box(const Look& look, const TruthBox& box);
   void add_pixels(const Look& look);
-  void find_unused_classes();
+  void find_classes(const char* kind,
+                    const std::string& without,
+                    const std::function<bool(const ClassCount&)>& are_meant);
 
   const Dataset& dataset_;
   DataReport report_;
@@ -81,6 +83,10 @@ class Summary {
   Counter bad_{true, "bad_boxes", "box is not made of numbers", "boxes are not made of numbers"};
   Counter outside_{
       false, "outside", "box reaches out of its picture", "boxes reach out of their pictures"};
+  Counter no_mask_{
+      false, "empty_masks", "mask has no pixel in its picture", "masks have no pixel in their pictures"};
+  Counter apart_{
+      false, "masks_apart", "mask does not meet its box", "masks do not meet their boxes"};
   Counter tiny_{false, "tiny_boxes", "box is below a pixel", "boxes are below a pixel"};
   Counter repeated_{false, "repeated_boxes", "box comes twice", "boxes come twice"};
   Counter twice_{
@@ -120,6 +126,12 @@ void Summary::add(const Look& look) {
   }
   add_truth(look);
   add_pixels(look);
+  for (std::int64_t i = 0; i < look.masks.empty; ++i) {
+    no_mask_.add("in '" + look.name + "'.");
+  }
+  for (std::int64_t i = 0; i < look.masks.apart; ++i) {
+    apart_.add("in '" + look.name + "'.");
+  }
 }
 
 void Summary::add_truth(const Look& look) {
@@ -182,33 +194,41 @@ void Summary::add_pixels(const Look& look) {
   }
 }
 
-void Summary::find_unused_classes() {
-  std::size_t unused = 0;
+/// "2 classes have no box: red, blue."
+void Summary::find_classes(const char* kind,
+                           const std::string& without,
+                           const std::function<bool(const ClassCount&)>& are_meant) {
+  std::size_t found = 0;
   std::string names;
   constexpr std::size_t kNamed = 5;
   for (std::int64_t label = 1; label <= dataset_.things(); ++label) {
     const ClassCount& of_class = report_.classes[static_cast<std::size_t>(label - 1)];
-    if (of_class.boxes == 0) {
-      names += ++unused > kNamed ? "" : (unused == 1 ? "" : ", ") + of_class.name;
+    if (are_meant(of_class)) {
+      names += ++found > kNamed ? "" : (found == 1 ? "" : ", ") + of_class.name;
     }
   }
-  if (unused > 0) {
+  if (found > 0) {
     report_.findings.push_back({false,
-                                "unused_classes",
-                                static_cast<std::int64_t>(unused),
-                                counted(unused, "class has", "classes have") + " no box: " + names +
-                                    (unused > kNamed ? ", \u2026" : ".")});
+                                kind,
+                                static_cast<std::int64_t>(found),
+                                counted(found, "class has ", "classes have ") + without + ": " +
+                                    names + (found > kNamed ? ", \u2026" : ".")});
   }
 }
 
 DataReport Summary::finish() {
   report_.pictures = dataset_.size();
   for (const Counter* counter :
-       {&unusable_, &bad_, &outside_, &tiny_, &repeated_, &twice_, &same_, &turned_}) {
+       {&unusable_, &bad_, &outside_, &no_mask_, &apart_, &tiny_, &repeated_, &twice_, &same_, &turned_}) {
     counter->report(report_.findings);
   }
   if (report_.looked_at == report_.pictures) {
-    find_unused_classes();
+    find_classes("unused_classes", "no box", [](const ClassCount& c) {
+      return c.boxes == 0 && c.crowds == 0;
+    });
+    find_classes("crowd_classes",
+                 "crowd regions alone (iscrowd, difficult or group-of), which nothing is trained on",
+                 [](const ClassCount& c) { return c.boxes == 0 && c.crowds > 0; });
   }
   for (const std::string& warning : dataset_.warnings()) {
     report_.findings.push_back({false, "annotations", 1, warning});

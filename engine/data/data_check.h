@@ -55,7 +55,8 @@ struct DataCheckOptions {
 /// Looks at every picture and its truth. Whatever is wrong becomes a finding: pictures that are
 /// missing, damaged or of another size than said, boxes with numbers that are none (errors); boxes
 /// without area, out of the picture, below a pixel or twice, pictures twice or with an Exif
-/// orientation other than 1, classes without a box, and the set's own warnings.
+/// orientation other than 1, masks without a pixel or apart from their box, classes without a box
+/// or with crowds alone, and the set's own warnings.
 DataReport check_data(const Dataset& dataset, const DataCheckOptions& options);
 
 /// Pictures that are in both sets, by path or by content, as a warning; nothing: none is.

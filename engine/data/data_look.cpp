@@ -65,6 +65,9 @@ Look look_at(const Dataset& dataset, std::int64_t index, bool decode) {
       look_at_header(*stored, look);
     }
     look.truth = dataset.truth(index);
+    if (look.width > 0) {
+      look.masks = dataset.mask_faults(index, look.height, look.width);
+    }
   } catch (const contract::DataError& error) {
     look.error = error.what();
   }

@@ -16,6 +16,7 @@ struct Look {
   int orientation = 1;        // as PictureHeader
   std::uint64_t content = 0;  // hash of the file, when decoded
   std::vector<TruthBox> truth;
+  MaskFaults masks;
   std::vector<std::int64_t> pixels;  // by label
 };
 

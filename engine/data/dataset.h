@@ -47,6 +47,12 @@ struct PanopticTruth {
   std::vector<PanopticSegment> segments;
 };
 
+/// Objects of a picture whose mask is not what their box says; crowds are not looked at.
+struct MaskFaults {
+  std::int64_t empty = 0;  // no pixel in the picture
+  std::int64_t apart = 0;  // the pixels lie outside of the box
+};
+
 struct OpenImagesRules;
 
 /// A set of annotated pictures. get() may be called from any thread at once, and is a function of
@@ -61,6 +67,13 @@ class Dataset {
   virtual std::vector<TruthBox> truth(std::int64_t index) const = 0;
   /// Masks of truth(), in its order, of the stored picture's size; nothing where the set has none.
   virtual std::optional<std::vector<Rle>> truth_masks(std::int64_t /*index*/) const { return {}; }
+  /// Of the masks of a picture of that size; no picture is decoded. Throws contract::DataError for
+  /// a mask that cannot be.
+  virtual MaskFaults mask_faults(std::int64_t /*index*/,
+                                 std::int64_t /*height*/,
+                                 std::int64_t /*width*/) const {
+    return {};
+  }
   /// Labels 0…C of every pixel of the stored picture, 0 not labelled; nothing where the set has
   /// none.
   virtual std::optional<LabelMap> semantic_truth(std::int64_t /*index*/) const { return {}; }

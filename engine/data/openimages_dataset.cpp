@@ -180,6 +180,7 @@ OpenImagesDataset::Content OpenImagesDataset::read(const OpenImagesOptions& opti
   SetContent& set = content.set;
   set.source = "The boxes file '" + options.annotations + "'";
   set.folder = options.images;
+  set.crowd = "of a group (IsGroupOf 1)";
   set.relative = true;
   set.classes = options.classes.empty() ? openimages_classes(options) : options.classes;
   BoxReader reader(options, set.classes);

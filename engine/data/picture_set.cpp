@@ -113,11 +113,13 @@ PictureSet::PictureSet(SetContent content, const PictureChoice& choice)
   if (classes_.empty()) {
     throw contract::DataError(source_ + " has no classes.");
   }
+  require_objects(content.crowd);
   if (choice.skip_empty) {
     skip_boxless();
   }
   if (choice.max_pictures > 0 && size() > choice.max_pictures) {
     pictures_.resize(static_cast<std::size_t>(choice.max_pictures));
+    require_objects(content.crowd);
   }
   require_pictures();
   count_boxes(content.all_boxless);
@@ -136,6 +138,20 @@ std::size_t PictureSet::trainable_boxes(const SetPicture& picture) const {
       std::count_if(picture.truth.begin(), picture.truth.end(), [&](const TruthBox& box) {
         return trainable(box, width, height).has_value();
       }));
+}
+
+/// Tools that write every object as a crowd leave nothing: neither trains on nor measures by them.
+void PictureSet::require_objects(const char* crowd) const {
+  std::size_t objects = 0, of_crowds = 0;
+  for (const SetPicture& picture : pictures_) {
+    objects += picture.truth.size();
+    of_crowds += static_cast<std::size_t>(
+        std::ranges::count_if(picture.truth, [](const TruthBox& box) { return box.crowd; }));
+  }
+  if (objects > 0 && of_crowds == objects) {
+    throw contract::DataError(source_ + ": every object (" + std::to_string(objects) + ") is " +
+                              crowd + ": nothing to train on.");
+  }
 }
 
 void PictureSet::skip_boxless() {

@@ -29,6 +29,7 @@ struct SetContent {
   std::vector<std::string> warnings;
   bool relative = false;     // boxes in shares of the picture's sides, areas likewise
   bool all_boxless = false;  // no picture need have a box to train on; else one has to
+  const char* crowd = "a crowd (iscrowd 1)";  // what TruthBox::crowd is in the annotations
 };
 
 /// Which of the annotations' pictures a set has.
@@ -96,6 +97,7 @@ class PictureSet : public Dataset {
 
  private:
   std::string with_role(std::string sentence) const;
+  void require_objects(const char* crowd) const;
   void skip_boxless();
   void count_boxes(bool all_boxless);
   void require_pictures() const;

@@ -89,6 +89,7 @@ SetContent read_voc(const VocOptions& options) {
   SetContent content;
   content.source = "The annotation folder '" + options.annotations + "'";
   content.folder = options.images;
+  content.crowd = "difficult (difficult 1)";
   content.classes = options.classes.empty() ? classes_of(files) : options.classes;
   content.hash = kFnvStart;
   const auto labels = labels_of_names(content.classes);
