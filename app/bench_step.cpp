@@ -1,5 +1,6 @@
 #include "app/bench_step.h"
 
+#include "app/bench_checkpoint.h"
 #include "app/bench_step_shares.h"
 #include "app/build_model.h"
 #include "app/json_output.h"
@@ -193,6 +194,40 @@ void print_json(const BenchStepOptions& o, const StepTiming& t, const std::strin
   write_json(out, file);
 }
 
+void print(const BenchCheckpointOptions& o, const CheckpointCost& c) {
+  std::printf("%s, %s, a checkpoint every %lld updates of %.1f ms\n",
+              o.model.c_str(),
+              o.optimizer.c_str(),
+              static_cast<long long>(o.every),
+              c.step_ms);
+  std::printf(
+      "  a state of %.1f MB; the training waits %.2f ms a save, %.1f %% of the %.1f ms that its "
+      "writing takes\n",
+      c.state_mb,
+      c.waited_ms,
+      c.waited_percent(),
+      c.written_ms);
+  std::printf("  the first save takes %.0f MiB of memory\n", c.extra_mib);
+}
+
+void print_json(const BenchCheckpointOptions& o, const CheckpointCost& c, const std::string& file) {
+  write_json({{"bench", "checkpoint"},
+              {"model", o.model},
+              {"optimizer", o.optimizer},
+              {"batch", o.batch},
+              {"size", o.size},
+              {"threads", o.threads},
+              {"every", o.every},
+              {"saves", o.saves},
+              {"state_mb", c.state_mb},
+              {"waited_ms", c.waited_ms},
+              {"written_ms", c.written_ms},
+              {"waited_percent", c.waited_percent()},
+              {"step_ms", c.step_ms},
+              {"extra_mib", c.extra_mib}},
+             file);
+}
+
 }  // namespace
 
 StepTiming measure_step(const BenchStepOptions& o) {
@@ -236,6 +271,7 @@ StepTiming measure_step(const BenchStepOptions& o) {
 void add_bench_step(CLI::App& bench) {
   auto options = std::make_shared<BenchStepOptions>();
   auto json_file = std::make_shared<std::string>();
+  auto checkpoint = std::make_shared<BenchCheckpointOptions>();
   CLI::App* step = bench.add_subcommand("step", "Time training steps of a model on drawn pictures");
   step->add_option("--model", options->model, "Model name")->capture_default_str();
   step->add_option("--norm", options->norm, "Norm of the backbone")->capture_default_str();
@@ -250,9 +286,26 @@ void add_bench_step(CLI::App& bench) {
   step->add_option("--threads", options->threads, "Threads of torch")->capture_default_str();
   step->add_option("--seed", options->seed, "Seed of weights, pictures and draws")
       ->capture_default_str();
+  CLI::Option* saves = step->add_flag(
+      "--checkpoint", "What a checkpoint costs a training instead: waiting, writing, memory");
+  step->add_option("--optimizer", checkpoint->optimizer, "With --checkpoint: optim.name")
+      ->capture_default_str();
+  step->add_option("--every", checkpoint->every, "With --checkpoint: updates between two")
+      ->capture_default_str();
+  step->add_option("--saves", checkpoint->saves, "With --checkpoint: how many are counted")
+      ->capture_default_str();
   CLI::Option* json =
       step->add_option("--json", *json_file, "JSON to stdout, or to a file")->expected(0, 1);
-  step->callback([options, json_file, json] {
+  step->callback([options, checkpoint, saves, json_file, json] {
+    if (saves->count() > 0) {
+      checkpoint->model = options->model;
+      checkpoint->batch = options->batch;
+      checkpoint->size = options->size;
+      checkpoint->threads = options->threads;
+      const CheckpointCost cost = measure_checkpoint(*checkpoint);
+      json->count() > 0 ? print_json(*checkpoint, cost, *json_file) : print(*checkpoint, cost);
+      return;
+    }
     const StepTiming timing = measure_step(*options);
     json->count() > 0 ? print_json(*options, timing, *json_file) : print(*options, timing);
   });

@@ -6,6 +6,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/evaluator.h"
+#include "storage/headline.h"
 
 #include <chrono>
 #include <cstdio>
@@ -34,7 +35,8 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
     }
   }
   for (const auto& [name, value] : result.metrics) {
-    std::printf("%-15s %.4f\n", name.c_str(), value);
+    storage::is_measured(value) ? std::printf("%-15s %.4f\n", name.c_str(), value)
+                                : std::printf("%-15s -\n", name.c_str());
   }
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }

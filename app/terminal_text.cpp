@@ -1,6 +1,7 @@
 #include "app/terminal_text.h"
 
 #include "storage/csv_export.h"
+#include "storage/headline.h"
 
 #include <algorithm>
 #include <array>
@@ -120,6 +121,10 @@ std::string short_number(double value) {
   const auto end = std::to_chars(
       text.data(), text.data() + text.size(), value, std::chars_format::general, kDigits);
   return {text.data(), end.ptr};
+}
+
+std::string figure_text(double value) {
+  return storage::is_measured(value) ? short_number(value) : "-";
 }
 
 std::string fitted(const std::string& given, std::size_t width) {

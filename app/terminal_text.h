@@ -18,6 +18,8 @@ std::string printable_lines(std::string_view text);
 std::string printable_json(std::string_view text);
 /// At most six significant digits, or nan, inf, -inf.
 std::string short_number(double value);
+/// A figure of an evaluation; "-" where there was nothing to measure.
+std::string figure_text(double value);
 /// printable(), cut to `width` characters (not bytes) with an ellipsis, or filled up with spaces.
 std::string fitted(const std::string& text, std::size_t width);
 /// A progress bar of `width` characters; share 0…1.

@@ -37,8 +37,8 @@ class BrokenPictures {
   bool has_found();
   /// Those that were found since the last call.
   std::vector<BrokenPicture> take_found();
-  /// All ranks give all that they have taken, alike: a sentence for each that is new to all of them.
-  /// Throws contract::DataError on all of them once more are broken than are allowed.
+  /// All ranks give all that they have taken, alike: a sentence for each that is new to all of
+  /// them. Throws contract::DataError on all of them once more are broken than are allowed.
   std::vector<std::string> agree(std::vector<BrokenPicture> found);
 
  private:

@@ -83,8 +83,10 @@ class Summary {
   Counter bad_{true, "bad_boxes", "box is not made of numbers", "boxes are not made of numbers"};
   Counter outside_{
       false, "outside", "box reaches out of its picture", "boxes reach out of their pictures"};
-  Counter no_mask_{
-      false, "empty_masks", "mask has no pixel in its picture", "masks have no pixel in their pictures"};
+  Counter no_mask_{false,
+                   "empty_masks",
+                   "mask has no pixel in its picture",
+                   "masks have no pixel in their pictures"};
   Counter apart_{
       false, "masks_apart", "mask does not meet its box", "masks do not meet their boxes"};
   Counter tiny_{false, "tiny_boxes", "box is below a pixel", "boxes are below a pixel"};
@@ -218,17 +220,26 @@ void Summary::find_classes(const char* kind,
 
 DataReport Summary::finish() {
   report_.pictures = dataset_.size();
-  for (const Counter* counter :
-       {&unusable_, &bad_, &outside_, &no_mask_, &apart_, &tiny_, &repeated_, &twice_, &same_, &turned_}) {
+  for (const Counter* counter : {&unusable_,
+                                 &bad_,
+                                 &outside_,
+                                 &no_mask_,
+                                 &apart_,
+                                 &tiny_,
+                                 &repeated_,
+                                 &twice_,
+                                 &same_,
+                                 &turned_}) {
     counter->report(report_.findings);
   }
   if (report_.looked_at == report_.pictures) {
     find_classes("unused_classes", "no box", [](const ClassCount& c) {
       return c.boxes == 0 && c.crowds == 0;
     });
-    find_classes("crowd_classes",
-                 "crowd regions alone (iscrowd, difficult or group-of), which nothing is trained on",
-                 [](const ClassCount& c) { return c.boxes == 0 && c.crowds > 0; });
+    find_classes(
+        "crowd_classes",
+        "crowd regions alone (iscrowd, difficult or group-of), which nothing is trained on",
+        [](const ClassCount& c) { return c.boxes == 0 && c.crowds > 0; });
   }
   for (const std::string& warning : dataset_.warnings()) {
     report_.findings.push_back({false, "annotations", 1, warning});

@@ -2,6 +2,9 @@
 #include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace batchscope::train {
 namespace {
 
@@ -227,17 +230,25 @@ Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
 Reply Trainer::change_end(const contract::EndCommand& c, const std::string& source) {
   updater_->check(c);
   const std::int64_t old = planned_steps();
+  const double old_lr = updater_->next_lr();
   save_restore_point("end " + std::to_string(c.step));
   updater_->apply(c);
+  // A run that is made longer after its decay jumps back up its schedule.
+  const double lr = updater_->next_lr();
+  const std::string rate =
+      std::abs(lr - old_lr) > 0.01 * std::max(lr, old_lr)
+          ? "The rate of the next update: " + number_text(old_lr) + " -> " + number_text(lr) + "."
+          : "";
   loader_->cancel();
   announced_ = state_.images;
   note("end",
        source,
-       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps.",
+       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps." +
+           (rate.empty() ? "" : " " + rate),
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.step)},
         {"step", std::to_string(c.step)}});
-  return done();
+  return done(rate);
 }
 
 }  // namespace batchscope::train

@@ -1,3 +1,4 @@
+#include "app/bench_checkpoint.h"
 #include "app/bench_step.h"
 #include "engine/contract/error.h"
 #include "tests/support/test_program.h"
@@ -54,6 +55,18 @@ class TestBenchStep : public QObject {
           {.model = model, .batch = 1, .size = 64, .steps = 1, .warmup = 0, .batches = 1});
       QVERIFY2(std::isfinite(timing.loss) && timing.loss > 0, model);
     }
+  }
+
+  void saves_as_a_training_does() {
+    const CheckpointCost cost =
+        measure_checkpoint({.optimizer = "adamw", .batch = 2, .every = 2, .saves = 2});
+    // Weights and two moments; with SGD, one.
+    QVERIFY(cost.state_mb > 0 && cost.written_ms > 0 && cost.waited_ms > 0 && cost.step_ms > 0);
+    const CheckpointCost plain =
+        measure_checkpoint({.optimizer = "sgd", .batch = 2, .every = 2, .saves = 2});
+    QVERIFY2(std::abs(cost.state_mb / plain.state_mb - 1.5) < 0.1,
+             qPrintable(QString::number(cost.state_mb / plain.state_mb)));
+    QVERIFY_THROWS_EXCEPTION(contract::SpecError, measure_checkpoint({.saves = 0}));
   }
 
   void refuses_nonsense() {

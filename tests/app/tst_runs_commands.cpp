@@ -479,6 +479,8 @@ class TestRunsCommands : public QObject {
     QCOMPARE(app::fitted("abcdef", 4), std::string("ab… "));
     QCOMPARE(app::fitted("größer", 4), std::string("gr… "));
     QCOMPARE(app::short_number(1.0 / 3), std::string("0.333333"));
+    QCOMPARE(app::figure_text(-1), std::string("-"));
+    QCOMPARE(app::figure_text(0), std::string("0"));
     QCOMPARE(app::short_number(-std::numeric_limits<double>::infinity()), std::string("-inf"));
   }
 };

@@ -155,8 +155,8 @@ class TestBrokenPictures : public QObject {
         train::TrainerSetup setup;
         setup.spec = spec;
         setup.group = group;
-        setup.training_set = std::make_shared<Holed>(
-            whole, std::set<std::int64_t>{of_rank_0, of_rank_1});
+        setup.training_set =
+            std::make_shared<Holed>(whole, std::set<std::int64_t>{of_rank_0, of_rank_1});
         setup.model = models[rank];
         setup.sink = rank == 0 ? sink.get() : nullptr;
         train::Trainer trainer(std::move(setup));

@@ -117,7 +117,9 @@ class TestDataCheck : public QObject {
              std::string("1 box reaches out of its picture: in 'c.png'."));
     QCOMPARE(find(report, "same_content")->count, 2);
     QVERIFY(contains(find(report, "same_content")->sentence, "the first: 'b.png' is 'a.png'."));
-    QCOMPARE(find(report, "unused_classes")->sentence, std::string("1 class has no box: cat."));
+    QVERIFY(find(report, "unused_classes") == nullptr);
+    QVERIFY(contains(find(report, "crowd_classes")->sentence, "1 class has crowd regions alone"));
+    QVERIFY(contains(find(report, "crowd_classes")->sentence, ": cat."));
     QVERIFY(contains(find(report, "annotations")->sentence, "1 box without area"));
     QVERIFY(find(report, "unusable_pictures") == nullptr);
     folder.write("list.txt", "a\nb\na\n");
@@ -300,6 +302,74 @@ class TestDataCheck : public QObject {
     QVERIFY2(said.starts_with("Training data: 1 picture cannot be used: The picture '"),
              said.c_str());
     QVERIFY(train::preflight(*train::make_training_set({}), nullptr).empty());  // drawn
+  }
+
+  /// A mask tool that marks every object, or every one of a class, as a crowd.
+  void crowdsAloneAreNothingToTrainOn() {
+    const DataFolder folder;
+    folder.picture("a.png", 64, 48);
+    const auto set = [&](int red, int blue) {
+      const auto object = [](int id, int category, int crowd) {
+        return "{\"id\": " + std::to_string(id) +
+               ", \"image_id\": 1, \"category_id\": " + std::to_string(category) +
+               ", \"iscrowd\": " + std::to_string(crowd) +
+               ", \"bbox\": [4, 4, 20, 20], \"area\": 400, \"segmentation\": "
+               "{\"size\": [48, 64], \"counts\": [0, 3072]}}";
+      };
+      folder.write("set.json",
+                   "{\"images\": [{\"id\": 1, \"file_name\": \"a.png\", \"width\": 64, "
+                   "\"height\": 48}], \"annotations\": [" +
+                       object(1, 1, red) + ", " + object(2, 2, blue) +
+                       "], \"categories\": [{\"id\": 1, \"name\": \"red\"}, {\"id\": 2, "
+                       "\"name\": \"blue\"}]}");
+      contract::RunSpec spec;
+      spec.data.kind = "coco";
+      spec.data.annotations = folder.path("set.json");
+      spec.data.images = folder.path();
+      return train::make_training_set(spec);
+    };
+    QVERIFY_THROWS_EXCEPTION(DataError, set(1, 1));
+    try {
+      set(1, 1);
+    } catch (const DataError& error) {
+      QVERIFY2(std::string(error.what())
+                       .find("every object (2) is a crowd (iscrowd 1): nothing to train on") !=
+                   std::string::npos,
+               error.what());
+    }
+    const DataReport report = train::check_data(*set(1, 0), {});
+    QVERIFY(find(report, "crowd_classes") != nullptr);
+    QCOMPARE(find(report, "crowd_classes")->count, std::int64_t{1});
+    QVERIFY(find(report, "crowd_classes")->sentence.find("red") != std::string::npos);
+    QVERIFY(train::check_data(*set(0, 0), {}).findings.empty());
+  }
+
+  void masksWithoutAPixelAndApartFromTheirBox() {
+    const DataFolder folder;
+    folder.picture("a.png", 64, 48);
+    const auto object = [](int id, const char* polygon) {
+      return "{\"id\": " + std::to_string(id) +
+             ", \"image_id\": 1, \"category_id\": 1, \"iscrowd\": 0, \"bbox\": [" +
+             std::to_string(4 + id) + ", 4, 20, 20], \"area\": 400, \"segmentation\": [[" +
+             polygon + "]]}";
+    };
+    folder.write("set.json",
+                 "{\"images\": [{\"id\": 1, \"file_name\": \"a.png\", \"width\": 64, "
+                 "\"height\": 48}], \"annotations\": [" +
+                     object(1, "5, 4, 25, 4, 25, 24, 5, 24") + ", " +
+                     object(2, "-30, -30, -10, -30, -10, -10, -30, -10") + ", " +
+                     object(3, "40, 30, 60, 30, 60, 44, 40, 44") +
+                     "], \"categories\": [{\"id\": 1, \"name\": \"red\"}]}");
+    contract::RunSpec spec;
+    spec.data.kind = "coco";
+    spec.data.masks = true;
+    spec.data.annotations = folder.path("set.json");
+    spec.data.images = folder.path();
+    const DataReport report = train::check_data(*train::make_training_set(spec), {});
+    QVERIFY(find(report, "empty_masks") != nullptr);
+    QCOMPARE(find(report, "empty_masks")->count, std::int64_t{1});
+    QVERIFY(find(report, "masks_apart") != nullptr);
+    QCOMPARE(find(report, "masks_apart")->count, std::int64_t{1});
   }
 };
 

@@ -534,6 +534,28 @@ class TestPromises : public QObject {
     QVERIFY(!run.trainer->ended());
   }
 
+  /// A decayed run that is made longer jumps back up its schedule: that is said.
+  void aLaterEndSaysWhatBecomesOfTheRate() {
+    contract::RunSpec spec = toy_spec("sgd", 8);
+    spec.schedule.decay.kind = "cosine";
+    ToyRun run = toy_run(spec);
+    run.trainer->begin();
+    for (int i = 0; i < 7; ++i) {
+      run.trainer->step();
+      run.trainer->boundary();
+    }
+    const double before = run.trainer->status().lr_in_use;
+    const contract::Reply reply = run.trainer->apply(contract::EndCommand{80}, "user");
+    const double after = run.trainer->status().lr_in_use;
+    QVERIFY(reply.ok && after > 5 * before);
+    QVERIFY2(reply.detail.starts_with("The rate of the next update: "), reply.detail.c_str());
+    QVERIFY(run.sink->of_kind("end").back().text.ends_with(reply.detail));
+    // Of a constant rate there is nothing to say.
+    ToyRun flat = toy_run(toy_spec("sgd", 8));
+    flat.trainer->begin();
+    QVERIFY(flat.trainer->apply(contract::EndCommand{80}, "user").detail.empty());
+  }
+
   void aStrangersStateIsRefused_data() {
     QTest::addColumn<QString>("from");
     QTest::addColumn<QString>("to");
