@@ -55,21 +55,6 @@ std::vector<CanonicalState> directions_only(std::vector<CanonicalState> list) {
 
 }  // namespace
 
-double LrRamp::factor(std::int64_t module) const {
-  if (!active()) {
-    return 1;
-  }
-  const double first = start.at(static_cast<std::size_t>(module));
-  if (rewarmup || first <= 0) {
-    return static_cast<double>(done + 1) / static_cast<double>(length);
-  }
-  return math::geometric_ramp(first, done, length);
-}
-
-bool LrRamp::active() const {
-  return !start.empty() && done < length;
-}
-
 LrRamp match_update_ramp(const std::vector<torch::Tensor>& du_old,
                          const std::vector<torch::Tensor>& du_new,
                          const std::vector<std::int64_t>& module,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "optim/lr_ramp.h"
 #include "optim/optimizer.h"
 
 #include <cstdint>
@@ -15,20 +16,6 @@ namespace batchscope::optim {
 enum class StatePolicy { kCarry, kConvert, kReset };
 enum class LrMapping { kMatchUpdate, kTargetNow, kRewarmup };
 enum class DecayMapping { kMatch, kKeep, kTarget };
-
-/// The ramp that carries the learning rate over a switch: per module a factor on the target rate,
-/// geometric from factor[m] at n = 0 to 1 at n = length (algorithms.md 10.5). Plain numbers, stored
-/// in checkpoints.
-struct LrRamp {
-  std::vector<double> start;  // [M], in [1e-6, 10], 0: linear from 0 for this one; empty: no ramp
-  std::int64_t length = 100;  // updates
-  std::int64_t done = 0;      // updates since the switch
-  bool rewarmup = false;      // linear from 0 for all instead: (done + 1)/length
-  /// Factor of module m for the next update.
-  double factor(std::int64_t module) const;
-  void tick() { ++done; }
-  bool active() const;
-};
 
 /// Start of a match_update ramp: rms(du_old)·lr_old / (rms(du_new)·lr_target) per module, capped to
 /// [1e-6, 10]. du_old, du_new: updates at a rate of 1, one per tensor; module[i]: the module of

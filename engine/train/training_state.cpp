@@ -53,6 +53,13 @@ RestorePoint point_from(const json& j) {
   return {j.at("file"), j.at("segment"), j.at("step"), j.at("change")};
 }
 
+/// A sentence that repeats what a stranger wrote.
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 /// Throws contract::DataError for what no training of ours has written.
 void check(const TrainingState& s, const std::string& origin) {
   const auto expect = [&](bool holds, const std::string& what, const std::string& found) {
@@ -76,6 +83,18 @@ void check(const TrainingState& s, const std::string& origin) {
   expect(s.seconds >= 0 && std::isfinite(s.seconds),
          "seconds must be a finite number from 0 on",
          std::to_string(s.seconds));
+  for (const std::int64_t count :
+       {s.start_batch.micro, s.start_batch.accumulation, s.start_batch.ranks}) {
+    expect(count >= 1 && count <= kMost,
+           "its first batch must be of numbers from 1 on",
+           std::to_string(count));
+  }
+  expect(s.ramp.length >= 1 && s.ramp.done >= 0 && s.ramp.length <= kMost && s.ramp.done <= kMost,
+         "its ramp must have a length from 1 on",
+         std::to_string(s.ramp.done) + " of " + std::to_string(s.ramp.length));
+  expect(s.evaluated_step >= -1 && s.evaluated_step <= s.step,
+         "evaluated_step must be -1 to " + std::to_string(s.step),
+         std::to_string(s.evaluated_step));
   expect(!s.segments.empty(), "it must have a segment", "none");
   for (const contract::SegmentRecord& segment : s.segments) {
     within("a segment's number", segment.segment, kMost);
@@ -83,8 +102,9 @@ void check(const TrainingState& s, const std::string& origin) {
   }
   // Files of these names are read and removed.
   const auto name = [&](const std::string& file) {
-    expect(
-        is_state_name(file), "a file of its lists must be checkpoints/….ckpt", "\"" + file + "\"");
+    expect(is_state_name(file),
+           "a file of its lists must be checkpoints/….ckpt",
+           "\"" + one_line(file) + "\"");
   };
   for (const std::string& file : s.checkpoints) {
     name(file);
@@ -201,6 +221,7 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
     for (const json& r : j.at("restore_points")) {
       s.restore_points.push_back(point_from(r));
     }
+    contract::validate(s.spec);
     check(s, origin);
     CheckpointInfo info;
     info.run_id = j.at("run_id");
@@ -210,15 +231,24 @@ std::pair<TrainingState, CheckpointInfo> from_words(const std::string& words,
     info.ranks = j.at("ranks");
     info.classes = j.at("classes").get<std::vector<std::string>>();
     info.category_ids = j.value("category_ids", std::vector<std::int64_t>());
+    if (info.threads < 1 || info.ranks < 1) {
+      throw contract::DataError("Checkpoint " + origin + " is not one of ours: it has " +
+                                std::to_string(info.ranks) + " ranks of " +
+                                std::to_string(info.threads) + " threads.");
+    }
     if (!info.category_ids.empty() && info.category_ids.size() != info.classes.size()) {
       throw contract::DataError("Checkpoint " + origin + " is not one of ours: it has " +
                                 std::to_string(info.classes.size()) + " classes and " +
                                 std::to_string(info.category_ids.size()) + " category ids.");
     }
     return {std::move(s), std::move(info)};
+  } catch (const contract::SpecError& e) {
+    throw contract::DataError(
+        "Checkpoint " + origin +
+        " holds a spec that this engine does not take: " + one_line(e.what()));
   } catch (const json::exception& e) {
     throw contract::DataError("Checkpoint " + origin +
-                              " has an incomplete description: " + e.what() + ".");
+                              " has an incomplete description: " + one_line(e.what()) + ".");
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "engine/contract/records.h"
 #include "engine/contract/run_spec.h"
-#include "optim/switching.h"
+#include "optim/lr_ramp.h"
 
 #include <cstdint>
 #include <map>

@@ -579,6 +579,18 @@ class TestPromises : public QObject {
                              << "\"segment\":-7,\"segments\"";
     QTest::newRow("seconds") << "\"skipped\":0"
                              << "\"skipped\":3";
+    QTest::newRow("key of another engine") << "every_minutes"
+                                           << "every_moons";
+    QTest::newRow("no TOML") << "[run]\\n"
+                             << "[run]\\n[run]\\n";
+    QTest::newRow("first batch") << "\"start_batch\":["
+                                 << "\"start_batch\":[0,";
+    QTest::newRow("ramp without length") << "\"length\":100"
+                                         << "\"length\":0";
+    QTest::newRow("ranks") << "\"ranks\":1"
+                           << "\"ranks\":-1";
+    QTest::newRow("evaluated later") << "\"evaluated_step\":-1"
+                                     << "\"evaluated_step\":7";
   }
   void aStrangersStateIsRefused() {
     QFETCH(QString, from);
@@ -598,6 +610,11 @@ class TestPromises : public QObject {
     train::write_state_durably(file, state);
     ToyRun rest = toy_run(spec, nullptr, torch::kFloat32, place, goes_on(file));
     QVERIFY_THROWS_EXCEPTION(contract::DataError, rest.trainer->begin());
+    try {
+      train::from_words(state.words, "input");
+    } catch (const contract::DataError& error) {
+      QVERIFY2(std::string(error.what()).find('\n') == std::string::npos, error.what());
+    }
   }
 };
 
