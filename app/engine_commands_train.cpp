@@ -129,7 +129,7 @@ std::string device_for(const TrainArguments& arguments, const PreparedRun& run) 
   if (arguments.device != "auto" || !run.goes_on) {
     return arguments.device;
   }
-  const std::string had = device_kind(storage::RunReader(run.folder).info().device);
+  std::string had = device_kind(storage::RunReader(run.folder).info().device);
   if (had == "cuda" && !device_of("auto", 0).is_cuda()) {
     throw contract::SpecError(
         "--device",

@@ -41,7 +41,7 @@ void LivePort::set_trouble(const std::string& sentence) {
 contract::StatusReport LivePort::set_stuck(const std::string& sentence) {
   const std::lock_guard guard(mutex_);
   stuck_ = sentence;
-  const contract::StatusReport status = completed(status_);
+  contract::StatusReport status = completed(status_);
   if (known()) {
     ServerPort::set_status(status);
     ServerPort::notify(contract::StateNotice{status});

@@ -2,6 +2,7 @@
 
 #include "app/small_json.h"
 #include "engine/contract/error.h"
+#include "engine/control/control_client.h"
 #include "engine/control/control_server.h"
 #include "engine/control/host_name.h"
 #include "storage/catalogue.h"
@@ -25,7 +26,7 @@ std::string socket_of(const fs::path& folder) {
     throw contract::PeerError("Run " + folder.filename().string() +
                               " listens to nobody: it is not running.");
   }
-  const std::string socket = control->text("socket");
+  std::string socket = control->text("socket");
   const std::string host = control->has("host") ? control->text("host") : "";
   if (!host.empty() && host != train::host_name()) {
     throw contract::PeerError(

@@ -6,6 +6,7 @@
 #include "engine/contract/error.h"
 #include "engine/contract/spec_settings.h"
 #include "storage/catalogue.h"
+#include "storage/lineage.h"
 #include "storage/run_files.h"
 #include "storage/run_identity.h"
 #include "storage/run_lock.h"
@@ -80,6 +81,7 @@ std::vector<std::string> checkpoints_of(const fs::path& folder) {
     }
   }
   std::vector<std::string> newest_first;
+  newest_first.reserve(found.size());
   for (const auto& [place, file] : found) {
     newest_first.push_back(file);
   }

@@ -1,6 +1,7 @@
 #include "app/run_watch.h"
 
 #include "app/terminal_text.h"
+#include "storage/lineage.h"
 
 #include <algorithm>
 #include <chrono>

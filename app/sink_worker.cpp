@@ -41,8 +41,8 @@ void with_patience(milliseconds patience, Function function) {
 SqliteSink::Worker::Worker(std::filesystem::path folder, SinkListener listener, SinkOptions options)
     : folder_(std::move(folder)),
       listener_(std::move(listener)),
-      options_(options),
-      queue_(options.queue_bytes) {}
+      options_(std::move(options)),
+      queue_(options_.queue_bytes) {}
 
 SqliteSink::Worker::~Worker() {
   queue_.stop();

@@ -16,7 +16,8 @@ using Kind = SinkJob::Kind;
 }  // namespace
 
 SqliteSink::SqliteSink(std::filesystem::path folder, SinkListener listener, SinkOptions options)
-    : worker_(std::make_unique<Worker>(std::move(folder), std::move(listener), options)) {}
+    : worker_(
+          std::make_unique<Worker>(std::move(folder), std::move(listener), std::move(options))) {}
 SqliteSink::~SqliteSink() = default;
 
 void SqliteSink::begin(const contract::RunInfo& info, bool resumed) {

@@ -1,5 +1,6 @@
 #include "storage/csv_export.h"
 
+#include "storage/lineage.h"
 #include "storage/run_files.h"
 #include "storage/sqlite.h"
 

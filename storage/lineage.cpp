@@ -1,4 +1,4 @@
-#include "storage/run_reader.h"
+#include "storage/lineage.h"
 
 #include <algorithm>
 

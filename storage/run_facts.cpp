@@ -1,5 +1,6 @@
 #include "storage/run_facts.h"
 
+#include "storage/lineage.h"
 #include "storage/run_files.h"
 #include "storage/run_identity.h"
 #include "storage/run_status.h"

@@ -1,5 +1,6 @@
 #include "storage/columns.h"
 #include "storage/json_text.h"
+#include "storage/lineage.h"
 #include "storage/run_reader_impl.h"
 
 #include <algorithm>

@@ -1,5 +1,6 @@
+#include "engine/control/control_client.h"
+
 #include "engine/contract/error.h"
-#include "engine/control/control_server.h"
 #include "engine/control/unix_socket.h"
 
 #include <algorithm>

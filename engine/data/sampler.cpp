@@ -1,5 +1,6 @@
+#include "engine/data/sampler.h"
+
 #include "engine/data/draw_random.h"
-#include "engine/data/loader.h"
 
 #include <algorithm>
 #include <numeric>

@@ -1,8 +1,8 @@
 #include "engine/distributed/gradient_sync.h"
 
 #include "engine/contract/error.h"
-#include "engine/distributed/bucket_reducer.h"
 #include "engine/distributed/c10d_group.h"
+#include "engine/distributed/ddp_reducer.h"
 
 #include <torch/autograd.h>
 #include <torch/utils.h>
@@ -120,7 +120,7 @@ struct GradientSync::Impl {
               "all parameters must share one dtype and device");
     }
     if (c10d_group) {
-      reducer = std::make_unique<BucketReducer>(parameters, c10d_group);
+      reducer = std::make_unique<DdpReducer>(parameters, c10d_group);
     }
   }
 
@@ -146,7 +146,7 @@ struct GradientSync::Impl {
   const std::vector<torch::Tensor> parameters;
   const std::shared_ptr<Group> group;
   const std::shared_ptr<C10dGroup> c10d_group;  // null: a world of one
-  std::unique_ptr<BucketReducer> reducer;
+  std::unique_ptr<DdpReducer> reducer;
   std::unique_ptr<TwoSums> two_sums;
 
   SyncPlan plan;

@@ -38,6 +38,7 @@ void RankBoard::map() {
                       MAP_SHARED,
                       fd_,
                       0);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): inside of the system's macro
   if (memory == MAP_FAILED) {
     fail();
   }

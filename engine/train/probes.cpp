@@ -1,3 +1,5 @@
+#include "engine/train/probes.h"
+
 #include "engine/contract/error.h"
 #include "engine/contract/stored_predictions.h"
 #include "engine/data/loader.h"

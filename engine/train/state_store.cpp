@@ -161,7 +161,7 @@ std::string StateStore::save() {
     return "";
   }
   begin_save();
-  const std::string file = pending_->record.file;
+  std::string file = pending_->record.file;
   settle();
   if (!trouble_.empty()) {
     throw contract::StorageError(trouble_);

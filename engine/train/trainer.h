@@ -6,6 +6,7 @@
 #include "engine/train/command_inbox.h"
 #include "engine/train/evaluator.h"
 #include "engine/train/guard.h"
+#include "engine/train/probes.h"
 #include "engine/train/run_record.h"
 #include "engine/train/running_statistics.h"
 #include "engine/train/shadows.h"

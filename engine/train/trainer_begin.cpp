@@ -3,6 +3,7 @@
 #include "engine/train/arithmetic.h"
 #include "engine/train/number_text.h"
 #include "engine/train/plan_options.h"
+#include "engine/train/probes.h"
 #include "engine/train/trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>

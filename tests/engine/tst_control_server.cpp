@@ -1,4 +1,5 @@
 #include "engine/contract/error.h"
+#include "engine/control/control_client.h"
 #include "engine/control/control_server.h"
 #include "tests/support/test_program.h"
 

@@ -1,3 +1,4 @@
+#include "storage/lineage.h"
 #include "storage/run_check.h"
 #include "storage/run_files.h"
 #include "tests/app/engine_runner.h"

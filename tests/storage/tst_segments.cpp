@@ -1,3 +1,4 @@
+#include "storage/lineage.h"
 #include "storage/run_check.h"
 #include "tests/storage/run_maker.h"
 #include "tests/support/test_program.h"

@@ -14,10 +14,10 @@ namespace batchscope::train {
 /// c10d's Reducer (the one of PyTorch's DDP) with a communication hook that sums each bucket over
 /// all ranks, or over this rank's half alone. Parameters that got no gradient count as zeros, so
 /// ranks that disagree about them never wait for each other. Training thread only.
-class BucketReducer {
+class DdpReducer {
  public:
-  BucketReducer(const std::vector<torch::Tensor>& parameters, std::shared_ptr<C10dGroup> group);
-  ~BucketReducer();
+  DdpReducer(const std::vector<torch::Tensor>& parameters, std::shared_ptr<C10dGroup> group);
+  ~DdpReducer();
 
   /// Backward of the last micro-batch of this rank, overlapped with the sums. Afterwards grad() of
   /// each parameter is the sum over the ranks (of the half, if `half`); still undefined where no

@@ -1,4 +1,4 @@
-#include "engine/distributed/bucket_reducer.h"
+#include "engine/distributed/ddp_reducer.h"
 
 #include <torch/utils.h>
 
@@ -19,8 +19,8 @@ class NoAdvice : public c10::WarningHandler {
 
 }  // namespace
 
-/// Hands each bucket that is ready to BucketReducer.
-class BucketReducer::Hook : public c10d::CppCommHookInterface<BucketReducer*> {
+/// Hands each bucket that is ready to DdpReducer.
+class DdpReducer::Hook : public c10d::CppCommHookInterface<DdpReducer*> {
  public:
   using CppCommHookInterface::CppCommHookInterface;
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
@@ -28,8 +28,8 @@ class BucketReducer::Hook : public c10d::CppCommHookInterface<BucketReducer*> {
   }
 };
 
-BucketReducer::BucketReducer(const std::vector<torch::Tensor>& parameters,
-                             std::shared_ptr<C10dGroup> group)
+DdpReducer::DdpReducer(const std::vector<torch::Tensor>& parameters,
+                       std::shared_ptr<C10dGroup> group)
     : parameters_(parameters), group_(std::move(group)) {
   const std::vector<bool> dense(parameters.size(), false);
   const std::vector<std::size_t> limits = {c10d::kDefaultFirstBucketBytes,
@@ -55,9 +55,9 @@ BucketReducer::BucketReducer(const std::vector<torch::Tensor>& parameters,
   reducer_->register_comm_hook(std::make_unique<Hook>(this));
 }
 
-BucketReducer::~BucketReducer() = default;
+DdpReducer::~DdpReducer() = default;
 
-c10::intrusive_ptr<c10::ivalue::Future> BucketReducer::reduce(c10d::GradBucket& bucket) {
+c10::intrusive_ptr<c10::ivalue::Future> DdpReducer::reduce(c10d::GradBucket& bucket) {
   const C10dGroup& among = half_ ? *half_group_ : *group_;
   if (half_) {
     remember(bucket);
@@ -71,7 +71,7 @@ c10::intrusive_ptr<c10::ivalue::Future> BucketReducer::reduce(c10d::GradBucket& 
 }
 
 /// Keeps where a bucket's sum and its parameters lie, for exchange_halves.
-void BucketReducer::remember(c10d::GradBucket& bucket) {
+void DdpReducer::remember(c10d::GradBucket& bucket) {
   Bucket& known = buckets_.at(bucket.getIndex());
   if (known.own.defined() && known.own.is_alias_of(bucket.getBuffer())) {
     return;
@@ -93,7 +93,7 @@ void BucketReducer::remember(c10d::GradBucket& bucket) {
   }
 }
 
-void BucketReducer::run(const torch::Tensor& output, const torch::Tensor& seed, bool half) {
+void DdpReducer::run(const torch::Tensor& output, const torch::Tensor& seed, bool half) {
   half_ = half;
   works_.clear();
   if (half && !half_group_) {
@@ -130,18 +130,18 @@ void BucketReducer::run(const torch::Tensor& output, const torch::Tensor& seed, 
   }
 }
 
-void BucketReducer::backward(const torch::Tensor& loss, const torch::Tensor& seed, bool half) {
+void DdpReducer::backward(const torch::Tensor& loss, const torch::Tensor& seed, bool half) {
   run(loss, seed, half);
 }
 
-void BucketReducer::backward_of_nothing(bool half) {
+void DdpReducer::backward_of_nothing(bool half) {
   // One hook must fire; the Reducer then takes the other parameters for unused.
   const torch::AutoGradMode grad(true);
   const torch::Tensor output = parameters_.front().sum();
   run(output, torch::zeros_like(output), half);
 }
 
-void BucketReducer::exchange_halves(StepGradients& out) {
+void DdpReducer::exchange_halves(StepGradients& out) {
   const std::int64_t size = group_->size() / 2;
   const bool upper = group_->rank() >= size;
   const int partner = int(group_->rank() + (upper ? -size : size));
