@@ -1,6 +1,7 @@
 #include "app/engine_commands.h"
 #include "app/json_output.h"
 #include "app/relabelled_detector.h"
+#include "app/terminal_text.h"
 #include "app/weights_key.h"
 #include "app/weights_model.h"
 #include "engine/contract/error.h"
@@ -34,7 +35,7 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
     }
   }
   for (const auto& [name, value] : result.metrics) {
-    std::printf("%-15s %.4f\n", name.c_str(), value);
+    std::printf("%-15s %s\n", name.c_str(), figure_text(value).c_str());
   }
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }
@@ -66,11 +67,12 @@ void use_coco(contract::DataSection& data, const EvalArguments& arguments) {
 }
 
 Subject subject_of(const EvalArguments& arguments) {
-  WeightsModel made = arguments.checkpoint.empty()
-                          ? model_of_weights(arguments.model,
-                                             arguments.weights,
-                                             with_weights_key(arguments.sets, arguments.weights_key))
-                          : model_of_checkpoint(arguments.checkpoint, arguments.sets);
+  WeightsModel made =
+      arguments.checkpoint.empty()
+          ? model_of_weights(arguments.model,
+                             arguments.weights,
+                             with_weights_key(arguments.sets, arguments.weights_key))
+          : model_of_checkpoint(arguments.checkpoint, arguments.sets);
   const bool own_data = arguments.annotations.empty();
   if (!own_data) {
     use_coco(made.spec.data, arguments);

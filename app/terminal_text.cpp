@@ -122,6 +122,19 @@ std::string short_number(double value) {
   return {text.data(), end.ptr};
 }
 
+std::string figure_text(double value) {
+  if (value < 0) {
+    return "-";
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4f", value);
+  return text.data();
+}
+
+std::string short_figure(double value) {
+  return value < 0 ? "-" : short_number(value);
+}
+
 std::string fitted(const std::string& given, std::size_t width) {
   const std::string text = printable(given);
   const auto starts_character = [](char c) {
