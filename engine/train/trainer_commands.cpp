@@ -1,6 +1,8 @@
 #include "engine/train/number_text.h"
 #include "engine/train/trainer.h"
 
+#include <algorithm>
+
 namespace batchscope::train {
 namespace {
 
@@ -221,13 +223,25 @@ Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
 Reply Trainer::change_end(const contract::EndCommand& c, const std::string& source) {
   updater_->check(c);
   const std::int64_t old = planned_steps();
+  const double used =
+      optim::scheduled_lr(updater_->schedule(),
+                          plan().lr,
+                          std::max<std::int64_t>(0, state_.images - effective_batch()));
+  const double next = updater_->next_lr();
   save_restore_point("end " + std::to_string(c.step));
   updater_->apply(c);
   loader_->cancel();
   announced_ = state_.images;
+  std::string text =
+      "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps";
+  if (state_.step > 0 && updater_->next_lr() != next) {
+    // Another length is another schedule: the rate jumps to where that one is by now.
+    text += ": the rate was " + number_text(used) + " in update " + std::to_string(state_.step) +
+            " and is " + number_text(updater_->next_lr()) + " in the next";
+  }
   note("end",
        source,
-       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps.",
+       text + ".",
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.step)},
         {"step", std::to_string(c.step)}});
