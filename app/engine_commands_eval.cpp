@@ -1,12 +1,12 @@
 #include "app/engine_commands.h"
 #include "app/json_output.h"
 #include "app/relabelled_detector.h"
+#include "app/terminal_text.h"
 #include "app/weights_key.h"
 #include "app/weights_model.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/evaluator.h"
-#include "storage/headline.h"
 
 #include <chrono>
 #include <cstdio>
@@ -35,8 +35,7 @@ void report(const train::EvalResult& result, const EvalArguments& arguments) {
     }
   }
   for (const auto& [name, value] : result.metrics) {
-    storage::is_measured(value) ? std::printf("%-15s %.4f\n", name.c_str(), value)
-                                : std::printf("%-15s -\n", name.c_str());
+    std::printf("%-15s %s\n", name.c_str(), figure_text(value).c_str());
   }
   std::printf("%lld pictures in %.1f s\n", static_cast<long long>(result.pictures), result.seconds);
 }

@@ -14,6 +14,7 @@ struct MetricsArguments {
   std::string hierarchy, image_labels;
   std::vector<std::uint32_t> ignore;
   unsigned threads = 0;
+  std::size_t max_detections = 100;
   bool json = false, per_class = false, expand_detections = false;
 };
 
@@ -30,8 +31,15 @@ std::unique_ptr<MetricsReport> coco(const MetricsArguments& a) {
   for (const std::string& warning : input.warnings) {
     std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
+  for (const std::string& hint : train::coco_hints(input.set, a.max_detections)) {
+    std::fprintf(stderr, "note: %s\n", hint.c_str());
+  }
   auto report = std::make_unique<CocoReport>(
-      train::coco_metrics(input.set, {.threads = a.threads, .curves = !a.curves.empty()}), input);
+      train::coco_metrics(
+          input.set,
+          {.threads = a.threads, .curves = !a.curves.empty(), .max_detections = a.max_detections}),
+      input,
+      a.max_detections);
   if (!a.curves.empty()) {
     report->write_curves(a.curves);
   }
@@ -82,6 +90,7 @@ void measure(MetricsArguments a) {
   }
   const bool boxes_or_masks = a.type == "bbox" || a.type == "segm";
   require_unused(!boxes_or_masks && !a.curves.empty(), "--curves", a);
+  require_unused(!boxes_or_masks && a.max_detections != 100, "--max-detections", a);
   require_unused(a.type != "panoptic" && !a.truth_images.empty(), "--gt-images", a);
   require_unused(a.type != "panoptic" && !a.found_images.empty(), "--dt-images", a);
   require_unused(a.type != "semantic" && !a.ignore.empty(), "--ignore", a);
@@ -135,6 +144,12 @@ void add_metrics_command(CLI::App& app) {
   command->add_option("--curves",
                       a->curves,
                       "bbox, segm: precision over recall of each category, as CSV to this file");
+  command
+      ->add_option("--max-detections",
+                   a->max_detections,
+                   "bbox, segm: detections of a class in a picture that count, the best ones")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{100000}))
+      ->capture_default_str();
   command->add_option("--threads", a->threads, "0: one for each CPU");
   CLI::Option* json = command->add_option("--json", a->out, "To stdout, or to this file");
   json->expected(0, 1);

@@ -46,10 +46,11 @@ std::vector<NamedPlace> places_of(const PredictArguments& a) {
   return places;
 }
 
-std::vector<InputPicture> pictures_of(const PredictArguments& a) {
+PictureFolder pictures_of(const PredictArguments& a) {
   require_separate(places_of(a));
   require_writable(a.out, "--out");
-  std::vector<InputPicture> pictures = pictures_in(a.images);
+  PictureFolder found = pictures_in(a.images);
+  std::vector<InputPicture>& pictures = found.pictures;
   if (!a.image_ids.empty()) {
     const std::string note = take_image_ids(pictures, a.image_ids);
     if (!note.empty()) {
@@ -59,7 +60,7 @@ std::vector<InputPicture> pictures_of(const PredictArguments& a) {
   if (!a.draw.empty() || !a.maps.empty()) {
     require_own_pngs(pictures, a.images);
   }
-  return pictures;
+  return found;
 }
 
 /// What is written, and what could not be.
@@ -181,13 +182,17 @@ void Outputs::require_all(double max_broken) const {
 }
 
 void predict(const PredictArguments& arguments) {
-  const std::vector<InputPicture> pictures = pictures_of(arguments);
+  const PictureFolder folder = pictures_of(arguments);
+  const std::vector<InputPicture>& pictures = folder.pictures;
   const WeightsModel subject = model_of_weights(
       arguments.model, arguments.weights, with_weights_key(arguments.sets, arguments.weights_key));
   const ClassMatch match = written_classes(
       subject.classes, subject.spec.data, arguments.categories, arguments.image_ids);
   if (!match.note.empty()) {
     std::fprintf(stderr, "%s\n", match.note.c_str());
+  }
+  if (const std::string others = folder.passed_over(arguments.images); !others.empty()) {
+    std::fprintf(stderr, "%s\n", others.c_str());
   }
   const Predictor predictor(subject, match, device_of(arguments.device, 0));
   Outputs outputs(arguments, subject.classes, match);

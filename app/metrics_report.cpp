@@ -1,14 +1,17 @@
 #include "app/metrics_report.h"
 
 #include "app/json_output.h"
+#include "app/terminal_text.h"
 
 #include <array>
 #include <initializer_list>
 #include <sstream>
+#include <string_view>
 
 namespace batchscope {
 namespace {
 
+using app::figure_text;
 using nlohmann::json;
 
 struct Meaning {
@@ -16,7 +19,7 @@ struct Meaning {
   const char* text;
 };
 constexpr std::array<Meaning, 12> kCoco = {{
-    {"AP", "precision, overlap 0.50 to 0.95, 100 detections"},
+    {"AP", "precision, overlap 0.50 to 0.95, "},
     {"AP50", "overlap 0.50"},
     {"AP75", "overlap 0.75"},
     {"APs", "objects below 32 x 32 px"},
@@ -24,20 +27,11 @@ constexpr std::array<Meaning, 12> kCoco = {{
     {"APl", "above"},
     {"AR1", "recall, 1 detection a picture"},
     {"AR10", "10 detections"},
-    {"AR100", "100 detections"},
+    {"AR", ""},
     {"ARs", "objects below 32 x 32 px"},
     {"ARm", "up to 96 x 96 px"},
     {"ARl", "above"},
 }};
-
-std::string figure(double value) {
-  if (value < 0) {
-    return "-";
-  }
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4f", value);
-  return text.data();
-}
 
 /// A line of cells: a wide one, then right-aligned ones.
 void print_row(std::FILE* out, const std::string& name, const std::vector<std::string>& cells) {
@@ -78,20 +72,27 @@ json CocoReport::json(bool per_class) const {
 
 void CocoReport::print(std::FILE* out, bool per_class) const {
   for (const Meaning& m : kCoco) {
-    std::fprintf(
-        out, "%-6s %-7s %s\n", m.name, figure(figures_.metrics.at(m.name)).c_str(), m.text);
+    const bool last_recall = m.name == std::string_view("AR");
+    const std::string name = last_recall ? m.name + most_ : m.name;
+    const bool of_most = last_recall || name == "AP";
+    std::fprintf(out,
+                 "%-6s %-7s %s%s\n",
+                 name.c_str(),
+                 figure_text(figures_.metrics.at(name)).c_str(),
+                 m.text,
+                 of_most ? (most_ + " detections").c_str() : "");
   }
   if (!per_class) {
     return;
   }
-  const std::vector<std::string> names = {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"};
+  const std::vector<std::string> names = {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR" + most_};
   std::fputc('\n', out);
   print_row(out, "category", names);
   for (const train::CategoryFigures& c : figures_.categories) {
     std::vector<std::string> cells;
     cells.reserve(names.size());
     for (const std::string& name : names) {
-      cells.push_back(figure(c.metrics.at(name)));
+      cells.push_back(figure_text(c.metrics.at(name)));
     }
     print_row(out, label(c.category, names_.at(c.category)), cells);
   }
@@ -147,7 +148,10 @@ json PanopticReport::json(bool per_class) const {
 
 void PanopticReport::print(std::FILE* out, bool per_class) const {
   const auto row = [out](const std::string& name, const train::PanopticQuality& q) {
-    print_row(out, name, {figure(q.pq), figure(q.sq), figure(q.rq), std::to_string(q.categories)});
+    print_row(
+        out,
+        name,
+        {figure_text(q.pq), figure_text(q.sq), figure_text(q.rq), std::to_string(q.categories)});
   };
   print_row(out, "", {"PQ", "SQ", "RQ", "classes"});
   row("all", train::panoptic_quality(totals_, categories_, train::PanopticPart::kAll));
@@ -164,9 +168,9 @@ void PanopticReport::print(std::FILE* out, bool per_class) const {
     const train::PanopticQuality q = train::quality_of(n);
     print_row(out,
               label(c.id, c.name),
-              {figure(q.pq),
-               figure(q.sq),
-               figure(q.rq),
+              {figure_text(q.pq),
+               figure_text(q.sq),
+               figure_text(q.rq),
                std::to_string(n.hits),
                std::to_string(n.false_alarms),
                std::to_string(n.misses)});
@@ -202,7 +206,7 @@ json SemanticReport::json(bool per_class) const {
 
 void SemanticReport::print(std::FILE* out, bool per_class) const {
   for (const auto& [name, value] : counts_.metrics()) {
-    std::fprintf(out, "%-15s %s\n", name.c_str(), figure(value).c_str());
+    std::fprintf(out, "%-15s %s\n", name.c_str(), figure_text(value).c_str());
   }
   if (!per_class) {
     return;
@@ -212,7 +216,8 @@ void SemanticReport::print(std::FILE* out, bool per_class) const {
   for (const train::PanopticCategory& c : listed()) {
     const auto found = counts_.classes().find(static_cast<std::uint32_t>(c.id));
     const auto pixels = found == counts_.classes().end() ? train::ClassPixels{} : found->second;
-    print_row(out, label(c.id, c.name), {figure(pixels.iou()), figure(pixels.accuracy())});
+    print_row(
+        out, label(c.id, c.name), {figure_text(pixels.iou()), figure_text(pixels.accuracy())});
   }
 }
 
@@ -231,13 +236,13 @@ json OpenImagesReport::json(bool per_class) const {
 void OpenImagesReport::print(std::FILE* out, bool per_class) const {
   std::fprintf(out,
                "AP50   %-7s mean over %zu classes, Open Images protocol\n",
-               figure(figures_.ap).c_str(),
+               figure_text(figures_.ap).c_str(),
                figures_.by_label.size());
   if (per_class) {
     std::fputc('\n', out);
     print_row(out, "class", {"AP50"});
     for (const auto& [label, ap] : figures_.by_label) {
-      print_row(out, labels_[static_cast<std::size_t>(label)], {figure(ap)});
+      print_row(out, labels_[static_cast<std::size_t>(label)], {figure_text(ap)});
     }
   }
 }

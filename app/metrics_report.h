@@ -26,8 +26,9 @@ class MetricsReport {
 /// COCO's 12 figures.
 class CocoReport : public MetricsReport {
  public:
-  CocoReport(train::CocoFigures figures, const train::CocoInput& input)
-      : figures_(std::move(figures)), names_(input.names) {}
+  /// max_detections: as the figures were made with.
+  CocoReport(train::CocoFigures figures, const train::CocoInput& input, std::size_t max_detections)
+      : figures_(std::move(figures)), names_(input.names), most_(std::to_string(max_detections)) {}
   nlohmann::json json(bool per_class) const override;
   void print(std::FILE* out, bool per_class) const override;
   /// CSV: category_id,category,overlap,recall,precision,score. Throws contract::StorageError.
@@ -36,6 +37,7 @@ class CocoReport : public MetricsReport {
  private:
   train::CocoFigures figures_;
   std::unordered_map<std::int64_t, std::string> names_;
+  std::string most_;  // detections that count
 };
 
 /// PQ, SQ, RQ of all, of things (_th) and of stuff (_st).

@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/json_reader.h"
 #include "engine/data/panoptic_dataset.h"
+#include "engine/data/picture_set.h"
 #include "engine/data/semantic_dataset.h"
 
 #include <algorithm>
@@ -26,12 +27,19 @@ bool named_as_picture(const fs::path& path) {
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
 }
 
-bool is_picture(const fs::directory_entry& entry) {
+void add_entry(const fs::directory_entry& entry, PictureFolder& found) {
   std::error_code ignored;
   const fs::file_type type = entry.status(ignored).type();
+  const std::string name = entry.path().filename().string();
   // A link that leads nowhere is a picture that cannot be read.
-  return named_as_picture(entry.path()) &&
-         (type == fs::file_type::regular || type == fs::file_type::not_found);
+  const bool file = type == fs::file_type::regular || type == fs::file_type::not_found;
+  if (file && named_as_picture(entry.path())) {
+    found.pictures.push_back({name});
+  } else if (type == fs::file_type::directory) {
+    ++found.folders;
+  } else if (found.other_files++ == 0 || name < found.first_other) {
+    found.first_other = name;
+  }
 }
 
 /// Where a path leads to, without links and "..".
@@ -101,21 +109,37 @@ bool is_json(const std::string& path) {
 
 }  // namespace
 
-std::vector<InputPicture> pictures_in(const std::string& folder) {
-  std::vector<InputPicture> pictures;
+std::string PictureFolder::passed_over(const std::string& folder) const {
+  std::string what;
+  if (other_files > 0) {
+    what = train::counted(other_files, "file that is", "files that are") +
+           " no JPEG or PNG by name (the first: '" + first_other + "')";
+  }
+  if (folders > 0) {
+    what += (what.empty() ? "" : " and ") + train::counted(folders, "folder", "folders");
+  }
+  return what.empty()
+             ? what
+             : what + " of '" + folder +
+                   (other_files + folders == 1 ? "' is passed over." : "' are passed over.");
+}
+
+PictureFolder pictures_in(const std::string& folder) {
+  PictureFolder found;
+  std::vector<InputPicture>& pictures = found.pictures;
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
-    if (is_picture(*entry)) {
-      pictures.push_back({entry->path().filename().string()});
-    }
+    add_entry(*entry, found);
   }
   if (error) {
     throw contract::DataError("The picture folder '" + folder +
                               "' cannot be read: " + error.message() + ".");
   }
   if (pictures.empty()) {
-    throw contract::DataError("The picture folder '" + folder + "' has no JPEG or PNG pictures.");
+    const std::string others = found.passed_over(folder);
+    throw contract::DataError("The picture folder '" + folder + "' has no JPEG or PNG pictures." +
+                              (others.empty() ? "" : " " + others));
   }
   std::sort(pictures.begin(), pictures.end(), [](const auto& a, const auto& b) {
     return a.name < b.name;
@@ -123,7 +147,7 @@ std::vector<InputPicture> pictures_in(const std::string& folder) {
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     pictures[i].id = static_cast<std::int64_t>(i) + 1;
   }
-  return pictures;
+  return found;
 }
 
 std::string take_image_ids(std::vector<InputPicture>& pictures, const std::string& coco_file) {

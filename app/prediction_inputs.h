@@ -14,9 +14,19 @@ struct InputPicture {
   std::int64_t id = 0;
 };
 
+/// The pictures of a folder, and what else it has.
+struct PictureFolder {
+  std::vector<InputPicture> pictures;
+  std::size_t other_files = 0, folders = 0;
+  std::string first_other;  // of the other files, by name
+
+  /// "2 files that are no JPEG or PNG by their names (the first: 'c.webp') and 1 folder of 'in' are
+  /// passed over."; empty where there is nothing else.
+  std::string passed_over(const std::string& folder) const;
+};
 /// The JPEG and PNG files of a folder by name, numbered from 1. Throws contract::DataError: the
 /// folder cannot be read, or has none.
-std::vector<InputPicture> pictures_in(const std::string& folder);
+PictureFolder pictures_in(const std::string& folder);
 
 /// Gives every picture the id of the COCO file's image with its file name; pictures without one
 /// leave the list. Returns a sentence on those and on images without a picture, mostly empty.

@@ -183,7 +183,7 @@ std::string run_text(const RunSummary& run, RunReader& reader) {
   for (const storage::StoredEval& eval : reader.evals(0)) {
     std::string metrics;
     for (const auto& [name, value] : eval.record.metrics) {
-      metrics += (metrics.empty() ? "" : ", ") + name + " " + figure_text(value);
+      metrics += (metrics.empty() ? "" : ", ") + name + " " + short_figure(value);
     }
     text += line("evaluation", "step " + std::to_string(eval.record.step) + ": " + metrics);
   }

@@ -187,7 +187,7 @@ std::string WatchedRun::frame(int width, bool unicode) const {
     for (const char* name : {"PQ", "AP", "AP50", "AP75", "segm_AP", "OpenImages_AP50", "mIoU"}) {
       const auto found = summary_.metrics.find(name);
       if (found != summary_.metrics.end()) {
-        text += std::string("  ") + name + " " + figure_text(found->second);
+        text += std::string("  ") + name + " " + short_figure(found->second);
       }
     }
     text += "\n";

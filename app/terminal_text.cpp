@@ -1,7 +1,6 @@
 #include "app/terminal_text.h"
 
 #include "storage/csv_export.h"
-#include "storage/headline.h"
 
 #include <algorithm>
 #include <array>
@@ -124,7 +123,16 @@ std::string short_number(double value) {
 }
 
 std::string figure_text(double value) {
-  return storage::is_measured(value) ? short_number(value) : "-";
+  if (value < 0) {
+    return "-";
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4f", value);
+  return text.data();
+}
+
+std::string short_figure(double value) {
+  return value < 0 ? "-" : short_number(value);
 }
 
 std::string fitted(const std::string& given, std::size_t width) {

@@ -18,8 +18,11 @@ std::string printable_lines(std::string_view text);
 std::string printable_json(std::string_view text);
 /// At most six significant digits, or nan, inf, -inf.
 std::string short_number(double value);
-/// A figure of an evaluation; "-" where there was nothing to measure.
+/// A figure of an evaluation with four decimals; "-" for one below 0, where there was nothing to
+/// measure.
 std::string figure_text(double value);
+/// short_number() of such a figure, likewise.
+std::string short_figure(double value);
 /// printable(), cut to `width` characters (not bytes) with an ellipsis, or filled up with spaces.
 std::string fitted(const std::string& text, std::size_t width);
 /// A progress bar of `width` characters; share 0…1.

@@ -55,6 +55,9 @@ std::string inspect_text(const TensorFile& file) {
     wide = std::max(wide, std::min<std::size_t>(entry.name.size(), 80));
   }
   std::string text = printable(file.origin()) + ": " + models::format_name(index.format) + "\n";
+  if (const std::string part = models::lone_part(file.origin()); !part.empty()) {
+    text += part + "\n";
+  }
   if (!index.path.empty()) {
     text += "state_dict: " + printable(index.path) + "\n";
   }

@@ -14,8 +14,4 @@ std::optional<Headline> headline(const std::map<std::string, double>& metrics) {
   return std::nullopt;
 }
 
-bool is_measured(double figure) {
-  return figure != -1;
-}
-
 }  // namespace batchscope::storage

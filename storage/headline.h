@@ -16,8 +16,4 @@ struct Headline {
 /// it has and that is not -1 (nothing to measure). Nothing where there is none of them.
 std::optional<Headline> headline(const std::map<std::string, double>& metrics);
 
-/// Whether an evaluation could measure it: COCO gives -1 where there is nothing to measure (no large
-/// object, a class without truth). People read "-" there.
-bool is_measured(double figure);
-
 }  // namespace batchscope::storage

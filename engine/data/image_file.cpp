@@ -1,6 +1,7 @@
 #include "engine/data/image_file.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/picture_format.h"
 
 #include <array>
 #include <cerrno>
@@ -275,7 +276,7 @@ torch::Tensor decode_picture(std::span<const std::uint8_t> bytes, const std::str
   if (begins_with(kPng)) {
     return decode_png(bytes, name).permute({2, 0, 1});
   }
-  fail(name, "is neither a JPEG nor a PNG file");
+  fail(name, other_format(bytes));
 }
 
 torch::Tensor read_picture(const std::string& path) {

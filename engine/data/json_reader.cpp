@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kChunk = std::size_t{256} << 10;
 constexpr std::size_t kDeepest = 200;
+constexpr double kExact = 9e15;  // whole numbers above are not kept by doubles
 
 }  // namespace
 
@@ -28,6 +29,17 @@ JsonReader::JsonReader(std::string path, std::string what)
     throw contract::DataError(what_ + " '" + path_ + "' cannot be opened: " + std::strerror(errno) +
                               ".");
   }
+  skip_mark();
+}
+
+/// Tools of Windows begin texts with a byte order mark.
+void JsonReader::skip_mark() {
+  ensure(3);
+  const std::string_view begin(at_, static_cast<std::size_t>(end_ - at_));
+  if (begin.starts_with("\xff\xfe") || begin.starts_with("\xfe\xff")) {
+    throw contract::DataError(what_ + " '" + path_ + "' is UTF-16; expected UTF-8.");
+  }
+  at_ += begin.starts_with("\xef\xbb\xbf") ? 3 : 0;
 }
 
 bool JsonReader::ensure(std::size_t count) {
@@ -185,12 +197,22 @@ double JsonReader::number() {
 }
 
 std::int64_t JsonReader::integer() {
-  if (next() != Type::kNumber) {
-    expected("a whole number");
+  const Type type = next();
+  if (type == Type::kText) {
+    constexpr std::size_t kShown = 60;
+    ensure(kShown + 2);
+    const std::string_view text(at_ + 1, static_cast<std::size_t>(end_ - at_) - 1);
+    expected("a whole number, found the text '" +
+             std::string(text.substr(0, std::min(text.find('"'), kShown))) + "'");
+  }
+  if (type != Type::kNumber) {
+    expected("a whole number" + std::string(type == Type::kNull ? ", found null" : ""));
   }
   const Number n = parse_number();
   if (!n.whole) {
-    expected("a whole number");
+    expected(std::abs(n.value) < kExact || n.value != std::floor(n.value)
+                 ? "a whole number"
+                 : "a whole number of at most 18 digits");
   }
   return n.integer;
 }
@@ -251,51 +273,6 @@ void JsonReader::finish() {
   if (look() != -1) {
     invalid("something follows after the end");
   }
-}
-
-std::string JsonReader::entry() const {
-  std::string out;
-  for (std::size_t d = 1; d <= depth_; ++d) {
-    const Frame& frame = frames_[d];
-    if (frame.list) {
-      out.append("[").append(std::to_string(frame.index)).append("]");
-    } else if (!frame.key.empty()) {
-      out.append(out.empty() ? "" : ".").append(frame.key, 0, 60);
-    }
-  }
-  return out;
-}
-
-std::string JsonReader::place() const {
-  const char* begin = buffer_.data();
-  const auto lines = static_cast<std::size_t>(std::count(begin, at_, '\n'));
-  const auto read = static_cast<std::size_t>(at_ - begin);
-  const auto* newline = static_cast<const char*>(memrchr(begin, '\n', read));
-  const std::size_t column =
-      lines > 0 ? static_cast<std::size_t>(at_ - newline) - 1 : column_before_ + read;
-  return "line " + std::to_string(lines_before_ + lines + 1) + ", column " +
-         std::to_string(column) + " (byte " + std::to_string(bytes_before_ + read) + ")";
-}
-
-void JsonReader::fail(const std::string& sentence) const {
-  const std::string where = entry();
-  throw contract::DataError(what_ + " '" + path_ + "', " + place() + ": " +
-                            (where.empty() ? "" : where + ": ") + sentence + ".");
-}
-
-void JsonReader::need(bool there, const char* field) const {
-  if (!there) {
-    fail(std::string("no ") + field);
-  }
-}
-
-void JsonReader::expected(const char* what) const {
-  fail(std::string("expected ") + what);
-}
-
-void JsonReader::invalid(const std::string& detail) const {
-  throw contract::DataError(what_ + " '" + path_ + "' is not valid JSON at " + place() + ": " +
-                            detail + ".");
 }
 
 }  // namespace batchscope::train

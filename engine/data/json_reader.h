@@ -23,7 +23,7 @@ class JsonReader {
  public:
   enum class Type { kObject, kList, kText, kNumber, kBoolean, kNull };
 
-  /// `what` begins the sentences: "The results file".
+  /// `what` begins the sentences: "The results file". A byte order mark is passed over.
   JsonReader(std::string path, std::string what);
 
   /// What comes next; nothing is consumed.
@@ -39,6 +39,7 @@ class JsonReader {
   double number();
   /// A number that may be NaN or infinite.
   double any_number();
+  /// Written in any way: 7, 7.0 or 1.64e18.
   std::int64_t integer();
   /// Valid until the next call.
   std::string_view text();
@@ -75,7 +76,7 @@ class JsonReader {
     return *value;
   }
   /// fail("expected …").
-  [[noreturn]] void expected(const char* what) const;
+  [[noreturn]] void expected(const std::string& what) const;
   const std::string& path() const { return path_; }
 
  private:
@@ -90,6 +91,7 @@ class JsonReader {
     bool whole = false;
   };
 
+  void skip_mark();
   /// The next character that is no white space; -1 at the end.
   int look();
   /// Makes `count` bytes available if the file has them; false: it has fewer.

@@ -177,6 +177,13 @@ JsonReader::Number JsonReader::parse_number() {
     n.integer = static_cast<std::int64_t>(w.mantissa) * (w.negative ? -1 : 1);
   } else if (w.plain) {
     n.whole = std::from_chars(at_, stop, n.integer).ec == std::errc();
+  } else if (w.digits <= 18 && w.exponent >= 0 && w.exponent <= 18) {
+    std::int64_t power = 1;
+    for (std::int64_t i = 0; i < w.exponent; ++i) {
+      power *= 10;
+    }
+    const auto size = static_cast<std::int64_t>(w.mantissa);
+    n.whole = !__builtin_mul_overflow(w.negative ? -size : size, power, &n.integer);
   } else if (n.value == std::floor(n.value) && std::abs(n.value) < 9e15) {
     n.whole = true;
     n.integer = static_cast<std::int64_t>(n.value);

@@ -1,6 +1,7 @@
 #include "engine/data/name_list.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/name_hint.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -77,9 +78,10 @@ std::vector<std::string> read_name_list(const std::string& path) {
 void listed_file_missing(const std::string& list,
                          const std::string& name,
                          const std::string& folder,
-                         const std::string& file) {
+                         const std::string& file,
+                         const std::unordered_set<std::string>& present) {
   throw contract::DataError("The list '" + list + "' names '" + name + "', but the folder '" +
-                            folder + "' has no '" + file + "'.");
+                            folder + "' has no '" + file + "'." + name_hint(file, folder, present));
 }
 
 std::unordered_set<std::string> names_in_folder(const std::string& folder,

@@ -15,11 +15,13 @@ std::vector<std::string> read_lines(const std::string& path, const char* what);
 /// somewhere is part of a name ("scan 1").
 std::vector<std::string> read_name_list(const std::string& path);
 
-/// Throws the contract::DataError of a list that names a picture whose file is not in the folder.
+/// Throws the contract::DataError of a list that names a picture whose file is not in the folder,
+/// which has `present`.
 [[noreturn]] void listed_file_missing(const std::string& list,
                                       const std::string& name,
                                       const std::string& folder,
-                                      const std::string& file);
+                                      const std::string& file,
+                                      const std::unordered_set<std::string>& present);
 
 /// Names of what is in a folder; with `below` instead the files in it and in its subfolders, by
 /// their paths from there. `what` begins a sentence: "The picture folder". Throws

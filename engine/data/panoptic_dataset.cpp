@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/fnv.h"
 #include "engine/data/label_tensor.h"
+#include "engine/data/name_hint.h"
 #include "engine/data/name_list.h"
 #include "engine/metrics/parallel.h"
 
@@ -101,7 +102,7 @@ void require_maps(const PanopticFile& file, const std::string& folder) {
     if (!present.contains(picture.file_name)) {
       throw contract::DataError("The panoptic file '" + file.path + "' names the PNG '" +
                                 picture.file_name + "', which the folder '" + folder +
-                                "' does not have.");
+                                "' does not have." + name_hint(picture.file_name, folder, present));
     }
   }
 }

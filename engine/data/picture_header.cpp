@@ -2,6 +2,7 @@
 
 #include "engine/contract/error.h"
 #include "engine/data/exif.h"
+#include "engine/data/picture_format.h"
 
 #include <array>
 #include <cerrno>
@@ -115,7 +116,7 @@ PictureHeader read_picture_header(const std::string& path) {
     header.width = big_endian(&b[16], 4);
     header.height = big_endian(&b[20], 4);
   } else {
-    fail(path, "is neither a JPEG nor a PNG file");
+    fail(path, other_format({b.data(), count}));
   }
   if (header.width < 1 || header.height < 1) {
     fail(path,

@@ -3,6 +3,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/fnv.h"
 #include "engine/data/image_file.h"
+#include "engine/data/name_hint.h"
 #include "engine/data/name_list.h"
 #include "engine/data/picture_header.h"
 
@@ -142,6 +143,9 @@ std::size_t PictureSet::trainable_boxes(const SetPicture& picture) const {
 
 /// Tools that write every object as a crowd leave nothing: neither trains on nor measures by them.
 void PictureSet::require_objects(const char* crowd) const {
+  if (classes_.things < static_cast<std::int64_t>(classes_.names.size())) {
+    return;  // stuff is left
+  }
   std::size_t objects = 0, of_crowds = 0;
   for (const SetPicture& picture : pictures_) {
     objects += picture.truth.size();
@@ -149,8 +153,10 @@ void PictureSet::require_objects(const char* crowd) const {
         std::ranges::count_if(picture.truth, [](const TruthBox& box) { return box.crowd; }));
   }
   if (objects > 0 && of_crowds == objects) {
-    throw contract::DataError(source_ + ": every object (" + std::to_string(objects) + ") is " +
-                              crowd + ": nothing to train on.");
+    throw contract::DataError(
+        source_ + ": " +
+        (objects == 1 ? "its only object" : "each of its " + std::to_string(objects) + " objects") +
+        " is " + crowd + ": nothing to train on or to measure by.");
   }
 }
 
@@ -213,7 +219,8 @@ void PictureSet::require_pictures() const {
   if (missing > 0) {
     throw contract::DataError(source_ + " names " + counted(missing, "picture", "pictures") +
                               " of " + std::to_string(pictures_.size()) + " that the folder '" +
-                              folder_ + "' does not have, the first is '" + first + "'.");
+                              folder_ + "' does not have, the first is '" + first + "'." +
+                              name_hint(first, folder_, present));
   }
 }
 

@@ -34,7 +34,7 @@ std::vector<std::string> map_names(const SemanticSetOptions& options) {
     for (const std::string& name : read_name_list(options.list)) {
       names.push_back(name + ".png");
       if (!present.contains(names.back())) {
-        listed_file_missing(options.list, name, options.labels, names.back());
+        listed_file_missing(options.list, name, options.labels, names.back(), present);
       }
     }
   }

@@ -1,6 +1,7 @@
 #include "engine/data/voc_annotation.h"
 
 #include "engine/contract/error.h"
+#include "engine/data/xml_encoding.h"
 
 #include <array>
 #include <cerrno>
@@ -41,6 +42,7 @@ class VocReader {
     XML_SetUserData(parser_, this);
     XML_SetElementHandler(parser_, &VocReader::on_start, &VocReader::on_end);
     XML_SetCharacterDataHandler(parser_, &VocReader::on_text);
+    XML_SetUnknownEncodingHandler(parser_, &VocReader::on_encoding, this);
   }
   ~VocReader() { XML_ParserFree(parser_); }
   VocReader(const VocReader&) = delete;
@@ -86,9 +88,14 @@ class VocReader {
     guarded(self,
             [text, count](VocReader& r) { r.text_.append(text, static_cast<std::size_t>(count)); });
   }
+  static int on_encoding(void* self, const XML_Char* name, XML_Encoding* encoding) noexcept {
+    guarded(self, [name](VocReader& r) { r.encoding_ = name; });
+    return know_encoding(name, *encoding) ? XML_STATUS_OK : XML_STATUS_ERROR;
+  }
 
   std::string path_;
   XML_Parser parser_;
+  std::string encoding_;  // that expat does not know
   std::exception_ptr error_;
   std::string place_;  // "annotation/object/bndbox"
   std::string text_;
@@ -122,7 +129,11 @@ void VocReader::feed(const char* bytes, int count, bool last) {
   if (error_) {
     std::rethrow_exception(error_);
   }
-  fail(std::string("not valid XML: ") + XML_ErrorString(XML_GetErrorCode(parser_)));
+  const XML_Error code = XML_GetErrorCode(parser_);
+  if (code == XML_ERROR_UNKNOWN_ENCODING) {
+    fail("the encoding '" + encoding_ + "' is not known; expected one of iconv's, such as UTF-8");
+  }
+  fail(std::string("not valid XML: ") + XML_ErrorString(code));
 }
 
 void VocReader::start(std::string_view name) {

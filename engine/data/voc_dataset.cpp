@@ -40,7 +40,7 @@ std::vector<std::string> stems(const VocOptions& options) {
   for (const std::string& name : names) {
     const std::string file = name + ".xml";
     if (!present.contains(file)) {
-      listed_file_missing(options.list, name, options.annotations, file);
+      listed_file_missing(options.list, name, options.annotations, file, present);
     }
   }
   return names;

@@ -144,7 +144,7 @@ CocoTotals& CocoTotals::operator+=(const CocoTotals& other) {
   return *this;
 }
 
-std::map<std::string, double> CocoTotals::figures() const {
+std::map<std::string, double> CocoTotals::figures(std::size_t max_detections) const {
   return {{"AP", precision[0].value()},
           {"AP50", precision50.value()},
           {"AP75", precision75.value()},
@@ -153,7 +153,7 @@ std::map<std::string, double> CocoTotals::figures() const {
           {"APl", precision[3].value()},
           {"AR1", recall[0].value()},
           {"AR10", recall[1].value()},
-          {"AR100", recall[2].value()},
+          {"AR" + std::to_string(max_detections), recall[2].value()},
           {"ARs", recall_area[1].value()},
           {"ARm", recall_area[2].value()},
           {"ARl", recall_area[3].value()}};

@@ -21,14 +21,14 @@ struct MeasuredMean {
 
 /// What COCO's figures are means of (COCOeval.accumulate and summarize).
 struct CocoTotals {
-  std::array<MeasuredMean, kAreas> precision;  // 100 detections
+  std::array<MeasuredMean, kAreas> precision;
   MeasuredMean precision50, precision75;
-  std::array<MeasuredMean, kCuts> recall;        // all areas
-  std::array<MeasuredMean, kAreas> recall_area;  // 100 detections
+  std::array<MeasuredMean, kCuts> recall;  // all areas
+  std::array<MeasuredMean, kAreas> recall_area;
 
   CocoTotals& operator+=(const CocoTotals& other);
-  /// The 12 figures by name.
-  std::map<std::string, double> figures() const;
+  /// The 12 figures by name; the third recall is called "AR" with `max_detections`.
+  std::map<std::string, double> figures(std::size_t max_detections) const;
 };
 
 /// The totals of one category; with `figures` also its curves.

@@ -33,4 +33,8 @@ CocoInput read_coco_truth(const std::string& path, bool masks);
 /// masks.
 void read_coco_results(const std::string& path, const std::string& truth_path, CocoInput& input);
 
+/// What makes figures lower than the model is: pictures with truth and no detection, and more than
+/// max_detections objects of a category in one picture. Sentences, mostly none.
+std::vector<std::string> coco_hints(const CocoSet& set, std::size_t max_detections);
+
 }  // namespace batchscope::train

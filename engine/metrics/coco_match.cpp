@@ -127,7 +127,7 @@ void Matcher::match_area(std::size_t area, CategoryMatches& matches) {
         verdict.ignored[area] &= static_cast<std::uint16_t>(~bit);
         verdict.hit[area] |= bit;
         for (std::size_t cut = 0; area == 0 && cut < kCuts; ++cut) {
-          matches.hits[cut][k] += d < kMaxDetections[cut] ? 1 : 0;
+          matches.hits[cut][k] += cut == kFirstCuts.size() || d < kFirstCuts[cut] ? 1 : 0;
         }
       }
     }

@@ -6,7 +6,8 @@
 
 namespace batchscope::train {
 
-inline constexpr std::array<std::size_t, kCuts> kMaxDetections = {1, 10, 100};
+/// The last of the three cuts is CocoMetricOptions::max_detections.
+inline constexpr std::array<std::size_t, kCuts - 1> kFirstCuts = {1, 10};
 // [low, high] of "all", "small", "medium", "large", px².
 inline constexpr std::array<std::array<double, 2>, kAreas> kAreaRange = {
     {{0, 1e10}, {0, 32.0 * 32}, {32.0 * 32, 96.0 * 96}, {96.0 * 96, 1e10}}};
@@ -29,7 +30,7 @@ struct CategoryMatches {
   std::vector<double> scores;
   std::vector<Verdict> verdicts;
   std::array<std::size_t, kAreas> positives{};  // truths that count
-  // Hits among the first 1, 10, 100 detections of each picture, all areas.
+  // Hits among the first 1, 10 and all detections of each picture, all areas.
   std::array<std::array<std::size_t, kThresholds>, kCuts> hits{};
 };
 
@@ -38,8 +39,8 @@ struct CategoryMatches {
 class Matcher {
  public:
   explicit Matcher(const CocoSet& set);
-  /// One category in one picture: truth in the order given, detections best first, at most 100.
-  /// Appends scores and verdicts.
+  /// One category in one picture: truth in the order given, detections best first, as many as
+  /// count. Appends scores and verdicts.
   void match(std::span<const Placed> truth,
              std::span<const Placed> detections,
              CategoryMatches& matches);

@@ -100,7 +100,8 @@ std::span<const Placed> take(std::span<const Placed>& rest, std::uint32_t image)
 
 CategoryMatches match_category(std::span<Placed> truth,
                                std::span<Placed> found,
-                               const CocoSet& set) {
+                               const CocoSet& set,
+                               std::size_t max_detections) {
   std::sort(truth.begin(), truth.end(), [](const Placed& a, const Placed& b) {
     return a.image != b.image ? a.image < b.image : a.entry < b.entry;
   });
@@ -120,7 +121,7 @@ CategoryMatches match_category(std::span<Placed> truth,
     image = found_left.empty() ? image : std::min(image, found_left.front().image);
     const auto objects = take(truth_left, image);
     const auto best = take(found_left, image);
-    matcher.match(objects, best.first(std::min(best.size(), kMaxDetections.back())), matches);
+    matcher.match(objects, best.first(std::min(best.size(), max_detections)), matches);
   }
   return matches;
 }
@@ -150,15 +151,16 @@ CocoFigures coco_metrics(const CocoSet& set, const CocoMetricOptions& options) {
   in_parallel(ids.size(), options.threads, [&](std::size_t c) {
     CategoryFigures& one = figures.categories[c];
     one.category = ids[c];
-    const CategoryMatches matches = match_category(truth.of(c), found.of(c), set);
+    const CategoryMatches matches =
+        match_category(truth.of(c), found.of(c), set, options.max_detections);
     totals[c] = trace_category(matches, options.curves ? &one : nullptr);
-    one.metrics = totals[c].figures();
+    one.metrics = totals[c].figures(options.max_detections);
   });
   CocoTotals all;
   for (const CocoTotals& one : totals) {
     all += one;
   }
-  figures.metrics = all.figures();
+  figures.metrics = all.figures(options.max_detections);
   return figures;
 }
 

@@ -52,13 +52,15 @@ struct CocoFigures {
 struct CocoMetricOptions {
   unsigned threads = 1;  // the figures do not depend on it
   bool curves = false;
+  std::size_t max_detections = 100;  // of a category in a picture that count, the best ones
 };
 
 /// COCO's 12 figures, equal to pycocotools' COCOeval (iouType "bbox" or "segm") with its default
 /// parameters to 1e-12: "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs",
 /// "ARm", "ARl". -1 where nothing can be measured. Detections of equal score keep their order
-/// (stable sort). Entries of other pictures and categories are left out. Throws
-/// std::invalid_argument when masks are missing or their sizes differ within a picture.
+/// (stable sort). Entries of other pictures and categories are left out.
+/// With other max_detections, N, the figures are those of maxDets [1, 10, N], and "AR100" is "ARN".
+/// Throws std::invalid_argument when masks are missing or their sizes differ within a picture.
 CocoFigures coco_metrics(const CocoSet& set, const CocoMetricOptions& options = {});
 
 }  // namespace batchscope::train

@@ -3,7 +3,6 @@
 #include "engine/train/trainer.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace batchscope::train {
 namespace {
@@ -230,21 +229,25 @@ Reply Trainer::change_accumulation(const contract::AccumulationCommand& c,
 Reply Trainer::change_end(const contract::EndCommand& c, const std::string& source) {
   updater_->check(c);
   const std::int64_t old = planned_steps();
-  const double old_lr = updater_->next_lr();
+  const double used =
+      optim::scheduled_lr(updater_->schedule(),
+                          plan().lr,
+                          std::max<std::int64_t>(0, state_.images - effective_batch()));
+  const double next = updater_->next_lr();
   save_restore_point("end " + std::to_string(c.step));
   updater_->apply(c);
-  // A run that is made longer after its decay jumps back up its schedule.
-  const double lr = updater_->next_lr();
-  const std::string rate =
-      std::abs(lr - old_lr) > 0.01 * std::max(lr, old_lr)
-          ? "The rate of the next update: " + number_text(old_lr) + " -> " + number_text(lr) + "."
-          : "";
   loader_->cancel();
   announced_ = state_.images;
+  std::string rate;
+  if (state_.step > 0 && updater_->next_lr() != next) {
+    // Another length is another schedule: the rate jumps to where that one is by now.
+    rate = "the rate was " + number_text(used) + " in update " + std::to_string(state_.step) +
+           " and is " + number_text(updater_->next_lr()) + " in the next";
+  }
   note("end",
        source,
-       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps." +
-           (rate.empty() ? "" : " " + rate),
+       "Planned end " + std::to_string(old) + " -> " + std::to_string(c.step) + " steps" +
+           (rate.empty() ? "" : ": " + rate) + ".",
        {{"old", std::to_string(old)},
         {"new", std::to_string(c.step)},
         {"step", std::to_string(c.step)}});

@@ -7,6 +7,22 @@ namespace batchscope::train {
 
 using contract::RunState;
 
+namespace {
+
+/// Torch's errors carry a back trace after their first line, and speak of tensors.
+std::string first_line(const std::string& error, const contract::RunSpec& spec) {
+  std::string text = error.substr(0, error.find('\n'));
+  if (text.starts_with("Expected more than 1 value per channel when training")) {
+    text = "A batch norm has one value per channel: batch.micro is " +
+           std::to_string(spec.batch.micro) +
+           ", and a map of its picture has one pixel; expected model.norm gn or frozen, more "
+           "pictures or larger ones.";
+  }
+  return text;
+}
+
+}  // namespace
+
 bool Trainer::ended() const {
   return end_ != End::kNone || state_.images >= state_.total_images;
 }
@@ -29,11 +45,9 @@ Outcome Trainer::run() {
     throw;
   } catch (const std::exception& error) {
     save_what_is_whole();
-    // Torch's errors carry a back trace after their first line.
-    const std::string text = error.what();
-    const contract::DataError first_line(text.substr(0, text.find('\n')));
-    fail(first_line.what(), first_line.code());
-    throw first_line;
+    const contract::DataError told(first_line(error.what(), state_.spec));
+    fail(told.what(), told.code());
+    throw told;
   }
 }
 

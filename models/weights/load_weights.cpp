@@ -51,6 +51,23 @@ bool other_classes(const LoadReport::Mismatch& pair) {
          std::equal(pair.in_file.begin() + 1, pair.in_file.end(), pair.in_model.begin() + 1);
 }
 
+/// Whose names these are, where they are known: " (its names are Detectron2's)".
+std::string zoo_of(const TensorFile& file) {
+  constexpr std::array<std::pair<const char*, const char*>, 4> kSigns = {
+      {{"backbone.bottom_up.", "Detectron2's"},
+       {"proposal_generator.rpn_head.", "Detectron2's"},
+       {"neck.lateral_convs.", "MMDetection's"},
+       {"bbox_head.", "MMDetection's"}}};
+  for (const auto& [sign, zoo] : kSigns) {
+    for (const WeightEntry& entry : file.index().entries) {
+      if (entry.name.find(sign) != std::string::npos) {
+        return std::string(" (its names are ") + zoo + ", expected torchvision's)";
+      }
+    }
+  }
+  return {};
+}
+
 class Loading {
  public:
   Loading(torch::nn::Module& model, const TensorFile& file)
@@ -74,19 +91,34 @@ class Loading {
         report_.unexpected.push_back(names_[i]);
       }
     }
-    if (report_.matched.empty()) {
-      refuse_file(file_.origin(),
-                  "fits nothing of the model: it has " + shown(names_.front()) +
-                      ", the model has " +
-                      (tensors_.empty() ? "none" : shown(tensors_.begin()->first)));
-    }
+    require_fit();
     find_missing();
     note_counters();
     note_statistics();
+    if (const std::string part = lone_part(file_.origin()); !part.empty()) {
+      report_.notes.push_back(part);
+    }
     return std::move(report_);
   }
 
  private:
+  /// One name in common, such as "cls_score.weight", is chance: what it holds is of another model.
+  void require_fit() const {
+    constexpr std::size_t kTimes = 10;
+    const std::size_t known = seen_.size();
+    const std::string its = zoo_of(file_) + ": it has " + shown(names_.front()) +
+                            ", the model has " +
+                            (tensors_.empty() ? "none" : shown(tensors_.begin()->first));
+    if (report_.matched.empty()) {
+      refuse_file(file_.origin(), "fits nothing of the model" + its);
+    }
+    if (known * kTimes < tensors_.size() && known * 2 < names_.size()) {
+      refuse_file(file_.origin(),
+                  "fits next to nothing of the model, " + std::to_string(known) + " of its " +
+                      std::to_string(names_.size()) + " names" + its);
+    }
+  }
+
   /// What a checkpoint holds instead of a model.
   std::string others() const {
     constexpr std::size_t kMost = 3;

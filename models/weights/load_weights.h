@@ -43,8 +43,9 @@ struct LoadReport {
 /// the model's types. Names are taken as they are in the file, else as current_names() has them;
 /// where more of them fit so, below "backbone.body." (a backbone's own file) or without a prefix
 /// ("model." of a trainer's module, beside whose weights it may have others). What does not fit is
-/// left as it is and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen norms have
-/// none). Throws WeightError if the file holds no tensors, or not one fits.
+/// left as it is and reported. BatchNorm's num_batches_tracked may be on either side alone (frozen
+/// norms have none). Throws WeightError if the file holds no tensors, or next to none fits: not
+/// one, or less than a tenth of the model's and half of the file's.
 LoadReport load_weights(torch::nn::Module& model, const TensorFile& file);
 
 }  // namespace batchscope::models

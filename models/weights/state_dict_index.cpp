@@ -2,6 +2,7 @@
 
 #include "models/weights/weight_error.h"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -116,8 +117,13 @@ WeightIndex index_state_dict(const PickleTree& tree,
     refuse_file(origin, "has no weights at the key " + shown(key) + known);
   }
   if (found.tensors.empty()) {
+    const bool numpy = std::ranges::any_of(tree.nodes, [](const PickleNode& node) {
+      return node.kind == PickleKind::kGlobal && node.text == "numpy.ndarray";
+    });
     refuse_file(origin,
-                "holds no state_dict: it is " + shown(describe(tree, root)) + " without tensors");
+                "holds no state_dict: it is " + shown(describe(tree, root)) +
+                    (numpy ? " of numpy arrays, expected tensors (torch.from_numpy makes them)"
+                           : " without tensors"));
   }
   Indexer indexer(place, origin);
   for (const auto& [name, ref] : found.tensors) {

@@ -96,6 +96,9 @@ class Search {
     StateDict found;
     if (tree_[ref].kind == PickleKind::kObject) {
       collect_module(ref, "", 0, found);
+      if (found.tensors.empty() && tree_[ref].text.starts_with("__torch__.")) {
+        collect_script(ref, "", 0, found);
+      }
     } else if (tree_[ref].kind == PickleKind::kDict) {
       collect_tensors(ref, "", found, &found.skipped);
       collect_versions(tree_.at(tree_[ref].state, "_metadata"), found);
@@ -146,6 +149,20 @@ class Search {
     }
   }
 
+  /// A module of TorchScript: its attributes are tensors, modules, and what else it has.
+  void collect_script(PickleRef ref, const std::string& prefix, int depth, StateDict& found) {
+    const PickleRef state = tree_[ref].state;
+    if (depth > kDeepestModule || !first_visit(state) || tree_[state].kind != PickleKind::kDict) {
+      return;
+    }
+    collect_tensors(state, prefix, found, nullptr);
+    for (const auto& [key, value] : parts(state)) {
+      if (tree_[value].kind == PickleKind::kObject && !is_tensor(tree_, value)) {
+        collect_script(value, prefix + key + ".", depth + 1, found);
+      }
+    }
+  }
+
   /// {"module path": {"version": n}}
   void collect_versions(PickleRef metadata, StateDict& found) const {
     if (metadata == kNoNode || tree_[metadata].kind != PickleKind::kDict) {
@@ -184,7 +201,9 @@ PickleRef node_at(const PickleTree& tree, PickleRef ref, const std::string& path
 }
 
 /// Other paths with as many tensors as the chosen one, or at least half of them.
-std::vector<std::string> sets_beside(const PickleTree& tree, PickleRef root, const StateDict& chosen) {
+std::vector<std::string> sets_beside(const PickleTree& tree,
+                                     PickleRef root,
+                                     const StateDict& chosen) {
   std::vector<Place> places;
   Search(tree).list(root, "", 0, places);
   std::vector<std::string> sets;

@@ -43,8 +43,8 @@ TensorType tensor_type(torch::ScalarType type) {
 }
 
 TensorFile::TensorFile(const std::filesystem::path& path, const std::string& key)
-    : source_(path), index_(index_weights(source_, key)) {
-  for (const WeightEntry& entry : index_.entries) {
+    : opened_(open_weights(path, key)) {
+  for (const WeightEntry& entry : index().entries) {
     entries_.emplace(entry.name, entry);
   }
 }
@@ -63,15 +63,16 @@ torch::Tensor TensorFile::read(const WeightEntry& entry) const {
   if (bytes == 0) {
     return torch::empty(entry.shape, type);
   }
-  const std::uint64_t begin = storage_place(source_, index_.storages[entry.storage]) + entry.first;
+  const std::uint64_t begin =
+      storage_place(*opened_.source, index().storages[entry.storage]) + entry.first;
   if (entry.contiguous()) {
     torch::Tensor tensor = torch::empty(entry.shape, type);
-    source_.read(begin, tensor.data_ptr(), bytes);
+    opened_.source->read(begin, tensor.data_ptr(), bytes);
     return tensor;
   }
   const auto elements = static_cast<std::int64_t>(bytes / element_size(entry.type));
   const torch::Tensor span = torch::empty({elements}, type);
-  source_.read(begin, span.data_ptr(), bytes);
+  opened_.source->read(begin, span.data_ptr(), bytes);
   return span.as_strided(entry.shape, entry.strides).contiguous();
 }
 

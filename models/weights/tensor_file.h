@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/weights/weight_encoder.h"
-#include "models/weights/weight_index.h"
+#include "models/weights/weight_parts.h"
 
 #include <torch/types.h>
 
@@ -18,25 +18,25 @@ namespace batchscope::models {
 torch::ScalarType scalar_type(TensorType type);
 TensorType tensor_type(torch::ScalarType type);
 
-/// A .pth (zip or legacy) or .safetensors file, read tensor by tensor. One thread.
+/// A .pth (zip or legacy) or .safetensors file, or the index of one in parts, read tensor by
+/// tensor. One thread.
 class TensorFile {
  public:
-  /// Reads the index alone (index_weights), of the weights at `key`. Throws WeightError.
+  /// Reads the index alone (open_weights), of the weights at `key`. Throws WeightError.
   explicit TensorFile(const std::filesystem::path& path, const std::string& key = {});
 
-  const WeightIndex& index() const { return index_; }
+  const WeightIndex& index() const { return opened_.index; }
   /// By name, sorted.
   const std::map<std::string, WeightEntry>& entries() const { return entries_; }
-  const std::map<std::string, std::string>& metadata() const { return index_.metadata; }
-  const std::string& origin() const { return source_.origin(); }
+  const std::map<std::string, std::string>& metadata() const { return opened_.index.metadata; }
+  const std::string& origin() const { return opened_.source->origin(); }
   /// A contiguous copy in main memory. Throws WeightError if there is no such tensor, or reading
   /// fails.
   torch::Tensor read(const std::string& name) const;
   torch::Tensor read(const WeightEntry& entry) const;
 
  private:
-  FileSource source_;
-  WeightIndex index_;
+  OpenedWeights opened_;
   std::map<std::string, WeightEntry> entries_;
 };
 

@@ -72,6 +72,12 @@ class TestEngineProcess : public QObject {
     for (const auto& [name, value] : summary.metrics) {
       QCOMPARE(figures.value(QString::fromStdString(name)).toDouble(-9), value);
     }
+    const Result read = run_engine(words("eval --checkpoint") << checkpoint);
+    QCOMPARE(read.code, 0);
+    QVERIFY2(summary.metrics.at("APl") < 0 &&
+                 read.out.contains(QStringLiteral("APl             -\n")) &&
+                 !read.out.contains(QStringLiteral("-1")),
+             qPrintable(read.out));
     const Result few =
         run_engine(words("eval --json --set eval.max_pictures=5 --checkpoint") << checkpoint);
     QCOMPARE(few.code, 0);

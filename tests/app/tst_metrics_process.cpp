@@ -88,6 +88,50 @@ class TestMetricsProcess : public QObject {
     QVERIFY(std::abs(sum / (3 * 10 * 101) - found[QStringLiteral("AP")].toDouble()) < 1e-12);
   }
 
+  /// What makes figures low without a word in them.
+  void what_does_not_count_is_told() {
+    QJsonArray truth, found;
+    for (int i = 1; i <= 12; ++i) {
+      const QJsonArray box{i * 10, 0, 8, 8};
+      truth.append(QJsonObject{{QStringLiteral("id"), i},
+                               {QStringLiteral("image_id"), i == 12 ? 7 : 3},
+                               {QStringLiteral("category_id"), 1},
+                               {QStringLiteral("bbox"), box}});
+      if (i < 12) {
+        found.append(QJsonObject{{QStringLiteral("image_id"), 3},
+                                 {QStringLiteral("category_id"), 1},
+                                 {QStringLiteral("bbox"), box},
+                                 {QStringLiteral("score"), 0.5}});
+      }
+    }
+    const auto image = [](int id) { return QJsonObject{{QStringLiteral("id"), id}}; };
+    write(QStringLiteral("dense_gt.json"),
+          QJsonObject{{QStringLiteral("images"), QJsonArray{image(3), image(7)}},
+                      {QStringLiteral("annotations"), truth},
+                      {QStringLiteral("categories"), QJsonArray{image(1)}}});
+    write(QStringLiteral("dense_dt.json"), found);
+    const auto run = [&](const char* more) {
+      return metrics("bbox",
+                     QStringList{QStringLiteral("--gt"),
+                                 path(QStringLiteral("dense_gt.json")),
+                                 QStringLiteral("--dt"),
+                                 path(QStringLiteral("dense_dt.json"))} +
+                         words(more));
+    };
+    const Result whole = run("");
+    QCOMPARE(whole.code, 0);
+    QCOMPARE(whole.err,
+             QStringLiteral("note: 1 of 2 pictures with objects has no detection, the first of id "
+                            "7: all in them counts as missed.\n"));
+    const Result few = run("--max-detections 4");
+    QVERIFY2(few.err.contains(QStringLiteral(
+                 "note: 1 picture has more than 4 objects of a class (11), and no more detections "
+                 "of it count: --max-detections sets how many.\n")),
+             qPrintable(few.err));
+    QVERIFY2(few.out.contains(QStringLiteral("AR4    0.3333  4 detections")), qPrintable(few.out));
+    QCOMPARE(run("--max-detections 0").code, 2);
+  }
+
   void panoptic() {
     const QStringList files = {QStringLiteral("--gt"),
                                kPanoptic + QStringLiteral("/truth.json"),

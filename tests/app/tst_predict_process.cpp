@@ -117,10 +117,18 @@ class TestPredictProcess : public QObject {
   void brokenPictures() {
     folder_.picture("mixed/a.png", 64, 48);
     folder_.write("mixed/b.jpg", "text");
+    folder_.write("mixed/d.webp", "RIFF----WEBP");
+    folder_.write("mixed/e.bmp", "BM");
+    folder_.picture("mixed/sub/f.png", 64, 48);
     folder_.picture("mixed/c.png", 33000, 2);
     const Result bearable = found({}, "mixed");
     QCOMPARE(bearable.code, 0);
     QVERIFY2(bearable.err.contains(QStringLiteral("b.jpg' is neither a JPEG nor a PNG file")),
+             qPrintable(bearable.err));
+    QVERIFY2(bearable.err.contains(
+                 QStringLiteral("2 files that are no JPEG or PNG by name (the first: 'd.webp') and "
+                                "1 folder of '%1' are passed over.\n")
+                     .arg(path("mixed"))),
              qPrintable(bearable.err));
     const Result result = found(
         option("--draw", path("mixed_drawn")) + words("--json --set data.max_broken=0"), "mixed");

@@ -187,6 +187,26 @@ class TestRunsCommands : public QObject {
     QVERIFY(text.find("back to step 30") != std::string::npos);
   }
 
+  void aFigureOfNothingIsADash() {
+    const TempFolder temp;
+    const auto writer = make_run(temp.path(), "aaaa00000001", "one");
+    writer->eval({1, 40, 5120, 21, 512, 1, {{"AP", -1}, {"AP50", 0}, {"APl", -1}}});
+    writer->finish(RunState::kFinished, 0);
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"show", "aaaa"}, {"watch", "aaaa", "--once"}}) {
+      std::vector<std::string> all = {"runs"};
+      all.insert(all.end(), command.begin(), command.end());
+      all.insert(all.end(), {"--library", temp.path()});
+      const std::string text = output(all);
+      QVERIFY2(text.find("AP -") != std::string::npos && text.find("AP50 0") != std::string::npos &&
+                   text.find("-1") == text.find("-11-"),  // a date's alone
+               text.c_str());
+    }
+    const json shown =
+        json::parse(output({"runs", "show", "one", "--json", "--library", temp.path()}));
+    QCOMPARE(shown["evaluations"].back()["metrics"]["AP"].get<double>(), -1.0);
+  }
+
   void badReferencesAreUsageErrors() {
     const TempFolder temp;
     make_run(temp.path(), "aaaa00000001", "same").reset();
@@ -480,7 +500,8 @@ class TestRunsCommands : public QObject {
     QCOMPARE(app::fitted("größer", 4), std::string("gr… "));
     QCOMPARE(app::short_number(1.0 / 3), std::string("0.333333"));
     QCOMPARE(app::figure_text(-1), std::string("-"));
-    QCOMPARE(app::figure_text(0), std::string("0"));
+    QCOMPARE(app::figure_text(0), std::string("0.0000"));
+    QCOMPARE(app::short_figure(0), std::string("0"));
     QCOMPARE(app::short_number(-std::numeric_limits<double>::infinity()), std::string("-inf"));
   }
 };

@@ -46,6 +46,27 @@ class TestCocoMetrics : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  /// Figures of pycocotools 2.0 with maxDets [1, 10, 120], and with its own 100.
+  void other_numbers_of_detections() {
+    Case dense;
+    dense.images = dense.categories = {1};
+    for (int i = 0; i < 150; ++i) {
+      const double x = i % 15 * 40, y = i / 15 * 40, side = 20 + i % 12;
+      dense.truth.push_back({1, 1, x, y, side, side, side * side});
+      dense.detections.push_back({1, 1, x + i * 7 % 11, y, side, side, (i * 37 % 151) / 151.0});
+    }
+    const auto more = coco_metrics(dense, {.max_detections = 120}).metrics;
+    const auto usual = dense.figures();
+    const auto near = [](double a, double b) { return std::abs(a - b) <= 1e-12; };
+    QVERIFY(near(usual.at("AP"), 0.1610612569230835) && near(usual.at("AR100"), 0.284));
+    QVERIFY(near(more.at("AP"), 0.19278163286491504));
+    QVERIFY(near(more.at("AP50"), 0.5226308345120227));
+    QVERIFY(near(more.at("APs"), 0.19278163286491504));
+    QVERIFY(near(more.at("AR120"), 0.34) && !more.contains("AR100"));
+    QVERIFY(near(more.at("AR10"), usual.at("AR10")));
+    QCOMPARE(more.size(), std::size_t{12});
+  }
+
   // Figures made by pycocotools; see make_coco_box.py.
   void equals_pycocotools_data() {
     QTest::addColumn<int>("row");

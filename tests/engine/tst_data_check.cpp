@@ -1,7 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/data_check.h"
 #include "engine/data/make_dataset.h"
-#include "tests/support/data_folder.h"
+#include "tests/support/coco_file.h"
 #include "tests/support/test_program.h"
 
 #include <algorithm>
@@ -127,6 +127,57 @@ class TestDataCheck : public QObject {
     spec.data.list = folder.path("list.txt");
     const DataReport listed = train::check_data(*train::make_training_set(spec), {});
     QCOMPARE(find(listed, "repeated_pictures")->count, 1);
+  }
+
+  // Tools for masks write iscrowd 1 for every object; nothing of it would be trained on.
+  void crowds_alone_are_told() {
+    const DataFolder folder;
+    fill(folder);
+    annotate(folder, "b", box("cat", 1, 1, 20, 20, true));
+    const DataReport report = report_of(folder);
+    QVERIFY(report.ok());
+    QCOMPARE(find(report, "crowd_classes")->sentence,
+             std::string("1 class has crowd regions alone (iscrowd, difficult or group-of), which "
+                         "nothing is trained on: cat."));
+    QVERIFY(find(report, "unused_classes") == nullptr);
+    annotate(folder, "a", box("dog", 1, 1, 10, 10, true));
+    const std::string voc = sentence_of<DataError>([&] { report_of(folder); });
+    QVERIFY2(contains(voc,
+                      "each of its 2 objects is difficult (difficult 1): nothing to train on or to "
+                      "measure by."),
+             voc.c_str());
+    const std::string coco = error_of(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "iscrowd": 1}],
+      "categories": [{"id": 1, "name": "red"}]})");
+    QVERIFY2(
+        contains(coco, "its only object is a crowd (iscrowd 1): nothing to train on or to measure"),
+        coco.c_str());
+  }
+
+  void masks_that_are_not_there_are_told() {
+    const JsonFile file(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
+      "annotations": [
+        {"image_id": 1, "category_id": 1, "bbox": [2, 3, 4, 2],
+         "segmentation": [[2, 3, 6, 3, 6, 5, 2, 5]]},
+        {"image_id": 1, "category_id": 1, "bbox": [2, 3, 4, 2],
+         "segmentation": [[-12, -3, -6, -3, -6, -5, -12, -5]]},
+        {"image_id": 1, "category_id": 1, "bbox": [12, 8, 4, 2],
+         "segmentation": [[2, 3, 6, 3, 6, 5, 2, 5]]}],
+      "categories": [{"id": 1, "name": "red"}]})");
+    for (const bool decode : {true, false}) {
+      const DataReport report = train::check_data(
+          train::CocoDataset({.annotations = file.path(), .images = kPictures, .masks = true}),
+          {.decode = decode, .max_pictures = 0, .threads = 1, .progress = {}});
+      QVERIFY(report.ok());
+      const train::Finding *empty = find(report, "empty_masks"),
+                           *apart = find(report, "masks_apart");
+      QVERIFY(empty != nullptr && apart != nullptr && empty->count == 1 && apart->count == 1);
+      QVERIFY2(empty->sentence.starts_with("1 mask has no pixel in its picture: in '") &&
+                   empty->sentence.ends_with("rgb.jpg'."),
+               empty->sentence.c_str());
+      QVERIFY2(apart->sentence.starts_with("1 mask does not meet its box: in '"),
+               apart->sentence.c_str());
+    }
   }
 
   void damaged_files_are_errors() {

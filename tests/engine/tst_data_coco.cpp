@@ -44,6 +44,36 @@ class TestDataCoco : public QObject {
     QCOMPARE(set.image_id(2), 20);
   }
 
+  /// Tools write paths of Windows and URLs; file systems change capitals and the Unicode form.
+  void names_that_the_folder_has_otherwise_are_told() {
+    const DataFolder folder;
+    folder.picture("p0.png", 4, 4);
+    folder.picture("b\u00fcro.png", 4, 4);
+    folder.picture("sub dir/p1.png", 4, 4);
+    const auto hint = [&folder](const std::string& name) {
+      const std::string said = error_of(R"({"images": [{"id": 1, "file_name": ")" + name + R"("}],
+        "annotations": [], "categories": [{"id": 1, "name": "a"}]})",
+                                        {.images = folder.path()});
+      const std::size_t at = said.find(" The folder has");
+      return at == std::string::npos ? "none in: " + said : said.substr(at);
+    };
+    const auto is = [](const std::string& file, const std::string& why) {
+      return " The folder has '" + file + "': " + why + ".";
+    };
+    const std::string windows = "the names are paths of Windows", url = "the names are URLs";
+    QCOMPARE(hint(R"(images\\p0.png)"), is("p0.png", windows));
+    QCOMPARE(hint(R"(..\\..\\upload\\4\\p0.png)"), is("p0.png", windows));
+    QCOMPARE(hint("/data/local-files/?d=images%5Cp0.png"), is("p0.png", url));
+    QCOMPARE(hint("https://a.b/c/p0.png"), is("p0.png", url));
+    QCOMPARE(hint("sub%20dir/p1.png"), is("sub dir/p1.png", url));
+    QCOMPARE(hint("images/p0.png"), is("p0.png", "the names have folders that are not below it"));
+    QCOMPARE(hint("P0.PNG"), is("p0.png", "the names differ in capitals"));
+    QCOMPARE(hint("bu\u0308ro.png"),
+             is("b\u00fcro.png", "the names are of another Unicode form (NFC, NFD)"));
+    QVERIFY(hint("p2.png").starts_with("none in: The annotation file '"));
+    QVERIFY(hint("buro.png").starts_with("none"));
+  }
+
   void boxes_to_train_on() {
     const JsonFile file(kSmallCoco);
     const CocoDataset set({.annotations = file.path(), .images = kPictures});
@@ -145,7 +175,8 @@ class TestDataCoco : public QObject {
     QCOMPARE(train::make_validation_set(spec, training)->size(), 3);
     QCOMPARE(train::make_validation_set(spec)->size(), 3);
     const JsonFile boxless(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
-      "annotations": [], "categories": [{"id": 1, "name": "a"}]})");
+      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 0, 5]}],
+      "categories": [{"id": 1, "name": "a"}]})");
     spec.data.annotations = boxless.path();
     QCOMPARE(sentence_of<contract::DataError>([&] { train::make_training_set(spec); }),
              "The annotation file '" + boxless.path() +

@@ -1,6 +1,7 @@
 #include "engine/contract/error.h"
 #include "engine/data/exif.h"
 #include "engine/data/image_file.h"
+#include "engine/data/picture_header.h"
 #include "tests/support/data_folder.h"
 #include "tests/support/test_program.h"
 
@@ -175,6 +176,26 @@ class TestDataPictures : public QObject {
     const std::string text = sentence(kFolder + "make_pictures.py");
     QVERIFY(text.find("make_pictures.py' is neither a JPEG nor a PNG") != std::string::npos);
     QVERIFY(!sentence(kFolder).empty());
+    // Formats that tools write under a name of ours.
+    const DataFolder folder;
+    for (const auto& [begin, what] :
+         {std::pair<std::string, std::string>{"RIFF....WEBPVP8 ", "WebP"},
+          {"BM......", "BMP"},
+          {"GIF89a..", "GIF"},
+          {std::string("MM\0*....", 8), "TIFF"},
+          {"....ftypavif", "AVIF"},
+          {"<!DOCTYPE html>", "web page"},
+          {"version https://git-lfs.github.com/spec/v1", "Git LFS"}}) {
+      folder.write("a.jpg", begin);
+      for (const std::string& said :
+           {sentence(folder.path("a.jpg")), sentence_of<contract::DataError>([&] {
+              train::read_picture_header(folder.path("a.jpg"));
+            })}) {
+        QVERIFY2(contains(said, "a.jpg' is a") && contains(said, what) &&
+                     said.ends_with("; expected a JPEG or PNG file."),
+                 said.c_str());
+      }
+    }
     QVERIFY(error_of({}).find("empty") != std::string::npos);
   }
 

@@ -80,6 +80,24 @@ class TestDataVoc : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  void encodings_of_older_tools_are_read() {
+    const DataFolder folder;
+    const auto name_in = [&folder](const std::string& encoding, const std::string& name) {
+      folder.write("a.xml",
+                   "<?xml version=\"1.0\" encoding=\"" + encoding + "\"?>\n" +
+                       annotation("a.png", object(name, corner_tags(1, 1, 2, 2))));
+      return train::read_voc_annotation(folder.path("a.xml")).objects.at(0).name;
+    };
+    QCOMPARE(name_in("windows-1252", "bl\xe5 \x80"), std::string("bl\u00e5 \u20ac"));
+    QCOMPARE(name_in("GBK", "\xb9\xb7"), std::string("\u72d7"));
+    QCOMPARE(name_in("Shift_JIS", "\x8c\xa2"), std::string("\u72ac"));
+    const std::string said = sentence_of<DataError>([&] { name_in("klingon", "a"); });
+    QVERIFY2(contains(said, "a.xml', line 1, ") &&
+                 contains(said, "the encoding 'klingon' is not known; expected one of iconv's"),
+             said.c_str());
+    QVERIFY(contains(sentence_of<DataError>([&] { name_in("GBK", "\xb9"); }), "not valid XML"));
+  }
+
   void corners_count_from_one_and_include_the_last() {
     const DataFolder folder;
     fill(folder);

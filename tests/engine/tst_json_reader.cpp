@@ -1,5 +1,6 @@
 #include "engine/contract/error.h"
 #include "engine/data/json_reader.h"
+#include "tests/support/sentences.h"
 #include "tests/support/test_program.h"
 
 #include <QtTest>
@@ -7,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <random>
 
 using batchscope::contract::DataError;
@@ -82,6 +84,43 @@ class TestJsonReader : public QObject {
     r.skip();
     QVERIFY(!r.key(key));
     r.finish();
+  }
+
+  void marks_of_windows_are_passed_over() {
+    const JsonFile file("\xef\xbb\xbf{\"a\": 1}");
+    JsonReader r = file.reader();
+    std::string_view key;
+    r.begin_object();
+    QVERIFY(r.key(key) && key == "a");
+    QCOMPARE(r.integer(), std::int64_t{1});
+    QVERIFY(!r.key(key));
+    r.finish();
+    const JsonFile wide(std::string("\xff\xfe{\0}\0", 6));
+    QVERIFY(batchscope::sentence_of<DataError>([&] {
+              wide.reader();
+            }).ends_with("' is UTF-16; expected UTF-8."));
+  }
+
+  void whole_numbers_are_told_from_others() {
+    const auto whole = [](const char* text) {
+      const JsonFile file(text);
+      JsonReader r = file.reader();
+      return r.integer();
+    };
+    QCOMPARE(whole("1.6409952e+18"), std::int64_t{1640995200000000000});
+    QCOMPARE(whole("-12.50e3"), std::int64_t{-12500});
+    QCOMPARE(whole("9223372036854775807"), std::numeric_limits<std::int64_t>::max());
+    const auto refused = [](const char* text) {
+      const std::string said = error_of(text, [](JsonReader& r) { r.integer(); });
+      return said.substr(said.find("expected"));
+    };
+    QCOMPARE(refused("20240131235959123456789"),
+             std::string("expected a whole number of at most 18 digits."));
+    QCOMPARE(refused("9.3e18"), std::string("expected a whole number of at most 18 digits."));
+    QCOMPARE(refused("1.5"), std::string("expected a whole number."));
+    QCOMPARE(refused("\"p0.png\""),
+             std::string("expected a whole number, found the text 'p0.png'."));
+    QCOMPARE(refused("null"), std::string("expected a whole number, found null."));
   }
 
   void numbers_equal_strtod() {
@@ -246,11 +285,12 @@ class TestJsonReader : public QObject {
       });
     };
     const std::string where = "line 1, column 11 (byte 11): a[0].b: expected ";
-    QCOMPARE(with([](JsonReader& r) { r.integer(); }), where + "a whole number.");
+    QCOMPARE(with([](JsonReader& r) { r.integer(); }),
+             where + "a whole number, found the text 'x'.");
     QCOMPARE(with([](JsonReader& r) { r.number(); }), where + "a number.");
     QCOMPARE(with([](JsonReader& r) { r.begin_list(); }), where + "a list.");
     QCOMPARE(with([](JsonReader& r) { r.begin_object(); }), where + "an object.");
-    QCOMPARE(with([](JsonReader& r) { r.flag(); }), where + "a whole number.");
+    QCOMPARE(with([](JsonReader& r) { r.flag(); }), where + "a whole number, found the text 'x'.");
     QVERIFY_THROWS_EXCEPTION(DataError, JsonReader("/nowhere/a.json", "The file"));
     QVERIFY_THROWS_EXCEPTION(DataError, JsonReader("/", "The file").next());
   }

@@ -1,6 +1,9 @@
 #include "engine/contract/error.h"
+#include "engine/train/number_text.h"
 #include "tests/support/test_program.h"
 #include "tests/support/toy_training.h"
+
+#include <torch/nn/functional/batchnorm.h>
 
 #include <QTemporaryDir>
 #include <QtTest>
@@ -71,6 +74,22 @@ class FailingToy : public ToyDetector {
   std::int64_t losses_taken = 0, fails_at = 0;
 };
 
+/// A toy whose batch norm sees one value per channel.
+class LonelyToy : public ToyDetector {
+ public:
+  using ToyDetector::ToyDetector;
+  models::Losses losses(const torch::Tensor& images,
+                        const std::vector<std::pair<std::int64_t, std::int64_t>>& sizes,
+                        const std::vector<models::Target>& targets,
+                        torch::Generator generator) override {
+    torch::nn::functional::batch_norm(torch::ones({1, 4, 1, 1}),
+                                      {},
+                                      {},
+                                      torch::nn::functional::BatchNormFuncOptions().training(true));
+    return ToyDetector::losses(images, sizes, targets, generator);
+  }
+};
+
 /// A toy with a batch norm's running statistics.
 class CountingToy : public ToyDetector {
  public:
@@ -122,6 +141,18 @@ class TestPromises : public QObject {
     QVERIFY(newest(place).filename().string().starts_with("step-00000006"));
     QCOMPARE(run.sink->checkpoints.size(), std::size_t{1});
     QCOMPARE(run.sink->of_kind("error").back().text, std::string("a picture is damaged"));
+  }
+
+  void aBatchNormOfOneValueSaysWhatToChange() {
+    contract::RunSpec spec = toy_spec("sgd", 2);
+    spec.batch.micro = 1;
+    ToyRun run = toy_run(
+        spec, nullptr, torch::kFloat32, {}, std::nullopt, nullptr, std::make_shared<LonelyToy>(11));
+    QVERIFY_THROWS_EXCEPTION(contract::DataError, run.trainer->run());
+    QCOMPARE(run.sink->of_kind("error").back().text,
+             std::string("A batch norm has one value per channel: batch.micro is 1, and a map of "
+                         "its picture has one pixel; expected model.norm gn or frozen, more "
+                         "pictures or larger ones."));
   }
 
   void anErrorInAnUpdateCostsThatUpdateAlone() {
@@ -250,6 +281,27 @@ class TestPromises : public QObject {
       expect();
       rest.trainer->step();
     });
+  }
+
+  /// Another length is another schedule, whose rate at the same place is another.
+  void aLongerRunSaysWhereItsRateJumps() {
+    QTemporaryDir folder;
+    const fs::path place = folder.path().toStdString();
+    contract::RunSpec spec = toy_spec("sgd", 6);
+    spec.schedule.decay.kind = "cosine";
+    ToyRun run = toy_run(spec, nullptr, torch::kFloat32, place);
+    run.trainer->run();
+    ToyRun rest = toy_run(spec, nullptr, torch::kFloat32, place, goes_on(newest(place)));
+    rest.trainer->begin();
+    QVERIFY(rest.trainer->apply(contract::EndCommand{10}, "user").ok);
+    rest.trainer->step();
+    const std::string said = rest.sink->of_kind("end").back().text;
+    QCOMPARE(said,
+             "Planned end 6 -> 10 steps: the rate was " +
+                 train::number_text(run.sink->value(run.sink->rows.back(), "lr")) +
+                 " in update 6 and is " +
+                 train::number_text(rest.sink->value(rest.sink->rows.back(), "lr")) +
+                 " in the next.");
   }
 
   void anotherNumberOfRanksKeepsTheBatch() {
@@ -532,28 +584,6 @@ class TestPromises : public QObject {
         run.trainer->apply(contract::EndCommand{2'000'000'000'000'000'000}, "user");
     QVERIFY(!reply.ok);
     QVERIFY(!run.trainer->ended());
-  }
-
-  /// A decayed run that is made longer jumps back up its schedule: that is said.
-  void aLaterEndSaysWhatBecomesOfTheRate() {
-    contract::RunSpec spec = toy_spec("sgd", 8);
-    spec.schedule.decay.kind = "cosine";
-    ToyRun run = toy_run(spec);
-    run.trainer->begin();
-    for (int i = 0; i < 7; ++i) {
-      run.trainer->step();
-      run.trainer->boundary();
-    }
-    const double before = run.trainer->status().lr_in_use;
-    const contract::Reply reply = run.trainer->apply(contract::EndCommand{80}, "user");
-    const double after = run.trainer->status().lr_in_use;
-    QVERIFY(reply.ok && after > 5 * before);
-    QVERIFY2(reply.detail.starts_with("The rate of the next update: "), reply.detail.c_str());
-    QVERIFY(run.sink->of_kind("end").back().text.ends_with(reply.detail));
-    // Of a constant rate there is nothing to say.
-    ToyRun flat = toy_run(toy_spec("sgd", 8));
-    flat.trainer->begin();
-    QVERIFY(flat.trainer->apply(contract::EndCommand{80}, "user").detail.empty());
   }
 
   void aStrangersStateIsRefused_data() {

@@ -1,6 +1,7 @@
 #include "models/factory.h"
 #include "models/weights/load_weights.h"
 #include "models/weights/weight_error.h"
+#include "tests/support/sentences.h"
 #include "tests/support/test_program.h"
 #include "tests/support/weight_writing.h"
 
@@ -70,6 +71,65 @@ class TestLoadWeights : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  /// Large models are saved in parts, with an index of where each tensor is.
+  void readsAFileInParts() {
+    Head model;
+    auto tensors = all_of(model, 2);
+    const std::size_t half = tensors.size() / 2;
+    const std::string first = "m-00001-of-00002.safetensors",
+                      second = "m-00002-of-00002.safetensors";
+    write_weights(path(first), {tensors.begin(), tensors.begin() + half});
+    write_weights(path(second), {tensors.begin() + half, tensors.end()});
+    const auto index = [&](const std::string& of_the_rest) {
+      std::string map;
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        map += (i > 0 ? ", \"" : "\"") + tensors[i].first + "\": \"" +
+               (i < half ? first : of_the_rest) + "\"";
+      }
+      std::ofstream(path("m.safetensors.index.json"))
+          << R"({"metadata": {}, "weight_map": {)" << map << "}}";
+      return path("m.safetensors.index.json");
+    };
+    const auto whole = models::load_weights(model, models::TensorFile(index(second)));
+    QVERIFY(whole.complete() && whole.notes.empty());
+    for (const auto& item : model.named_parameters()) {
+      QVERIFY(all_are(item.value(), 2));
+    }
+    const auto part = models::load_weights(model, models::TensorFile(path(first)));
+    QVERIFY(!part.complete());
+    QVERIFY2(part.summary().find("It is part 1 of 2: the index beside it") != std::string::npos,
+             part.summary().c_str());
+    const std::vector<std::pair<std::string, std::string>> faults = {
+        {first, "lacks tensor"},
+        {"m-00003.safetensors", "m-00003.safetensors"},
+        {"../x/m.safetensors", "expected a file beside it"}};
+    for (const auto& fault : faults) {
+      const std::string sentence =
+          sentence_of<models::WeightError>([&] { models::TensorFile(index(fault.first)); });
+      QVERIFY2(sentence.find(fault.second) != std::string::npos, sentence.c_str());
+    }
+  }
+
+  /// One name in common is chance: Detectron2's classifier has the name of ours, its background is
+  /// the last class.
+  void refusesTheModelsOfOtherFrameworks() {
+    Head model;
+    std::vector<std::pair<std::string, torch::Tensor>> other = {
+        {"roi_heads.box_predictor.cls_score.weight", torch::ones({3, 5})}};
+    for (int i = 0; i < 20; ++i) {
+      other.emplace_back("backbone.bottom_up.res" + std::to_string(i), torch::ones({1}));
+    }
+    write_weights(path("d2.pth"), other);
+    for (int i = 0; i < 20; ++i) {
+      model.register_parameter("more" + std::to_string(i), torch::zeros({1}));
+    }
+    const std::string said = sentence_of<models::WeightError>(
+        [&] { models::load_weights(model, models::TensorFile(path("d2.pth"))); });
+    QVERIFY2(said.find("fits next to nothing of the model, 1 of its 21 names (its names are "
+                       "Detectron2's, expected torchvision's): it has \"") != std::string::npos,
+             said.c_str());
+  }
+
   void loadsAllOfAModel() {
     Head model;
     write_weights(path("all.pth"), all_of(model, 2));
@@ -238,10 +298,14 @@ class TestLoadWeights : public QObject {
   void loadsAModelBesideOtherThings_data() {
     QTest::addColumn<QString>("prefix");
     QTest::addColumn<QString>("read_without");
-    QTest::newRow("lightning") << "model." << "model.";
-    QTest::newRow("compiled") << "model._orig_mod." << "model.";
-    QTest::newRow("strategy") << "_forward_module.model." << "_forward_module.model.";
-    QTest::newRow("averaged") << "module." << "module.";
+    QTest::newRow("lightning") << "model."
+                               << "model.";
+    QTest::newRow("compiled") << "model._orig_mod."
+                              << "model.";
+    QTest::newRow("strategy") << "_forward_module.model."
+                              << "_forward_module.model.";
+    QTest::newRow("averaged") << "module."
+                              << "module.";
   }
   void loadsAModelBesideOtherThings() {
     QFETCH(QString, prefix);

@@ -15,6 +15,7 @@ using testing::dict_of;
 using testing::legacy_file;
 using testing::little;
 using testing::pickle_int;
+using testing::pickle_ints;
 using testing::pickle_tensor;
 using testing::pickle_text;
 using testing::PickleTensor;
@@ -357,6 +358,37 @@ class TestWeightParser : public QObject {
     QCOMPARE(models::also_holds(sets),
              std::string("It also holds ema.module, ema.best: --weights-key or model.weights_key "
                          "takes another."));
+  }
+
+  /// torch.jit.save writes modules as objects whose attributes are tensors and modules.
+  void readsTheTensorsOfTorchScript() {
+    const auto entry = [](const std::string& name, const std::string& value) {
+      return pickle_text(name) + value + "s";
+    };
+    const auto object = [](const std::string& name, const std::string& attributes) {
+      return "c__torch__\n" + name + "\n)\x81}" + attributes + "b";
+    };
+    const std::string inner = object("Layer", entry("weight", good_tensor()));
+    const std::string file = legacy_file(object(
+        "Box", entry("training", "\x89") + entry("head", inner) + entry("scale", good_tensor())));
+    const models::WeightIndex index = models::index_weights(models::MemorySource("it", file));
+    QCOMPARE(index.entries.size(), std::size_t{2});
+    QCOMPARE(index.entries[0].name, std::string("scale"));
+    QCOMPARE(index.entries[1].name, std::string("head.weight"));
+  }
+
+  void arraysOfNumpyAreNamed() {
+    const std::string array = "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" +
+                              pickle_ints({0}) + pickle_text("b") + "tR";
+    try {
+      models::index_weights(
+          models::MemorySource("it", zip_of(records_of(dict_of("model", dict_of("w", array))))));
+      QFAIL("arrays were taken for tensors");
+    } catch (const models::WeightError& error) {
+      QVERIFY2(
+          std::string(error.what()).find("of numpy arrays, expected tensors") != std::string::npos,
+          error.what());
+    }
   }
 
   void safetensorsHaveNoKey() {

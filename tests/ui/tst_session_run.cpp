@@ -199,6 +199,17 @@ class TestRunSession : public QObject {
     QVERIFY(!session->nextNonFinite(QStringLiteral("loss"), XKind::kStep, 6).valid);
   }
 
+  /// COCO's -1 says that there was nothing to measure; a chart would draw it.
+  void aFigureOfNothingIsNone() {
+    WrittenRun run(libraryPath());
+    run.rows(1, 10, [](std::int64_t step) { return static_cast<double>(step); });
+    run.eval(10, {{"AP", 0.1}, {"APl", -1}});
+    run.finish();
+    const auto session = open(run.path(), 10);
+    QTRY_COMPARE(session->evals().size(), 1);
+    QCOMPARE(session->latestEval().metrics.keys(), QStringList{QStringLiteral("AP")});
+  }
+
   void everythingEndsAtThePlayhead() {
     WrittenRun run(libraryPath());
     run.rows(1, 10, [](std::int64_t step) { return static_cast<double>(step); });

@@ -31,7 +31,8 @@ QMap<QString, QString> fromArgs(const std::map<std::string, std::string>& args) 
 QMap<QString, double> fromMetrics(const std::map<std::string, double>& metrics) {
   QMap<QString, double> result;
   for (const auto& [key, value] : metrics)
-    result.insert(fromStd(key), value);
+    if (!(value < 0))  // nothing to measure, which is no figure
+      result.insert(fromStd(key), value);
   return result;
 }
 
