@@ -8,8 +8,8 @@
 namespace batchscope::train {
 namespace {
 
-ActivitySlot own;
-std::atomic<ActivitySlot*> shown{&own};
+ActivitySlot own_slot;
+std::atomic<ActivitySlot*> shown{&own_slot};
 
 }  // namespace
 
