@@ -34,7 +34,7 @@ std::string end_that_is_there(std::string_view path,
                               const std::unordered_set<std::string>& present) {
   std::error_code ignored;
   while (!path.empty()) {
-    const std::string end(path);
+    std::string end(path);
     const std::size_t slash = path.find_first_of("/=");
     if (slash == std::string_view::npos) {
       return present.contains(end) ? end : std::string();

@@ -30,6 +30,7 @@ iconv_t converter_of(void* data) {
 
 bool know_encoding(const char* name, XML_Encoding& encoding) {
   const iconv_t converter = ::iconv_open("UTF-32LE", name);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): how iconv says that it failed
   if (converter == reinterpret_cast<iconv_t>(-1)) {
     return false;
   }

@@ -8,8 +8,9 @@
 
 namespace batchscope::models {
 
-/// Finds the state_dict below `root`, at `key` if that is not empty, and places its tensors: `place` says where a storage lies, or
-/// throws. Throws WeightError when there is none, or a tensor goes beyond its storage.
+/// Finds the state_dict below `root`, at `key` if that is not empty, and places its tensors:
+/// `place` says where a storage lies, or throws. Throws WeightError when there is none, or a tensor
+/// goes beyond its storage.
 WeightIndex index_state_dict(const PickleTree& tree,
                              PickleRef root,
                              const std::string& key,

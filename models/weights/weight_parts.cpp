@@ -51,7 +51,7 @@ class JoinedSource : public ByteSource {
 
 /// The names of the tensors by part, of an index; empty: the file is none.
 std::map<std::string, std::set<std::string>> parts_of(const FileSource& source) {
-  const std::string path = source.origin();
+  const std::string& path = source.origin();
   if (!path.ends_with(".json") || source.size() > kMostIndexBytes) {
     return {};
   }

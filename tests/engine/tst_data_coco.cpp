@@ -184,16 +184,6 @@ class TestDataCoco : public QObject {
                  "out.");
     spec.data.skip_empty = false;
     QCOMPARE(train::make_training_set(spec)->size(), 1);
-    const JsonFile crowds(R"({"images": [{"id": 1, "file_name": "rgb.jpg"}],
-      "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "iscrowd": 1}],
-      "categories": [{"id": 1, "name": "a"}]})");
-    spec.data.annotations = crowds.path();
-    for (const bool skip : {false, true}) {
-      spec.data.skip_empty = skip;
-      QCOMPARE(sentence_of<contract::DataError>([&] { train::make_training_set(spec); }),
-               "The annotation file '" + crowds.path() +
-                   "': every object (1) is a crowd (iscrowd 1): nothing to train on.");
-    }
     contract::RunSpec drawn;
     drawn.data.skip_empty = true;
     QVERIFY(contains(sentence_of<contract::SpecError>([&] { contract::validate(drawn); }),
