@@ -18,6 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
 /// A folder beside other runs' and gone afterwards.
 class Scratch {
  public:
@@ -93,14 +98,17 @@ CheckpointCost measure_checkpoint(const BenchCheckpointOptions& o) {
   train::Trainer trainer(std::move(setup));
   trainer.begin();
   CheckpointCost cost;
-  std::vector<double> steps;
+  std::vector<double> steps, saving_steps;
   double waited = 0, written = 0, before = 0;
   for (std::int64_t i = 1; i < o.every * (o.saves + 2); ++i) {
     const auto begin = Clock::now();
     trainer.step();
+    const double ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     if (i < o.every) {
-      steps.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+      steps.push_back(ms);
       before = peak_mib();
+    } else if (i > 2 * o.every && i % o.every == 1 % o.every) {
+      saving_steps.push_back(ms);
     }
     trainer.boundary();
     if (i == o.every * 2 - 1) {  // the first one finds no memory that it could use again
@@ -112,8 +120,8 @@ CheckpointCost measure_checkpoint(const BenchCheckpointOptions& o) {
   const auto count = static_cast<double>(o.saves);
   cost.waited_ms = 1000 * (trainer.store().waited_seconds() - waited) / count;
   cost.written_ms = 1000 * (trainer.store().written_seconds() - written) / count;
-  std::sort(steps.begin(), steps.end());
-  cost.step_ms = steps.empty() ? 0 : steps[steps.size() / 2];
+  cost.step_ms = median(std::move(steps));
+  cost.saving_step_ms = median(std::move(saving_steps));
   cost.state_mb = state_mb(scratch.path());
   return cost;
 }

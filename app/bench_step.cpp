@@ -207,6 +207,7 @@ void print(const BenchCheckpointOptions& o, const CheckpointCost& c) {
       c.waited_ms,
       c.waited_percent(),
       c.written_ms);
+  std::printf("  the update beside it takes %.1f ms\n", c.saving_step_ms);
   std::printf("  the first save takes %.0f MiB of memory\n", c.extra_mib);
 }
 
@@ -224,6 +225,7 @@ void print_json(const BenchCheckpointOptions& o, const CheckpointCost& c, const 
               {"written_ms", c.written_ms},
               {"waited_percent", c.waited_percent()},
               {"step_ms", c.step_ms},
+              {"saving_step_ms", c.saving_step_ms},
               {"extra_mib", c.extra_mib}},
              file);
 }

@@ -10,6 +10,8 @@
 #include "models/weights/weight_error.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 using namespace batchscope;
@@ -21,9 +23,7 @@ int failed(const std::string& sentence, contract::ExitCode code) {
   return static_cast<int>(code);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   keep_freed_memory();
   CLI::App app("Trains and evaluates detectors, and steers trainings that run.",
                "batchscope-engine");
@@ -62,4 +62,23 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return failed(error.what(), contract::ExitCode::kData);
   }
+}
+
+/// Everything of ours is closed by now; LibTorch's own way out unregisters every operator, which is
+/// most of what a short command would take.
+[[noreturn]] void leave(int code) {
+  std::cout.flush();
+  std::cerr.flush();
+  std::fflush(nullptr);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  std::exit(code);  // they report in the end
+#else
+  std::_Exit(code);
+#endif
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  leave(run(argc, argv));
 }

@@ -71,7 +71,7 @@ class FlatOptimizer : public Optimizer {
   std::vector<torch::Tensor> preview(const std::vector<torch::Tensor>& grads) override;
   const Options& options() const override { return options_; }
   void set_options(const Options& options) override;
-  std::vector<std::pair<std::string, torch::Tensor>> save() const override;
+  std::vector<std::pair<std::string, torch::Tensor>> state_views() const override;
   void load(const std::vector<std::pair<std::string, torch::Tensor>>& state) override;
   std::int64_t t() const override { return state_.t; }
   void set_diagnostics(bool on) override { diagnostics_ = on; }

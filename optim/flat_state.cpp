@@ -39,16 +39,24 @@ bool is_momentum(Method method) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, torch::Tensor>> FlatOptimizer::save() const {
+std::vector<std::pair<std::string, torch::Tensor>> Optimizer::save() const {
+  auto state = state_views();
+  for (auto& [name, tensor] : state) {
+    tensor = tensor.clone(at::MemoryFormat::Contiguous);
+  }
+  return state;
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> FlatOptimizer::state_views() const {
   std::vector<std::pair<std::string, torch::Tensor>> out;
   const bool momentum = is_momentum(options_.method), lars = options_.method == Method::kLars;
   const auto m = layout_.pieces(state_.m);
   const auto v = momentum ? m : layout_.pieces(state_.v);
   for (std::size_t k = 0; k < layout_.count(); ++k) {
     const std::string base = "state/" + layout_.name(k) + "/";
-    out.emplace_back(base + (momentum ? "buf" : "m"), m[k].clone(at::MemoryFormat::Contiguous));
+    out.emplace_back(base + (momentum ? "buf" : "m"), m[k]);
     if (!momentum) {
-      out.emplace_back(base + "v", v[k].clone(at::MemoryFormat::Contiguous));
+      out.emplace_back(base + "v", v[k]);
     }
     if (lars) {
       out.emplace_back(base + "ratio", scalar(state_.ratio[k]));

@@ -106,7 +106,10 @@ class Optimizer {
 
   /// Everything that step() depends on, by name: "state/<param>/m", … tensors and float64 scalars
   /// "scalar/t", "scalar/M1", … Bit-exact: load(save()) and an uninterrupted run agree.
-  virtual std::vector<std::pair<std::string, torch::Tensor>> save() const = 0;
+  std::vector<std::pair<std::string, torch::Tensor>> save() const;
+  /// The same without a copy: tensors of state are views of the optimizer's own memory, which the
+  /// next update changes.
+  virtual std::vector<std::pair<std::string, torch::Tensor>> state_views() const = 0;
   virtual void load(const std::vector<std::pair<std::string, torch::Tensor>>& state) = 0;
 
   /// Applied updates; a switch (switch_optimizer) carries the number on.

@@ -113,7 +113,7 @@ double ShadowSet::take_ms() {
 ShadowSet::Named ShadowSet::save() const {
   Named all;
   for (std::size_t i = 0; i < members_.size(); ++i) {
-    for (const auto& [name, tensor] : shadows_.at(i).save()) {
+    for (const auto& [name, tensor] : shadows_.at(i).state_views()) {
       all.emplace_back(members_[i].label + "/" + name, tensor);
     }
   }

@@ -122,6 +122,16 @@ const std::string& note(const models::WeightIndex& index,
 
 }  // namespace
 
+void StateFile::copy_live() {
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, tensor] : tensors) {
+    if (live) {
+      tensor = tensor.clone(at::MemoryFormat::Contiguous);
+    }
+  }
+  live = false;
+}
+
 void StateFile::add(const std::string& prefix,
                     const std::vector<std::pair<std::string, torch::Tensor>>& named) {
   for (const auto& [name, tensor] : named) {

@@ -16,7 +16,11 @@ namespace batchscope::train {
 struct StateFile {
   std::string words;
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  /// The tensors may be a training's own, which its next update changes.
+  bool live = false;
 
+  /// Copies them, if so. Any thread.
+  void copy_live();
   void add(const std::string& prefix,
            const std::vector<std::pair<std::string, torch::Tensor>>& named);
   /// The tensors whose names start with `prefix`, without it.

@@ -32,12 +32,29 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// One sentence if there is no memory for it.
+std::string copy_live(StateFile& state) {
+  try {
+    state.copy_live();
+    return "";
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    return "it could not be copied: " + text.substr(0, text.find('\n'));
+  }
+}
+
 }  // namespace
 
 StateStore::Written StateStore::write_when_stored(const fs::path& path,
-                                                  const StateFile& state,
+                                                  StateFile state,
+                                                  std::promise<void> copied,
                                                   const std::future<void>& stored) {
   const auto start = Clock::now();
+  const std::string failure = copy_live(state);
+  copied.set_value();
+  if (!failure.empty()) {
+    return {0, seconds_since(start), failure};
+  }
   try {
     const std::int64_t bytes = write_state_durably(path, state, [&stored] {
       if (stored.valid()) {
@@ -77,10 +94,13 @@ void StateStore::start(const std::string& file, const char* kind) {
   next.version = version_;
   // A state should not be there before the rows that led to it; one that is needed at once may.
   const bool waits = next.record.kind == "checkpoint";
+  std::promise<void> copied;
+  next.copied = copied.get_future();
   next.written = std::async(std::launch::async,
                             write_when_stored,
                             folder_ / file,
                             snapshot_(),
+                            std::move(copied),
                             waits ? record_.stored() : std::future<void>());
   pending_ = std::move(next);
   waited_ += seconds_since(begin);
@@ -97,6 +117,14 @@ void StateStore::begin_save() {
   std::erase(state_.checkpoints, file);
   state_.checkpoints.push_back(file);
   start(file, "checkpoint");
+}
+
+void StateStore::before_change() {
+  if (pending_ && pending_->copied.valid()) {
+    const auto begin = Clock::now();
+    pending_->copied.get();
+    waited_ += seconds_since(begin);
+  }
 }
 
 void StateStore::poll() {

@@ -21,7 +21,7 @@ namespace batchscope::train {
 /// before. Training thread only; the writing has a thread of its own.
 class StateStore {
  public:
-  /// What is to be saved, in memory that no update touches.
+  /// What is to be saved; its tensors may be the training's own (StateFile::live).
   using Snapshot = std::function<StateFile()>;
 
   /// `state` holds the lists of files; it and `record` outlive the store. Empty folder: none.
@@ -44,6 +44,10 @@ class StateStore {
   bool due() const;
   /// Begins to write a checkpoint, once an earlier one is written.
   void begin_save();
+  /// Returns when no thread reads the training's own tensors any more. Call before anything that
+  /// changes them: the copy of a state is taken by the thread that writes it, while the next
+  /// update's gradients are computed.
+  void before_change();
   /// Takes note of what has been written since. Call at every step boundary.
   void poll();
   /// Waits for what is being written, and takes note of it.
@@ -78,11 +82,13 @@ class StateStore {
   struct Pending {
     contract::CheckpointRecord record;
     std::uint64_t version = 0;
+    std::future<void> copied;
     std::future<Written> written;
   };
   bool stores() const { return !folder_.empty(); }
   static Written write_when_stored(const std::filesystem::path& path,
-                                   const StateFile& state,
+                                   StateFile state,
+                                   std::promise<void> copied,
                                    const std::future<void>& stored);
   void start(const std::string& file, const char* kind);
   void settle();

@@ -38,6 +38,7 @@ void Trainer::step() {
   StepGradients gradients = sync_->finish();
   const StepSums sums = reduce(local, plan, data_ms);
   const bool refused = guard_.refuses(sums.loss);
+  store_.before_change();
   if (measure && !refused) {
     measure_variance(gradients);
   }

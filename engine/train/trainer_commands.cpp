@@ -110,6 +110,7 @@ void Trainer::take_stop(double of_rank_0, double of_others) {
 
 Reply Trainer::apply(const contract::CommandBody& body, const std::string& source) {
   const contract::StatusReport before = status();
+  store_.before_change();
   try {
     Reply reply = carry_out(body, source);
     if (reply.ok && changes_state(body)) {

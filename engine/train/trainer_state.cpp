@@ -5,6 +5,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <set>
 
 namespace batchscope::train {
 namespace {
@@ -69,15 +70,19 @@ StateFile Trainer::snapshot() const {
                          .classes = setup_.training_set->classes(),
                          .category_ids = std::move(ids)});
   add_model(file, *setup_.model);
-  for (auto& [name, tensor] : file.tensors) {
-    tensor = tensor.to(torch::kCPU, tensor.scalar_type(), false, /*copy=*/true);
-  }
   updater_->save(file);
   if (shadows_ != nullptr) {
     file.add(kShadow, shadows_->save());
   }
+  // Weights and moments change in updates only; running statistics with the next picture.
+  file.live = setup_.device.is_cpu();
+  std::set<std::string> statistics;
+  for (const auto& item : setup_.model->named_buffers()) {
+    statistics.insert(kModel + item.key());
+  }
   for (auto& [name, tensor] : file.tensors) {
-    tensor = tensor.to(torch::kCPU);
+    tensor = tensor.to(
+        torch::kCPU, tensor.scalar_type(), false, /*copy=*/!file.live || statistics.contains(name));
   }
   return file;
 }
@@ -97,6 +102,7 @@ CheckpointInfo Trainer::load(const std::string& bytes, const std::string& origin
                                 std::to_string(modules().size()) + ".");
     }
   }
+  store_.before_change();
   whole_ = false;
   load_model(*setup_.model, file, origin);
   const double seconds = clock_.seconds();

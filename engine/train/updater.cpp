@@ -194,10 +194,10 @@ double Updater::mean_trust() const {
 }
 
 void Updater::save(StateFile& file) const {
-  file.add(kOptimizer, optimizer_->save());
+  file.add(kOptimizer, optimizer_->state_views());
   file.add(kAgvm, agvm_->save());
   if (old_optimizer_ != nullptr) {
-    file.add(kOldOptimizer, old_optimizer_->save());
+    file.add(kOldOptimizer, old_optimizer_->state_views());
   }
 }
 

@@ -75,6 +75,7 @@ class Updater {
   ChangePreview preview(PlannedChange planned, const contract::OptimizerCommand& command) const;
 
   /// "optimizer/…", "old_optimizer/…", "agvm/…": with the state's words all that is to be kept.
+  /// Moments are views, which the next update changes.
   void save(StateFile& file) const;
   /// Follows a state that was replaced, with the tensors that were saved with it.
   void load(const StateFile& file);

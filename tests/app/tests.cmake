@@ -13,8 +13,11 @@ if(BATCHSCOPE_ENGINE)
   batchscope_tests(tests_engine_process LABELS process COST 15
     TESTS tst_category_ids tst_told_process tst_data_process tst_predict_classes tst_predict_process)
   batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 300 TESTS tst_weights_process)
-  batchscope_tests(tests_engine_process LABELS process COST 40 TIMEOUT 400 TESTS tst_engine_process tst_fork_process
-      tst_record_process tst_seams_process tst_stuck_process tst_torchrun_process)
+  batchscope_tests(tests_engine_process LABELS process COST 30 TIMEOUT 400 TESTS tst_engine_process tst_fork_process
+      tst_seams_process)
+  # They wait for patiences to end.
+  batchscope_tests(tests_engine_process LABELS process COST 20 TIMEOUT 400 SIDE_BY_SIDE 4
+    TESTS tst_record_process tst_stuck_process tst_torchrun_process)
 
   batchscope_test_program(tests_engine_commands app TORCH modules LIBS batchscope_engine_commands CLI11::CLI11)
   batchscope_tests(tests_engine_commands LABELS unit TESTS tst_bench_optim tst_bench_step tst_class_match tst_model_names

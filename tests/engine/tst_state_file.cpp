@@ -66,6 +66,35 @@ class TestStateFile : public QObject {
     }
   }
 
+  /// The copy is taken while the training goes on: what changes after before_change() is not in it.
+  void savesWhatWasThereAtTheBoundary() {
+    QTemporaryDir folder;
+    const torch::Tensor weight = torch::ones({std::int64_t{1} << 22});  // not copied in no time
+    train::TrainingState state;
+    train::RunRecord record(nullptr, state);
+    train::StateStore store(folder.path().toStdString(), state, record, [&weight] {
+      train::StateFile file;
+      file.words = "{}";
+      for (int i = 0; i < 8; ++i) {
+        file.tensors.emplace_back("weight/" + std::to_string(i), weight);
+      }
+      file.live = true;
+      return file;
+    });
+    store.begin_save();
+    store.before_change();
+    weight.zero_();
+    store.wait();
+    QCOMPARE(store.trouble(), std::string());
+    QCOMPARE(state.checkpoints.size(), std::size_t{1});
+    const fs::path path = fs::path(folder.path().toStdString()) / state.checkpoints.front();
+    const train::StateFile back = train::decode_state(train::read_bytes(path), "x.ckpt");
+    QCOMPARE(back.tensors.size(), std::size_t{8});
+    for (const auto& [name, tensor] : back.tensors) {
+      QVERIFY2(tensor.min().item<float>() == 1.0F, name.c_str());
+    }
+  }
+
   void damageIsNamed() {
     QTemporaryDir folder;
     const fs::path file = folder.filePath(QStringLiteral("x.ckpt")).toStdString();

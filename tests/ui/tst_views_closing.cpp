@@ -38,6 +38,7 @@ class TestClosing : public UserTest {
   void anEngineThatIsNotReachedIsSaid() {
     const auto written = liveRun();  // no engine answers
     const auto window = showWindow();
+    window->setStopPatience(500);
     session::RunSession* run = window->openRun(written->path());
     QTRY_COMPARE(run->state(), session::RunSession::State::kLive);
     Answers stay({QStringLiteral("Stop and save"), QStringLiteral("Cancel")});

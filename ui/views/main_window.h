@@ -52,6 +52,8 @@ class MainWindow : public QMainWindow {
   /// Adds a run to the comparison, opening it if needed. False if it is there or four are.
   bool addToCompare(const QString& path);
   session::RunSession* currentRun() const { return run_; }
+  /// How long a closing window waits for engines to have the word "stop"; 10 s.
+  void setStopPatience(int ms) { stopPatienceMs_ = ms; }
   /// True when the shown page has nothing more to read.
   bool isSettled() const;
 
@@ -150,6 +152,7 @@ class MainWindow : public QMainWindow {
   QByteArray firstLayout_;
   int textSteps_ = 0;
   bool reattached_ = false;
+  int stopPatienceMs_ = 10000;
 };
 
 }  // namespace batchscope::views

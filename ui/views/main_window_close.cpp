@@ -18,7 +18,6 @@ namespace batchscope::views {
 
 namespace {
 
-constexpr int kStopWaitMs = 10000;
 constexpr int kStopPollMs = 50;
 const QString kAnswer = QStringLiteral("close");
 
@@ -123,7 +122,7 @@ bool MainWindow::stopRuns(const QList<session::RunSession*>& live) {
   since.start();
   QTimer poll;
   connect(&poll, &QTimer::timeout, &wait, [&] {
-    if (allDone() || since.elapsed() > kStopWaitMs) {
+    if (allDone() || since.elapsed() > stopPatienceMs_) {
       wait.accept();
     }
   });
