@@ -15,7 +15,7 @@ using namespace batchscope;
 namespace {
 
 /// Of the fixture's ten: momentum and both batches have come round twice, the rest repeats them.
-constexpr std::int64_t kSteps = 5;
+constexpr std::int64_t kSteps = 4;
 
 /// The losses in the order of their names.
 torch::Tensor by_name(models::Losses losses) {

@@ -42,7 +42,8 @@ int main(int argc, char** argv) {
   }
   const auto found = argc > 1 ? tests().find(argv[1]) : tests().end();
   if (found == tests().end()) {
-    std::fprintf(stderr, "usage: %s [--side-by-side N] TEST [options of Qt Test]; its tests:\n", argv[0]);
+    std::fprintf(
+        stderr, "usage: %s [--side-by-side N] TEST [options of Qt Test]; its tests:\n", argv[0]);
     for (const auto& [name, main] : tests()) {
       std::fprintf(stderr, "  %s\n", name.c_str());
     }

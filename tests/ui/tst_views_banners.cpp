@@ -87,6 +87,10 @@ class TestBanners : public test::UserTest {
             nullptr);
     test::clickOn(test::buttonOf<QPushButton>(window->runView(), QStringLiteral("Go there")));
     QTRY_COMPARE(window->currentRun()->playheadSample().step, 51);
+    const ChartLink* link = window->runView()->link();
+    QCOMPARE(link->cursor().value_or(0), 51.0);
+    QVERIFY(link->range().has_value());
+    QVERIFY(link->range()->low < 51 && link->range()->low >= 20 && link->range()->high > 51);
   }
 
   void whereNothingWasSavedTheRescueBeginsAgain() {

@@ -1,5 +1,6 @@
 // Starting runs as a person does: what is refused keeps its reason, what is copied can be run.
 #include "tests/ui/shown_window.h"
+#include "ui/views/fork_dialog.h"
 #include "ui/views/launch_dialog.h"
 #include "ui/views/run_view.h"
 #include "ui/views/spec_form_view.h"
@@ -30,16 +31,18 @@ class TestLaunching : public test::UserTest {
     (void)QTest::qWaitForWindowActive(window.get());
     return window;
   }
-  /// Acts on the next launch dialogs in turn, each once it is shown.
-  void inDialogs(QList<std::function<void(LaunchDialog*)>> acts) {
+  /// Acts on the next dialogs in turn, each once it is shown.
+  template <class Dialog = LaunchDialog>
+  void inDialogs(QList<std::function<void(Dialog*)>> acts) {
     auto* timer = new QTimer(this);
-    auto seen = std::make_shared<QPointer<QWidget>>();
-    connect(timer, &QTimer::timeout, timer, [timer, acts, seen]() mutable {
-      auto* dialog = qobject_cast<LaunchDialog*>(QApplication::activeModalWidget());
-      if (dialog == nullptr || dialog == *seen || !dialog->isVisible()) {
+    auto acting = std::make_shared<bool>(false);
+    connect(timer, &QTimer::timeout, timer, [timer, acts, acting]() mutable {
+      auto* dialog = qobject_cast<Dialog*>(QApplication::activeModalWidget());
+      if (dialog == nullptr || *acting || !dialog->isVisible() || dialog->result() != 0) {
         return;
       }
-      *seen = dialog;
+      *acting = true;
+      const auto done = qScopeGuard([acting] { *acting = false; });
       const auto act = acts.takeFirst();
       if (acts.isEmpty()) {
         timer->stop();
@@ -96,6 +99,90 @@ class TestLaunching : public test::UserTest {
     test::press(window.get(), Qt::Key_N, Qt::ControlModifier);
     QTRY_VERIFY_WITH_TIMEOUT(again, kPatienceMs);
     QVERIFY(window->currentRun() == nullptr);
+  }
+
+  void aRefusedForkComesBackWithItsReason() {
+    const auto run = emptyRun("parent");
+    run->rows(1, 60);
+    run->finish(contract::RunState::kFinished);
+    const QString path = home_.filePath(QStringLiteral("refuses forks"));
+    QFile file(path);
+    QVERIFY(file.open(QIODevice::WriteOnly));
+    file.write("#!/bin/sh\necho 'batchscope-engine: fork: the disk is full' >&2\nexit 4\n");
+    file.setPermissions(QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+    file.close();
+    const auto window = windowWith(path);
+    window->openRun(run->path());
+    QTRY_COMPARE(window->currentRun()->playheadSample().step, 60);
+    bool again = false;
+    inDialogs<ForkDialog>(
+        {[](ForkDialog* dialog) {
+           dialog->setStep(44);
+           dialog->setChildren(
+               {{QStringLiteral("lamb"), {}, QStringLiteral("0.0125"), QString(), QString()}});
+           test::clickOn(dialog->startButton());
+         },
+         [&](ForkDialog* dialog) {
+           again = true;
+           const QString text = test::textsOf(dialog).join(QLatin1Char('\n'));
+           QVERIFY2(text.contains(QStringLiteral("fork: the disk is full")), qPrintable(text));
+           QCOMPARE(dialog->request().fork.step, 44);
+           QCOMPARE(dialog->request().fork.children,
+                    QStringList(QStringLiteral("optim.name=lamb,optim.lr=0.0125")));
+           // It is of what was asked for.
+           dialog->setStep(45);
+           QVERIFY(!test::textsOf(dialog)
+                        .join(QLatin1Char('\n'))
+                        .contains(QStringLiteral("the disk is full")));
+           dialog->reject();
+         }});
+    QTRY_VERIFY(window->actions()["fork"]->isEnabled());
+    window->actions()["fork"]->trigger();
+    QTRY_VERIFY_WITH_TIMEOUT(again, kPatienceMs);
+  }
+
+  void theFormSpeaksPlainly() {
+    LaunchDialog dialog(library_, engine());
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("lab-large-batch"));
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("A large-batch experiment in seconds")),
+             qPrintable(textsOf(dialog)));
+    QVERIFY(textsOf(dialog).contains(QStringLiteral("Learning rate")));
+    dialog.activateWindow();
+    QVERIFY(QTest::qWaitForWindowActive(&dialog));
+    dialog.mainForm()->editor(QStringLiteral("optim.base_batch"))->setFocus();
+    QTRY_VERIFY(textsOf(dialog).contains(
+        QStringLiteral("optim.base_batch: batch that lr is meant for. Default 16")));
+    QTRY_VERIFY2(textsOf(dialog).contains(QStringLiteral("MB a rank for weights")),
+                 qPrintable(textsOf(dialog)));
+  }
+
+  void whatStandsInTheFormIsSaved() {
+    LaunchDialog dialog(library_, QStringLiteral("/bin/true"));
+    dialog.show();
+    dialog.loadPreset(QStringLiteral("demo"));
+    type(&dialog, "optim.lr", QStringLiteral("0.0375"));
+    const QString path = home_.filePath(QStringLiteral("mine.toml"));
+    const auto save = [&](const QString& to) {
+      inDialogs<QFileDialog>({[to](QFileDialog* files) {
+        files->findChild<QLineEdit*>()->setText(to);
+        QMetaObject::invokeMethod(files, "accept", Qt::QueuedConnection);
+      }});
+      test::clickOn(test::buttonOf<QPushButton>(&dialog, QStringLiteral("Save spec…")));
+    };
+    save(path);
+    QVERIFY2(textsOf(dialog).contains(QStringLiteral("Saved as")), qPrintable(textsOf(dialog)));
+    QFile file(path);
+    QVERIFY(file.open(QIODevice::ReadOnly));
+    QCOMPARE(QString::fromUtf8(file.readAll()), dialog.form()->toToml());
+    QCOMPARE(dialog.request().base, path);
+    save(home_.filePath(QStringLiteral("no such folder/mine.toml")));
+    QTRY_VERIFY2(textsOf(dialog).contains(QStringLiteral("was not written")),
+                 qPrintable(textsOf(dialog)));
+    // What is marked red is not saved.
+    type(&dialog, "optim.lr", QStringLiteral("much"));
+    test::clickOn(test::buttonOf<QPushButton>(&dialog, QStringLiteral("Save spec…")));
+    QVERIFY(textsOf(dialog).contains(QStringLiteral("Not saved")));
   }
 
   void theListIsNeverGreenerThanTheStart() {

@@ -30,6 +30,10 @@ QString eventKindTitle(const QString& kind) {
       {QStringLiteral("error"), QStringLiteral("Error")},
       {QStringLiteral("warning"), QStringLiteral("Warning")},
       {QStringLiteral("agvm_skipped"), QStringLiteral("AGVM measurement skipped")},
+      {QStringLiteral("stuck"), QStringLiteral("Rank stuck")},
+      {QStringLiteral("unstuck"), QStringLiteral("Rank goes on")},
+      {QStringLiteral("telemetry_gap"), QStringLiteral("Gap in the record")},
+      {QStringLiteral("saved"), QStringLiteral("Saved again")},
       {QStringLiteral("weights"), QStringLiteral("Weights loaded")}};
   return titles.value(kind, kind);
 }

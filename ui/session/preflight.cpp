@@ -123,14 +123,18 @@ PreflightItem checkCores(const contract::RunSpec& spec, const PreflightContext& 
   return item("cores", Level::kOk, title, text);
 }
 
-/// What the shadow optimizers keep: one float of state a parameter for SGD and LARS, two for the
-/// others; the weights and every shadow's change while an update is compared.
+/// Of state a parameter.
+int stateFloats(const std::string& method) {
+  return method == "sgd" || method == "lars" ? 1 : 2;
+}
+
+/// What the shadow optimizers keep beside their states: the weights and every shadow's change while
+/// an update is compared.
 PreflightItem checkShadows(const contract::RunSpec& spec) {
   QStringList labels;
   int floats = 0;
   for (const auto& shadow : spec.optim.shadow) {
-    const auto method = contract::shadow_spec(spec, shadow).optim.name;
-    floats += method == "sgd" || method == "lars" ? 1 : 2;
+    floats += stateFloats(contract::shadow_spec(spec, shadow).optim.name);
     labels.append(QString::fromStdString(shadow.label));
   }
   return item("shadows",
@@ -177,6 +181,18 @@ PreflightItem checkBatch(const contract::RunSpec& spec) {
   return batch;
 }
 
+/// What is sure before a picture was seen.
+PreflightItem checkMemory(const contract::RunSpec& spec, std::int64_t parameters) {
+  const auto& agvm = spec.optim.agvm;
+  const int floats = 2 + stateFloats(spec.optim.name) + (agvm.enabled || agvm.observe ? 2 : 0);
+  return item("memory",
+              Level::kOk,
+              QStringLiteral("Memory and time"),
+              QStringLiteral("%1 MB a rank for weights, gradients and optimizer; what the pictures "
+                             "need, and how long an update takes, is known after the first one")
+                  .arg(static_cast<double>(4 * floats * parameters) / kMegabyte, 0, 'f', 1));
+}
+
 bool prevents(const PreflightItem& entry) {
   return entry.level >= Level::kComing;
 }
@@ -200,6 +216,8 @@ QList<PreflightItem> preflight(const contract::RunSpec& spec, const PreflightCon
   if (!spec.optim.shadow.empty())
     items << checkShadows(spec);
   addTrial(items, spec, context);
+  if (context.trial && context.trial->ok)
+    items << checkMemory(spec, context.trial->parameters);
   return items;
 }
 

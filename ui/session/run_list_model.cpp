@@ -65,6 +65,7 @@ RunListModel::RunListModel(QObject* parent)
 }
 
 RunListModel::~RunListModel() {
+  cancelled_ = true;
   thread_.quit();
   thread_.wait();
 }
@@ -111,7 +112,7 @@ void RunListModel::refresh() {
     QString error;
     try {
       if (QDir(library).exists())
-        for (const auto& summary : storage::list_runs(toPath(library)))
+        for (const auto& summary : storage::list_runs(toPath(library), &cancelled_))
           runs.append(listItem(summary));
     } catch (const std::exception& thrown) {
       error = QString::fromUtf8(thrown.what());

@@ -9,6 +9,7 @@
 #include <QThread>
 #include <QTimer>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -99,6 +100,7 @@ class RunListModel : public QAbstractTableModel {
   QString library_, lastError_;
   QList<RunListItem> runs_;
   QHash<QString, std::int64_t> noted_;
+  std::atomic<bool> cancelled_{false};  // a large library is not read to its end for nobody
   QThread thread_;
   std::unique_ptr<QObject> worker_;
   QTimer timer_;

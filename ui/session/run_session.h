@@ -120,6 +120,8 @@ class RunSession : public QObject {
   Playhead* playhead() const { return playhead_; }
   /// Updates completed at the playhead, on the line that was live then (0 before the first row).
   SampleItem playheadSample() const;
+  /// The newest row of the live line up to a step; not valid: there is none.
+  SampleItem rowAtStep(std::int64_t step) const;
   /// Moves the playhead to where an event stands, to a step of the live line, or by rows.
   void seekToStep(std::int64_t step);
   void seekToEvent(std::int64_t eventId);

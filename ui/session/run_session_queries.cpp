@@ -278,40 +278,6 @@ SampleItem RunSession::playheadSample() const {
       store_->liveRowOfStep(std::numeric_limits<std::int64_t>::max(), rowLimit()));
 }
 
-void RunSession::seekToStep(std::int64_t step) {
-  const auto row = store_->liveRowOfStep(step, store_->rows());
-  if (row >= 0)
-    playhead_->seek(store_->rowItem(row).playSeconds);
-}
-
-void RunSession::seekToEvent(std::int64_t eventId) {
-  for (const auto& event : events_)
-    if (event.id == eventId)
-      playhead_->seek(event.playSeconds);
-}
-
-void RunSession::seekRows(int rows) {
-  const auto last = store_->rows() - 1;
-  if (last < 0)
-    return;
-  const auto row = std::clamp<std::int64_t>(rowLimit() - 1 + rows, 0, last);
-  playhead_->seek(store_->rowItem(row).playSeconds);
-}
-
-void RunSession::seekNextEvent(int direction) {
-  const auto now = playhead_->position();
-  const EventItem* best = nullptr;
-  for (const auto& event : events_) {
-    const bool ahead = direction > 0 ? event.playSeconds > now : event.playSeconds < now;
-    const bool nearer = !best || (direction > 0 ? event.playSeconds < best->playSeconds
-                                                : event.playSeconds >= best->playSeconds);
-    if (ahead && nearer)
-      best = &event;
-  }
-  if (best)
-    playhead_->seek(best->playSeconds);
-}
-
 EventItem RunSession::undoTarget() const {
   const Changes changes(events_);
   return changes.standing.isEmpty() ? EventItem() : changes.standing.last();

@@ -75,7 +75,8 @@ bool RunWorker::openReader() {
                       (has(storage::kSpecFile) || opening_.elapsed() < kOpeningPatienceMs);
   if (coming)
     return false;
-  reader_ = std::make_unique<storage::RunReader>(toPath(path_));
+  reader_ = std::make_unique<storage::RunReader>(toPath(path_),
+                                                 storage::ReadLimits{.cancelled = &cancelled_});
   return true;
 }
 
@@ -87,6 +88,8 @@ void RunWorker::poll() {
       pollOnce();
     report({});
   } catch (const std::exception& error) {
+    if (cancelled_)
+      return;
     live_ = isRunFolder(path_);
     const bool beingMade = live_ && !infoSent_ && opening_.elapsed() < kMakingPatienceMs;
     if (beingMade)

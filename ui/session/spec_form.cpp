@@ -76,6 +76,21 @@ QStringList SpecForm::presets() {
   return names;
 }
 
+QString SpecForm::presetHelp(const QString& name) {
+  QStringList words;
+  try {
+    for (const auto& line :
+         fromText(contract::preset_toml(name.toStdString())).split(QLatin1Char('\n'))) {
+      if (!line.startsWith(QLatin1Char('#')))
+        break;
+      words.append(line.mid(1).trimmed());
+    }
+  } catch (const contract::SpecError&) {
+    return {};
+  }
+  return words.join(QLatin1Char(' '));
+}
+
 bool SpecForm::loadPreset(const QString& name) {
   try {
     setSpec(

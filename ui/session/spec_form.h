@@ -32,6 +32,8 @@ class SpecForm : public QObject {
   void setSpec(const contract::RunSpec& spec);
   /// Names of the shipped presets.
   static QStringList presets();
+  /// What a preset is for: the words at the head of its file.
+  static QString presetHelp(const QString& name);
   /// False, with `error()`, if the preset, text or file is not a spec; the form stays as it was.
   bool loadPreset(const QString& name);
   bool loadToml(const QString& text, const QString& folder = {});

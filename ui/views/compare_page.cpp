@@ -40,6 +40,28 @@ Curve metricCurve(session::RunSession* run, const QString& metric, session::XKin
   return curve;
 }
 
+/// Mean, and the lowest and highest of several pairs.
+QList<Curve> curvesOf(const session::PairedDifference& one, int colour) {
+  QList<Curve> curves;
+  const auto add = [&](const QString& part, const QList<QPointF>& points, bool mean) {
+    Curve curve;
+    curve.id = curve.series = QStringLiteral("paired%1%2").arg(colour).arg(part);
+    curve.name =
+        mean ? ComparePage::tr("%1: mean of %n pair(s)", nullptr, one.pairs).arg(one.label) : part;
+    curve.colour = colour;
+    curve.forecast = !mean;
+    curve.points = points;
+    curve.samples = points.size();
+    curves.append(curve);
+  };
+  add(ComparePage::tr("mean"), one.mean, true);
+  if (one.pairs > 1) {
+    add(ComparePage::tr("lowest"), one.low, false);
+    add(ComparePage::tr("highest"), one.high, false);
+  }
+  return curves;
+}
+
 }  // namespace
 
 ComparePage::ComparePage(session::RunCompare* compare, ChartLink* link, QWidget* parent)
@@ -307,33 +329,32 @@ ChartContent ComparePage::differences(const ChartRequest& request, ChartContent 
 
 ChartContent ComparePage::pairedDifferences(const ChartRequest& request,
                                             ChartContent content) const {
+  const auto read = [this, request, range = content.range](int columns) {
+    return compare_->pairedDifferences(
+        series(), request.kind, range.low, range.high, columns, request.smoothing);
+  };
   int colour = 1;
-  for (const session::PairedDifference& one : compare_->pairedDifferences(series(),
-                                                                          request.kind,
-                                                                          content.range.low,
-                                                                          content.range.high,
-                                                                          request.pixels,
-                                                                          request.smoothing)) {
-    const auto add = [&](const QString& part, const QList<QPointF>& points, bool mean) {
-      Curve curve;
-      curve.id = curve.series = QStringLiteral("paired%1%2").arg(colour).arg(part);
-      curve.name = mean ? tr("%1: mean of %n pair(s)", nullptr, one.pairs).arg(one.label) : part;
-      curve.colour = colour;
-      curve.forecast = !mean;
-      curve.points = points;
-      curve.samples = points.size();
-      content.curves.append(curve);
-    };
-    add(tr("mean"), one.mean, true);
-    if (one.pairs > 1) {
-      add(tr("lowest"), one.low, false);
-      add(tr("highest"), one.high, false);
-    }
+  for (const session::PairedDifference& one : read(request.pixels)) {
+    content.curves += curvesOf(one, colour);
     content.notes.append(tr("at the end %1 ± %2 (%3 pairs)")
                              .arg(formatNumber(one.endMean, 3), formatNumber(one.endSpread, 2))
                              .arg(one.pairs));
     ++colour;
   }
+  // As of single differences.
+  content.at = [read, whole = std::make_shared<QHash<QString, Curve>>()](
+                   const QString& name, double x, int offset) -> std::optional<QPointF> {
+    if (whole->isEmpty()) {
+      int group = 1;
+      for (const session::PairedDifference& one : read(kAllPoints)) {
+        for (const Curve& curve : curvesOf(one, group)) {
+          whole->insert(curve.id, curve);
+        }
+        ++group;
+      }
+    }
+    return pointAt(whole->value(name), x, offset);
+  };
   return content;
 }
 
@@ -442,11 +463,17 @@ void ComparePage::fillTargets() {
         row.reached() ? formatNumber(row.seconds) : never,
         std::isnan(row.best) ? QStringLiteral("–") : formatNumber(row.best, 3)};
     for (int c = 0; c < cells.size(); ++c) {
-      auto* item = new QTableWidgetItem(cells[c]);
-      item->setTextAlignment(c == 0 ? Qt::AlignLeft | Qt::AlignVCenter
-                                    : Qt::AlignRight | Qt::AlignVCenter);
-      item->setToolTip(cells[c]);
-      targets_->setItem(r, c, item);
+      QTableWidgetItem* item = targets_->item(r, c);
+      if (item == nullptr) {
+        item = new QTableWidgetItem;
+        item->setTextAlignment(c == 0 ? Qt::AlignLeft | Qt::AlignVCenter
+                                      : Qt::AlignRight | Qt::AlignVCenter);
+        targets_->setItem(r, c, item);
+      }
+      if (item->text() != cells[c]) {  // a live run asks several times a second
+        item->setText(cells[c]);
+        item->setToolTip(cells[c]);
+      }
     }
   }
 }

@@ -44,6 +44,9 @@ ForkDialog::ForkDialog(session::RunSession* run, session::Launcher* launcher, QW
   resize(textSized(QSize(860, 620)));
   auto* column = new QVBoxLayout(this);
   column->setSpacing(10);
+  refusal_ = new Banner(this);
+  refusal_->hide();
+  column->addWidget(refusal_);
   column->addWidget(buildOrigin());
   column->addWidget(buildChildren(), 1);
   column->addWidget(buildOptions());

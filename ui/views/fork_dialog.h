@@ -17,6 +17,8 @@ class QTableWidget;
 
 namespace batchscope::views {
 
+class Banner;
+
 /// Chooses children of a run: from which step, with which optimizers, over which seeds. The run
 /// itself is not changed. GUI thread.
 class ForkDialog : public QDialog {
@@ -34,6 +36,8 @@ class ForkDialog : public QDialog {
   void setChildren(const QList<session::ForkChildRow>& rows);
   QList<session::ForkChildRow> children() const;
   session::LaunchRequest request() const;
+  /// Above what was asked for, why the engine refused it; until something is changed.
+  void showRefused(const QString& sentence, const QString& words);
   /// Why it cannot start; empty: it can.
   QString fault() const;
   QPushButton* startButton() const { return start_; }
@@ -54,6 +58,8 @@ class ForkDialog : public QDialog {
   QSpinBox* step_;
   QCheckBox *now_, *atOnce_;
   QLabel *origin_, *fault_;
+  Banner* refusal_;
+  QString refused_;  // the command that was refused
   QTableWidget* table_;
   QLineEdit* seeds_;
   QComboBox *state_, *mapping_;

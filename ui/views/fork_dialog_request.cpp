@@ -69,6 +69,13 @@ void ForkDialog::refresh() {
   start_->setEnabled(wrong.isEmpty());
   start_->setToolTip(wrong);
   command_->setPlainText(launcher_->commandLine(request()));
+  refusal_->setVisible(!refused_.isEmpty() && command_->toPlainText() == refused_);
+}
+
+void ForkDialog::showRefused(const QString& sentence, const QString& words) {
+  refusal_->setMessage(Banner::Kind::kBad, sentence, words);
+  refused_ = command_->toPlainText();
+  refusal_->show();
 }
 
 }  // namespace batchscope::views

@@ -77,7 +77,7 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
   column->addWidget(buildTop());
   auto* middle = new QHBoxLayout;
   middle->setSpacing(12);
-  middle->addWidget(buildTabs(), 5);
+  middle->addWidget(buildForms(), 5);
   middle->addWidget(buildSide(), 3);
   column->addLayout(middle, 1);
   column->addWidget(buildButtons());
@@ -98,8 +98,14 @@ LaunchDialog::LaunchDialog(const QString& library, const QString& enginePath, QW
 
 QWidget* LaunchDialog::buildTop() {
   auto* top = new QWidget(this);
-  auto* row = new QHBoxLayout(top);
-  row->setContentsMargins(0, 0, 0, 0);
+  auto* column = new QVBoxLayout(top);
+  column->setContentsMargins(0, 0, 0, 0);
+  auto* row = new QHBoxLayout;
+  column->addLayout(row);
+  presetHelp_ = mutedLabel({}, top);
+  presetHelp_->setWordWrap(true);
+  presetHelp_->hide();
+  column->addWidget(presetHelp_);
   preset_ = new QComboBox(top);
   preset_->setAccessibleName(tr("Preset"));
   preset_->setToolTip(tr("Fills the form with a recipe that comes with the program"));
@@ -107,10 +113,14 @@ QWidget* LaunchDialog::buildTop() {
   preset_->addItem(tr("Choose a preset…"), QString());
   for (const QString& name : session::SpecForm::presets()) {
     preset_->addItem(name, name);
+    preset_->setItemData(
+        preset_->count() - 1, session::SpecForm::presetHelp(name), Qt::ToolTipRole);
   }
   auto* presetLabel = new QLabel(tr("&Preset"), top);
   presetLabel->setBuddy(preset_);
   auto* open = new QPushButton(icon(QStringLiteral("open")), tr("&Open spec…"), top);
+  auto* save = new QPushButton(icon(QStringLiteral("export")), tr("Sa&ve spec…"), top);
+  save->setToolTip(tr("Writes what stands in the form as a TOML file"));
   device_ = new QComboBox(top);
   device_->setAccessibleName(tr("Device"));
   device_->addItem(tr("Automatic"), QString());
@@ -121,6 +131,7 @@ QWidget* LaunchDialog::buildTop() {
   row->addWidget(presetLabel);
   row->addWidget(preset_);
   row->addWidget(open);
+  row->addWidget(save);
   row->addStretch(1);
   row->addWidget(deviceLabel);
   row->addWidget(device_);
@@ -130,6 +141,7 @@ QWidget* LaunchDialog::buildTop() {
     }
   });
   connect(device_, &QComboBox::currentIndexChanged, this, &LaunchDialog::runChecks);
+  connect(save, &QPushButton::clicked, this, &LaunchDialog::saveSpec);
   connect(open, &QPushButton::clicked, this, [this] {
     const QString path = QFileDialog::getOpenFileName(
         this, tr("Open a run spec"), {}, tr("Run specs (*.toml);;All files (*)"));
@@ -138,6 +150,31 @@ QWidget* LaunchDialog::buildTop() {
     }
   });
   return top;
+}
+
+QWidget* LaunchDialog::buildForms() {
+  auto* forms = new QWidget(this);
+  auto* column = new QVBoxLayout(forms);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->addWidget(buildTabs(), 1);
+  help_ = mutedLabel({}, forms);
+  help_->setWordWrap(true);
+  help_->setTextFormat(Qt::PlainText);
+  help_->setMinimumHeight(2 * fontMetrics().lineSpacing());
+  help_->setAlignment(Qt::AlignTop | Qt::AlignLeft);
+  column->addWidget(help_);
+  for (const SpecFormView* form : {main_, all_}) {
+    connect(form, &SpecFormView::entered, this, [this](const QString& key) {
+      const session::SpecField field = form_->field(key);
+      help_->setText(
+          tr("%1: %2. Default %3%4")
+              .arg(key,
+                   field.help,
+                   field.fallback,
+                   field.range.isEmpty() ? QString() : tr(", allowed %1").arg(field.range)));
+    });
+  }
+  return forms;
 }
 
 QWidget* LaunchDialog::buildTabs() {

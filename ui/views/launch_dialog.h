@@ -52,6 +52,7 @@ class LaunchDialog : public QDialog {
 
  private:
   QWidget* buildTop();
+  QWidget* buildForms();
   QWidget* buildTabs();
   QWidget* buildSide();
   QWidget* buildButtons();
@@ -67,6 +68,8 @@ class LaunchDialog : public QDialog {
   void tomlEdited();
   void showTomlFault(const QString& fault);
   void copyCommand();
+  void saveSpec();
+  void tell(const QString& note);
   void setDevice(const QString& device);
 
   QString base_;  // preset or file that the form was filled from
@@ -78,7 +81,7 @@ class LaunchDialog : public QDialog {
   QTabWidget* tabs_;
   QComboBox *preset_, *device_;
   QPlainTextEdit* toml_;
-  QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_, *note_;
+  QLabel *tomlFault_, *formula_, *rate_, *length_, *whole_, *note_, *presetHelp_, *help_;
   QVBoxLayout* checkColumn_;
   QPushButton* start_;
   session::StartTrial trial_;

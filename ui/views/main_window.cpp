@@ -2,6 +2,7 @@
 
 #include "ui/session/engine_client.h"
 #include "ui/views/event_panel.h"
+#include "ui/views/fork_dialog.h"
 #include "ui/views/optimizer_panel.h"
 #include "ui/views/overview_page.h"
 #include "ui/views/replay_bar.h"
@@ -157,6 +158,7 @@ void MainWindow::setRun(session::RunSession* run) {
 
 void MainWindow::closeRun() {
   session::RunSession* run = run_;
+  fork_.reset();
   setRun(nullptr);
   if (run != nullptr && !compare_->sessions().contains(run)) {
     sessions_.remove(sessions_.key(run));

@@ -12,6 +12,9 @@
 #include <QMainWindow>
 #include <QPointer>
 
+#include <functional>
+#include <memory>
+
 class QComboBox;
 class QSlider;
 class QStackedWidget;
@@ -20,6 +23,7 @@ namespace batchscope::views {
 
 class CurveChart;
 class EventPanel;
+class ForkDialog;
 class LaunchDialog;
 class LogPanel;
 class OptimizerPanel;
@@ -98,6 +102,8 @@ class MainWindow : public QMainWindow {
   void startFailed(const QString& sentence, const QString& words);
   void engineEnded(const QString& runId, const QString& words);
   void forkRun();
+  void askForFork(const std::function<void(ForkDialog&)>& fill);
+  void showFork();
   void forkFrom(std::int64_t step,
                 const QList<session::ForkChildRow>& children,
                 const QString& lrMapping = {});
@@ -153,6 +159,7 @@ class MainWindow : public QMainWindow {
   int textSteps_ = 0;
   bool reattached_ = false;
   int stopPatienceMs_ = 10000;
+  std::unique_ptr<ForkDialog> fork_;
 };
 
 }  // namespace batchscope::views

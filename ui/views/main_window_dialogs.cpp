@@ -54,33 +54,39 @@ QString savePicture(const QImage& picture, const QString& path) {
 
 }  // namespace
 
-void MainWindow::forkRun() {
+void MainWindow::askForFork(const std::function<void(ForkDialog&)>& fill) {
   if (!run_) {
     return;
   }
-  ForkDialog dialog(run_, launcher_, this);
-  dialog.setLibrary(model_->library());
-  if (dialog.exec() == QDialog::Accepted) {
-    start(dialog.request());
+  fork_ = std::make_unique<ForkDialog>(run_, launcher_, this);
+  fork_->setLibrary(model_->library());
+  fill(*fork_);
+  showFork();
+}
+
+/// The dialog is kept until the engine has taken what it asks for.
+void MainWindow::showFork() {
+  if (fork_->exec() == QDialog::Accepted) {
+    start(fork_->request());
+  } else {
+    fork_.reset();
   }
+}
+
+void MainWindow::forkRun() {
+  askForFork([](ForkDialog& /*as it is*/) {});
 }
 
 void MainWindow::forkFrom(std::int64_t step,
                           const QList<session::ForkChildRow>& children,
                           const QString& lrMapping) {
-  if (!run_) {
-    return;
-  }
-  ForkDialog dialog(run_, launcher_, this);
-  dialog.setLibrary(model_->library());
-  dialog.setStep(step);
-  dialog.setChildren(children);
-  if (!lrMapping.isEmpty()) {
-    dialog.setLrMapping(lrMapping);
-  }
-  if (dialog.exec() == QDialog::Accepted) {
-    start(dialog.request());
-  }
+  askForFork([&](ForkDialog& dialog) {
+    dialog.setStep(step);
+    dialog.setChildren(children);
+    if (!lrMapping.isEmpty()) {
+      dialog.setLrMapping(lrMapping);
+    }
+  });
 }
 
 void MainWindow::openFan() {
@@ -106,6 +112,7 @@ void MainWindow::openFan() {
 }
 
 void MainWindow::showForked(const QString& parent, const QStringList& folders) {
+  fork_.reset();
   note(tr("%n run(s) forked.", nullptr, static_cast<int>(folders.size())));
   model_->refresh();
   compare_->clear();

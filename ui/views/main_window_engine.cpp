@@ -72,6 +72,11 @@ void MainWindow::startFailed(const QString& sentence, const QString& words) {
     askForRun([&](LaunchDialog& dialog) { dialog.showRefused(asked, sentence, words); });
     return;
   }
+  if (!asked.fork.run.isEmpty() && fork_ != nullptr) {
+    fork_->showRefused(sentence, words);
+    showFork();
+    return;
+  }
   QMessageBox box(
       QMessageBox::Critical, tr("The run did not start"), sentence, QMessageBox::Ok, this);
   box.setTextFormat(Qt::PlainText);

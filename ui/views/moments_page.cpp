@@ -111,7 +111,9 @@ void MomentsPage::dataChanged() {
   first_->setEmptyText(text(tr("This run recorded no moments.")));
   second_->setEmptyText(text(tr("No second moment: the optimizer so far keeps none.")));
   trust_->setEmptyText(text(tr("No trust ratio: the optimizer so far uses none.")));
-  clamped_->setEmptyText(text(tr("No trust ratio: the optimizer so far uses none.")));
+  clamped_->setEmptyText(
+      text(tr("No tensor was clamped: the optimizer so far bounds no trust "
+              "ratio, or this run does not record it.")));
   shadows_->setEmptyText(
       text(tr("This run has no shadow optimizers: [[optim.shadow]] in its spec names them, and the "
               "optimizer panel adds one to a run that goes on.")));

@@ -92,7 +92,10 @@ QList<RunNotice> noticesOf(const session::RunSession& run) {
                                   "all steps up to there is stored.")
                        .arg(formatCount(status.step)),
                    run,
-                   {}),
+                   {}) +
+             (status.trouble.isEmpty()
+                  ? QString()
+                  : RunBanners::tr(" Before it ended: %1").arg(status.trouble)),
          status.evidence,
          -1,
          inFolder});
@@ -184,9 +187,7 @@ void RunBanners::refresh() {
     banner->setMessage(notice.kind, notice.text, notice.details);
     if (notice.step >= 0) {
       connect(banner->addButton(tr("Go there")), &QPushButton::clicked, this, [this, notice] {
-        if (run_) {
-          run_->seekToStep(notice.step);
-        }
+        Q_EMIT placeWanted(notice.step);
       });
     }
     for (const session::Rescue& rescue : notice.rescues) {

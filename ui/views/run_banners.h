@@ -34,6 +34,7 @@ class RunBanners : public QWidget {
 
  Q_SIGNALS:
   void continueWanted();
+  void placeWanted(std::int64_t step);
   void rescueWanted(const session::Rescue& rescue);
 
  private:

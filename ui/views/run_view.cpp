@@ -13,7 +13,28 @@
 #include <QTabWidget>
 #include <QVBoxLayout>
 
+#include <algorithm>
+#include <cmath>
+
 namespace batchscope::views {
+
+namespace {
+
+constexpr std::int64_t kLeastPlace = 20;  // updates that are shown before a place
+
+double placeOf(const session::SampleItem& row, session::XKind kind) {
+  switch (kind) {
+    case session::XKind::kStep:
+      break;
+    case session::XKind::kImages:
+      return static_cast<double>(row.images);
+    case session::XKind::kSeconds:
+      return row.seconds;
+  }
+  return static_cast<double>(row.step);
+}
+
+}  // namespace
 
 RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent) {
   banners_ = new RunBanners(this);
@@ -41,6 +62,7 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
   column->addWidget(replay_);
   connect(banners_, &RunBanners::continueWanted, this, &RunView::continueWanted);
   connect(banners_, &RunBanners::rescueWanted, this, &RunView::rescueWanted);
+  connect(banners_, &RunBanners::placeWanted, this, &RunView::showPlace);
   connect(overview, &OverviewPage::samplesWanted, this, [this] {
     showPage(QStringLiteral("samples"));
   });
@@ -59,7 +81,23 @@ RunView::RunView(session::RunCompare* compare, QWidget* parent) : QWidget(parent
   });
 }
 
+void RunView::showPlace(std::int64_t step) {
+  if (run_ == nullptr) {
+    return;
+  }
+  run_->seekToStep(step);
+  const session::XKind kind = runLink_.kind();
+  const double at = placeOf(run_->rowAtStep(step), kind);
+  const std::int64_t width = std::max(kLeastPlace, step / 5);
+  const double low = placeOf(run_->rowAtStep(std::max<std::int64_t>(1, step - width)), kind);
+  if (std::isfinite(low) && at > low) {
+    runLink_.setRange(AxisRange{low, at + (at - low) / 4});
+  }
+  runLink_.setCursor(at, nullptr);
+}
+
 void RunView::setRun(session::RunSession* run) {
+  run_ = run;
   runLink_.forget();
   banners_->setRun(run);
   for (RunPage* page : std::as_const(pages_)) {

@@ -4,6 +4,7 @@
 #include "ui/session/run_compare.h"
 #include "ui/views/chart_link.h"
 
+#include <QPointer>
 #include <QWidget>
 
 class QTabWidget;
@@ -41,6 +42,10 @@ class RunView : public QWidget {
   void compareAddWanted();
 
  private:
+  /// Puts playhead and cross-hair on a step, and shows what led to it.
+  void showPlace(std::int64_t step);
+
+  QPointer<session::RunSession> run_;
   ChartLink runLink_, compareLink_;
   RunBanners* banners_;
   QTabWidget* tabs_;

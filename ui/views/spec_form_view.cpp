@@ -1,8 +1,10 @@
 #include "ui/views/spec_form_view.h"
 
 #include "ui/session/preflight.h"
+#include "ui/views/spec_labels.h"
 #include "ui/views/widgets.h"
 
+#include <QApplication>
 #include <QCheckBox>
 #include <QComboBox>
 #include <QFileDialog>
@@ -16,33 +18,6 @@
 #include <algorithm>
 
 namespace batchscope::views {
-
-namespace {
-
-QString sectionTitle(const QString& section) {
-  static const QHash<QString, QString> kTitles = {
-      {QStringLiteral("run"), SpecFormView::tr("Run")},
-      {QStringLiteral("data"), SpecFormView::tr("Data")},
-      {QStringLiteral("model"), SpecFormView::tr("Model")},
-      {QStringLiteral("batch"), SpecFormView::tr("Batch and simulation")},
-      {QStringLiteral("optim"), SpecFormView::tr("Optimizer")},
-      {QStringLiteral("schedule"), SpecFormView::tr("Schedule")},
-      {QStringLiteral("precision"), SpecFormView::tr("Precision")},
-      {QStringLiteral("eval"), SpecFormView::tr("Evaluation")},
-      {QStringLiteral("checkpoint"), SpecFormView::tr("Checkpoints")},
-      {QStringLiteral("telemetry"), SpecFormView::tr("Telemetry")},
-      {QStringLiteral("guard"), SpecFormView::tr("Guard")}};
-  return kTitles.value(section, section);
-}
-
-QString labelOf(const QString& key) {
-  QString label = key.section(QLatin1Char('.'), 1);
-  label.replace(QLatin1Char('_'), QLatin1Char(' '));
-  label.replace(QLatin1Char('.'), QStringLiteral(" · "));
-  return label;
-}
-
-}  // namespace
 
 SpecFormView::SpecFormView(session::SpecForm* form,
                            const QStringList& keys,
@@ -60,6 +35,13 @@ SpecFormView::SpecFormView(session::SpecForm* form,
   build(all, columns);
   connect(form, &session::SpecForm::changed, this, &SpecFormView::refresh);
   connect(form, &session::SpecForm::fieldChanged, this, &SpecFormView::refresh);
+  connect(qApp, &QApplication::focusChanged, this, [this](QWidget*, const QWidget* now) {
+    for (auto row = rows_.cbegin(); row != rows_.cend(); ++row) {
+      if (row->editor == now && now != nullptr) {
+        Q_EMIT entered(row.key());
+      }
+    }
+  });
   refresh();
 }
 
@@ -93,14 +75,14 @@ void SpecFormView::build(const QStringList& keys, int columns) {
     Row entry;
     entry.group = grid->parentWidget();
     entry.editor = makeEditor(field);
-    entry.label = new QLabel(labelOf(key), entry.group);
+    entry.label = new QLabel(labelOfKey(key), entry.group);
     entry.label->setBuddy(entry.editor);
     entry.label->setToolTip(entry.editor->toolTip());
     entry.error = new QLabel(entry.group);
     entry.error->setProperty("bad", true);
     entry.error->setWordWrap(true);
     entry.error->hide();
-    entry.searched = key + QLatin1Char(' ') + field.help;
+    entry.searched = key + QLatin1Char(' ') + labelOfKey(key) + QLatin1Char(' ') + field.help;
     const int at = grid->rowCount();
     grid->addWidget(entry.label, at, 0);
     entry.browse = makeBrowse(key, entry.group);

@@ -31,6 +31,10 @@ class SpecFormView : public QScrollArea {
   /// Gives a key the focus and scrolls to it.
   void reveal(const QString& key);
 
+ Q_SIGNALS:
+  /// The input of a key has got the focus.
+  void entered(const QString& key);
+
  private:
   struct Row {
     QWidget* editor = nullptr;
