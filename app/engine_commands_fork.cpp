@@ -1,4 +1,5 @@
 #include "app/engine_commands.h"
+#include "app/json_output.h"
 #include "app/run_control.h"
 #include "app/run_fork.h"
 #include "app/run_settings.h"
@@ -98,7 +99,7 @@ void announce(const std::vector<PreparedRun>& runs, const RunOrigin* origin, boo
     }
     array.push_back(one);
   }
-  std::cout << array.dump(2) << std::endl;
+  write_json(array, "");
 }
 
 std::string device_for(const ForkArguments& arguments, const contract::RunInfo& info) {

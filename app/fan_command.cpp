@@ -3,9 +3,11 @@
 #include "app/build_model.h"
 #include "app/fan_report.h"
 #include "app/fork_point.h"
+#include "app/json_output.h"
 #include "app/run_control.h"
 #include "app/run_fork.h"
 #include "app/run_settings.h"
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "engine/data/make_dataset.h"
 #include "engine/train/lr_fan.h"
@@ -118,9 +120,9 @@ int run_fan(const FanArguments& arguments, const ControlTarget& target) {
       arguments.at >= 0 ? find_origin(run, arguments.at) : newest_origin(run, target.timeout);
   const FanReport report = train_fan(arguments, origin);
   if (target.json) {
-    std::cout << fan_json(report).dump(2) << std::endl;
+    write_json(fan_json(report), "");
   } else {
-    std::cout << fan_text(report) << std::flush;
+    std::cout << printable_lines(fan_text(report)) << std::flush;
   }
   if (!arguments.use.empty()) {
     const train::FanResult& chosen = chosen_probe(report, arguments.use);

@@ -1,5 +1,6 @@
 #include "app/json_output.h"
 
+#include "app/terminal_text.h"
 #include "engine/contract/error.h"
 #include "models/weights/file_writer.h"
 #include "models/weights/weight_error.h"
@@ -81,7 +82,7 @@ void require_writable(const std::string& file, const std::string& option) {
 
 void write_json(const nlohmann::json& value, const std::string& file) {
   if (file.empty()) {
-    write_stream(text_of(value, -1), stdout, "the standard output");
+    write_stream(app::printable_json(text_of(value, -1)), stdout, "the standard output");
   } else {
     write_text(text_of(value, 2), file);
   }

@@ -15,7 +15,8 @@ void write_text(const std::string& text, const std::string& file);
 void require_writable(const std::string& file, const std::string& option);
 
 /// What a command's `--json [FILE]` gives: to stdout as one line if `file` is empty, else to the
-/// file, indented. Bytes that are no UTF-8 become U+FFFD. Throws as write_text().
+/// file, indented. Bytes that are no UTF-8 become U+FFFD, and what would
+/// steer a terminal is escaped there. Throws as write_text().
 void write_json(const nlohmann::json& value, const std::string& file);
 
 }  // namespace batchscope

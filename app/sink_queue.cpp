@@ -8,17 +8,17 @@
 namespace batchscope::app {
 namespace {
 
-using Kind = SinkJob::Kind;
+using Kind = SinkEntry::Kind;
 
-constexpr std::size_t kJobBytes = 256;  // of a job without its payload
+constexpr std::size_t kEntryBytes = 256;  // of a entry without its payload
 
-std::size_t size_of(const SinkJob& job) {
-  return job.bytes + kJobBytes;
+std::size_t size_of(const SinkEntry& entry) {
+  return entry.bytes + kEntryBytes;
 }
 
-void count(SinkLosses& losses, const SinkJob& job) {
-  losses.rows += job.kind == Kind::kRow ? 1 : 0;
-  losses.predictions += job.kind == Kind::kPrediction ? 1 : 0;
+void count(SinkLosses& losses, const SinkEntry& entry) {
+  losses.rows += entry.kind == Kind::kRow ? 1 : 0;
+  losses.predictions += entry.kind == Kind::kPrediction ? 1 : 0;
 }
 
 }  // namespace
@@ -47,25 +47,25 @@ bool SinkQueue::stopping() const {
 
 bool SinkQueue::empty() const {
   const std::lock_guard guard(mutex_);
-  return jobs_.empty();
+  return entries_.empty();
 }
 
-void SinkQueue::push(SinkJob job) {
-  const std::size_t bytes = size_of(job);
-  const bool droppable = job.kind != Kind::kKept;
-  jobs_.push_back(std::move(job));
+void SinkQueue::push(SinkEntry entry) {
+  const std::size_t bytes = size_of(entry);
+  const bool droppable = entry.kind != Kind::kKept;
+  entries_.push_back(std::move(entry));
   bytes_ += bytes;
   droppable_bytes_ += droppable ? bytes : 0;
   ++given_;
   wake_.notify_all();
 }
 
-void SinkQueue::add(SinkJob job) {
+void SinkQueue::add(SinkEntry entry) {
   const std::lock_guard guard(mutex_);
-  push(std::move(job));
+  push(std::move(entry));
 }
 
-void SinkQueue::give(SinkJob job) noexcept {
+void SinkQueue::give(SinkEntry entry) noexcept {
   std::unique_lock guard(mutex_);
   drained_.wait(guard, [this] { return bytes_ < limit_ || hindered_ || !open_; });
   if (!open_) {
@@ -75,13 +75,13 @@ void SinkQueue::give(SinkJob job) noexcept {
     if (bytes_ >= limit_) {
       make_room();
     }
-    if (bytes_ >= limit_ && job.kind != Kind::kKept) {
-      count(losses_, job);
+    if (bytes_ >= limit_ && entry.kind != Kind::kKept) {
+      count(losses_, entry);
       return;
     }
-    push(std::move(job));
+    push(std::move(entry));
   } catch (const std::exception&) {  // no memory
-    count(losses_, job);
+    count(losses_, entry);
   }
 }
 
@@ -91,17 +91,17 @@ void SinkQueue::make_room() {
     return;
   }
   const std::size_t wanted = limit_ - limit_ / 4;
-  const auto goes = [&](const SinkJob& job) {
-    if (job.kind == Kind::kKept || bytes_ < wanted) {
+  const auto goes = [&](const SinkEntry& entry) {
+    if (entry.kind == Kind::kKept || bytes_ < wanted) {
       return false;
     }
-    bytes_ -= size_of(job);
-    droppable_bytes_ -= size_of(job);
-    count(losses_, job);
+    bytes_ -= size_of(entry);
+    droppable_bytes_ -= size_of(entry);
+    count(losses_, entry);
     ++done_;
     return true;
   };
-  std::erase_if(jobs_, goes);
+  std::erase_if(entries_, goes);
 }
 
 void SinkQueue::flush() {
@@ -112,38 +112,39 @@ void SinkQueue::flush() {
   drained_.wait(guard, [this, target] { return done_ >= target || hindered_ || !open_; });
 }
 
-std::deque<SinkJob> SinkQueue::take(Clock::time_point until, std::chrono::milliseconds gather) {
+std::deque<SinkEntry> SinkQueue::take(Clock::time_point until, std::chrono::milliseconds gather) {
   std::unique_lock guard(mutex_);
-  wake_.wait_until(guard, until, [this] { return stopping_ || flush_wanted_ || !jobs_.empty(); });
+  wake_.wait_until(
+      guard, until, [this] { return stopping_ || flush_wanted_ || !entries_.empty(); });
   // Rows gather for a moment, so that a fast training costs ten transactions a second.
-  wake_.wait_for(guard, jobs_.empty() ? std::chrono::milliseconds(0) : gather, [this] {
+  wake_.wait_for(guard, entries_.empty() ? std::chrono::milliseconds(0) : gather, [this] {
     return stopping_ || flush_wanted_ || bytes_ >= limit_ / 4;
   });
-  std::deque<SinkJob> batch;
-  for (std::size_t bytes = 0; !jobs_.empty() && bytes < limit_ / 4; jobs_.pop_front()) {
-    SinkJob& job = jobs_.front();
-    bytes += size_of(job);
-    droppable_bytes_ -= job.kind == Kind::kKept ? 0 : size_of(job);
-    batch.push_back(std::move(job));
+  std::deque<SinkEntry> batch;
+  for (std::size_t bytes = 0; !entries_.empty() && bytes < limit_ / 4; entries_.pop_front()) {
+    SinkEntry& entry = entries_.front();
+    bytes += size_of(entry);
+    droppable_bytes_ -= entry.kind == Kind::kKept ? 0 : size_of(entry);
+    batch.push_back(std::move(entry));
   }
-  flush_wanted_ = flush_wanted_ && !jobs_.empty();
+  flush_wanted_ = flush_wanted_ && !entries_.empty();
   return batch;
 }
 
-void SinkQueue::put_back(std::deque<SinkJob> batch) {
+void SinkQueue::put_back(std::deque<SinkEntry> batch) {
   const std::lock_guard guard(mutex_);
-  for (const SinkJob& job : batch) {
-    droppable_bytes_ += job.kind == Kind::kKept ? 0 : size_of(job);
+  for (const SinkEntry& entry : batch) {
+    droppable_bytes_ += entry.kind == Kind::kKept ? 0 : size_of(entry);
   }
-  std::move(jobs_.begin(), jobs_.end(), std::back_inserter(batch));
-  jobs_ = std::move(batch);
+  std::move(entries_.begin(), entries_.end(), std::back_inserter(batch));
+  entries_ = std::move(batch);
 }
 
-void SinkQueue::settle(const std::deque<SinkJob>& batch) {
+void SinkQueue::settle(const std::deque<SinkEntry>& batch) {
   const std::lock_guard guard(mutex_);
   done_ += batch.size();
-  for (const SinkJob& job : batch) {
-    bytes_ -= size_of(job);
+  for (const SinkEntry& entry : batch) {
+    bytes_ -= size_of(entry);
   }
   drained_.notify_all();
 }
@@ -168,8 +169,8 @@ SinkLosses SinkQueue::take_losses() {
 SinkLosses SinkQueue::waiting() const {
   const std::lock_guard guard(mutex_);
   SinkLosses all = losses_;
-  for (const SinkJob& job : jobs_) {
-    count(all, job);
+  for (const SinkEntry& entry : entries_) {
+    count(all, entry);
   }
   return all;
 }

@@ -15,7 +15,7 @@ class RunWriter;
 namespace batchscope::app {
 
 /// One record on its way to the run file.
-struct SinkJob {
+struct SinkEntry {
   /// kKept is never dropped; of the others the oldest go first where there is no room.
   enum class Kind { kKept, kRow, kPrediction, kStatus };
   std::function<void(storage::RunWriter&)> store;  // empty: nothing to store
@@ -39,25 +39,25 @@ class SinkQueue {
 
   explicit SinkQueue(std::size_t limit_bytes) : limit_(limit_bytes) {}
 
-  /// Lets jobs in; until then, and after close(), they vanish.
+  /// Lets entries in; until then, and after close(), they vanish.
   void open();
   void close();
   /// Nothing more will be given.
   void stop();
   bool stopping() const;
 
-  void give(SinkJob job) noexcept;
+  void give(SinkEntry entry) noexcept;
   /// Of the writer's thread: never waits.
-  void add(SinkJob job);
+  void add(SinkEntry entry);
   /// Waits until all that was given so far is settled, or the writer is hindered.
   void flush();
 
-  /// At most a quarter of the limit (at least one job), in order. Waits for the first job up to
+  /// At most a quarter of the limit (at least one entry), in order. Waits for the first entry up to
   /// `until`, then `gather` for more; empty when none came.
-  std::deque<SinkJob> take(Clock::time_point until, std::chrono::milliseconds gather);
+  std::deque<SinkEntry> take(Clock::time_point until, std::chrono::milliseconds gather);
   /// In front of all others again.
-  void put_back(std::deque<SinkJob> batch);
-  void settle(const std::deque<SinkJob>& batch);
+  void put_back(std::deque<SinkEntry> batch);
+  void settle(const std::deque<SinkEntry>& batch);
   bool empty() const;
 
   void set_hindered(bool hindered);
@@ -69,15 +69,15 @@ class SinkQueue {
   SinkLosses waiting() const;
 
  private:
-  void push(SinkJob job);
+  void push(SinkEntry entry);
   void make_room();
 
   const std::size_t limit_;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_, drained_;
-  std::deque<SinkJob> jobs_;
-  std::size_t bytes_ = 0;            // of jobs_ and of what was taken
-  std::size_t droppable_bytes_ = 0;  // in jobs_
+  std::deque<SinkEntry> entries_;
+  std::size_t bytes_ = 0;            // of entries_ and of what was taken
+  std::size_t droppable_bytes_ = 0;  // in entries_
   std::uint64_t given_ = 0, done_ = 0;
   SinkLosses losses_;
   bool open_ = false, stopping_ = false, hindered_ = false, flush_wanted_ = false;

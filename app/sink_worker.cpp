@@ -72,7 +72,7 @@ std::vector<std::int32_t> SqliteSink::Worker::add_series(
     indices.push_back(index_of_.emplace(info.name, next).first->second);
     bytes += sizeof info + info.name.size() + info.help.size();
   }
-  give(SinkJob::Kind::kKept, bytes, [series](RunWriter& writer) { writer.add_series(series); });
+  give(SinkEntry::Kind::kKept, bytes, [series](RunWriter& writer) { writer.add_series(series); });
   return indices;
 }
 
@@ -83,7 +83,7 @@ void SqliteSink::Worker::run() {
     if (last && end == Clock::time_point::max()) {
       end = Clock::now() + options_.last_patience;
     }
-    std::deque<SinkJob> batch =
+    std::deque<SinkEntry> batch =
         queue_.take(last_beat + options_.heartbeat_every, options_.commit_every);
     const bool beat = Clock::now() - last_beat >= options_.heartbeat_every;
     last_beat = beat ? Clock::now() : last_beat;
@@ -111,7 +111,7 @@ void SqliteSink::Worker::run() {
 }
 
 /// All of a batch or nothing. False: nothing, and it is to be tried again.
-bool SqliteSink::Worker::store(std::deque<SinkJob>& batch, bool beat) noexcept {
+bool SqliteSink::Worker::store(std::deque<SinkEntry>& batch, bool beat) noexcept {
   if (batch.empty() && !beat && trouble_.empty()) {
     return true;
   }
@@ -135,15 +135,15 @@ bool SqliteSink::Worker::store(std::deque<SinkJob>& batch, bool beat) noexcept {
 }
 
 /// Leaves out what can never be stored: it must not keep back what comes after it.
-void SqliteSink::Worker::apply(std::deque<SinkJob>& batch) {
+void SqliteSink::Worker::apply(std::deque<SinkEntry>& batch) {
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    SinkJob& job = batch[i];
-    if (!job.store || job.refused) {
+    SinkEntry& entry = batch[i];
+    if (!entry.store || entry.refused) {
       continue;
     }
     std::string why;
     try {
-      job.store(*writer_);
+      entry.store(*writer_);
       continue;
     } catch (const storage::StatementError& error) {
       why = error.what();
@@ -154,14 +154,14 @@ void SqliteSink::Worker::apply(std::deque<SinkJob>& batch) {
     } catch (const std::exception& error) {
       why = error.what();
     }
-    refuse(job, why);
+    refuse(entry, why);
     writer_->rollback();  // half of it may be in: all others once more
     i = static_cast<std::size_t>(-1);
   }
 }
 
-void SqliteSink::Worker::refuse(SinkJob& job, const std::string& sentence) {
-  job.refused = true;
+void SqliteSink::Worker::refuse(SinkEntry& entry, const std::string& sentence) {
+  entry.refused = true;
   const bool first = failure().empty();
   lost("a record could not be stored: " + sentence);
   if (first) {
@@ -169,14 +169,14 @@ void SqliteSink::Worker::refuse(SinkJob& job, const std::string& sentence) {
   }
 }
 
-void SqliteSink::Worker::call_back(const std::deque<SinkJob>& batch) noexcept {
-  for (const SinkJob& job : batch) {
-    refused_ = refused_ || job.refused;
-    if (!job.stored || std::exchange(refused_, false)) {
+void SqliteSink::Worker::call_back(const std::deque<SinkEntry>& batch) noexcept {
+  for (const SinkEntry& entry : batch) {
+    refused_ = refused_ || entry.refused;
+    if (!entry.stored || std::exchange(refused_, false)) {
       continue;
     }
     try {
-      job.stored();
+      entry.stored();
     } catch (const std::exception& error) {
       say(std::string("warning: ") + error.what());
     }

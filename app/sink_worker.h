@@ -19,7 +19,7 @@ class SqliteSink::Worker {
 
   void begin(const contract::RunInfo& info, bool resumed);
   std::vector<std::int32_t> add_series(const std::vector<contract::SeriesInfo>& series);
-  void give(SinkJob::Kind kind,
+  void give(SinkEntry::Kind kind,
             std::size_t bytes,
             std::function<void(storage::RunWriter&)> store,
             std::function<void()> stored = {}) {
@@ -40,10 +40,10 @@ class SqliteSink::Worker {
   };
 
   void run();
-  bool store(std::deque<SinkJob>& batch, bool beat) noexcept;
-  void apply(std::deque<SinkJob>& batch);
-  void refuse(SinkJob& job, const std::string& sentence);
-  void call_back(const std::deque<SinkJob>& batch) noexcept;
+  bool store(std::deque<SinkEntry>& batch, bool beat) noexcept;
+  void apply(std::deque<SinkEntry>& batch);
+  void refuse(SinkEntry& entry, const std::string& sentence);
+  void call_back(const std::deque<SinkEntry>& batch) noexcept;
   void hindered(const char* sentence) noexcept;
   void free_again();
   void give_up();

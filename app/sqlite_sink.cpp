@@ -11,7 +11,7 @@ namespace {
 
 using contract::RunState;
 using storage::RunWriter;
-using Kind = SinkJob::Kind;
+using Kind = SinkEntry::Kind;
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <sys/stat.h>
 
 namespace batchscope::storage {
@@ -46,6 +47,12 @@ void append_range(const AxisColumns& from, std::int64_t after, std::int64_t thro
   append(to.step, from.step);
   append(to.images, from.images);
   append(to.seconds, from.seconds);
+}
+
+/// A count and one more, which a file says: of no use where they do not fit, but no fault.
+std::int64_t with(std::int64_t count, std::int64_t more) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(count, more, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
 }
 
 }  // namespace
@@ -241,7 +248,7 @@ SeriesSummary RunReader::summary(std::int32_t series) {
     all.max = std::fmax(all.max, max);
     all.first = all.count == 0 ? first : all.first;
     all.last = last;
-    all.count += count;
+    all.count = with(all.count, count);
   };
   Statement chunk(database,
                   "SELECT count, nonfinite, min, max, first, last FROM series_chunk "
@@ -249,7 +256,7 @@ SeriesSummary RunReader::summary(std::int32_t series) {
   chunk.with(series);
   while (chunk.step()) {
     const double none = std::nan("");
-    all.nonfinite += chunk.integer(1);
+    all.nonfinite = with(all.nonfinite, chunk.integer(1));
     add(chunk.integer(0),
         chunk.is_null(2) ? none : chunk.number(2),
         chunk.is_null(3) ? none : chunk.number(3),

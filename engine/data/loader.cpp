@@ -24,7 +24,7 @@ constexpr std::chrono::milliseconds kPatience{
     30000};  // for threads that are reading when all is over
 
 /// A micro-batch to be made: which pictures, and what came of it.
-struct Job {
+struct Order {
   struct Picture {
     std::int64_t epoch = 0, index = 0;
   };
@@ -46,11 +46,11 @@ struct Loader::Impl {
         pictures(*dataset, transform.max_broken),
         sampler(dataset->size(), run_seed) {}
 
-  MicroBatch make(const Job& job);
+  MicroBatch make(const Order& order);
   /// Random bits of a picture in an epoch.
-  std::uint64_t bits(const Job::Picture& picture, SeedPurpose purpose) const;
-  bool mirrored(const Job::Picture& picture) const;
-  std::int64_t min_size(const Job::Picture& picture) const;
+  std::uint64_t bits(const Order::Picture& picture, SeedPurpose purpose) const;
+  bool mirrored(const Order::Picture& picture) const;
+  std::int64_t min_size(const Order::Picture& picture) const;
   void work();
 
   std::shared_ptr<const Dataset> dataset;
@@ -62,9 +62,9 @@ struct Loader::Impl {
 
   mutable std::mutex mutex;
   std::condition_variable work_to_do, batch_done;
-  std::deque<std::shared_ptr<Job>> jobs;  // announced and not handed out, in order
-  std::size_t started = 0;                // of them, from the front
-  std::size_t window = 0;                 // how many may be under way or waiting to be fetched
+  std::deque<std::shared_ptr<Order>> orders;  // announced and not handed out, in order
+  std::size_t started = 0;                    // of them, from the front
+  std::size_t window = 0;                     // how many may be under way or waiting to be fetched
   bool stopping = false;
   bool hangs = false;       // a reading that was given up
   std::size_t working = 0;  // threads
@@ -72,32 +72,32 @@ struct Loader::Impl {
   std::vector<std::thread> threads;
 };
 
-std::uint64_t Loader::Impl::bits(const Job::Picture& picture, SeedPurpose purpose) const {
+std::uint64_t Loader::Impl::bits(const Order::Picture& picture, SeedPurpose purpose) const {
   return mix_seed(seed,
                   static_cast<std::uint64_t>(picture.epoch),
                   static_cast<std::uint64_t>(picture.index),
                   purpose);
 }
 
-bool Loader::Impl::mirrored(const Job::Picture& picture) const {
+bool Loader::Impl::mirrored(const Order::Picture& picture) const {
   return transform.flip > 0 &&
          static_cast<double>(bits(picture, kSeedFlip) >> 11) * 0x1p-53 < transform.flip;
 }
 
-std::int64_t Loader::Impl::min_size(const Job::Picture& picture) const {
+std::int64_t Loader::Impl::min_size(const Order::Picture& picture) const {
   const auto& sizes = transform.min_sizes;
   return sizes.empty() ? transform.input.min_size : sizes[bits(picture, kSeedSize) % sizes.size()];
 }
 
-MicroBatch Loader::Impl::make(const Job& job) {
+MicroBatch Loader::Impl::make(const Order& order) {
   const torch::NoGradGuard no_grad;
   MicroBatch batch;
-  batch.number = job.number;
-  batch.first = job.first;
-  batch.seed = bits(job.pictures.front(), kSeedDetector);
+  batch.number = order.number;
+  batch.first = order.first;
+  batch.seed = bits(order.pictures.front(), kSeedDetector);
   std::vector<torch::Tensor> images;
   std::vector<bool> mirror;
-  for (const Job::Picture& picture : job.pictures) {
+  for (const Order::Picture& picture : order.pictures) {
     const Sample sample = pictures.get(picture.index);
     const auto [height, width] = resized_size(
         sample.image.size(1), sample.image.size(2), min_size(picture), transform.input.max_size);
@@ -121,21 +121,21 @@ void Loader::Impl::work() {
   omp_set_num_threads(1);
   std::unique_lock lock(mutex);
   for (;;) {
-    work_to_do.wait(lock, [this] { return stopping || started < std::min(jobs.size(), window); });
+    work_to_do.wait(lock, [this] { return stopping || started < std::min(orders.size(), window); });
     if (stopping) {
       --working;
       ended.notify_one();
       return;
     }
-    const std::shared_ptr<Job> job = jobs[started++];
+    const std::shared_ptr<Order> order = orders[started++];
     lock.unlock();
     try {
-      job->batch = make(*job);
+      order->batch = make(*order);
     } catch (...) {
-      job->error = std::current_exception();
+      order->error = std::current_exception();
     }
     lock.lock();
-    job->done = true;
+    order->done = true;
     batch_done.notify_one();
   }
 }
@@ -172,60 +172,60 @@ Loader::~Loader() {
 }
 
 void Loader::announce(const StepPlan& plan) {
-  std::vector<std::shared_ptr<Job>> fresh;
+  std::vector<std::shared_ptr<Order>> fresh;
   for (std::int64_t j = plan.first_micro; j < plan.last_micro; ++j) {
-    auto job = std::make_shared<Job>();
-    job->number = j;
-    job->first = plan.first + j * plan.micro;
-    const std::int64_t count = std::min(plan.micro, plan.first + plan.pictures - job->first);
+    auto order = std::make_shared<Order>();
+    order->number = j;
+    order->first = plan.first + j * plan.micro;
+    const std::int64_t count = std::min(plan.micro, plan.first + plan.pictures - order->first);
     if (count < 1) {
       throw std::invalid_argument("loader: the plan has micro-batches without pictures");
     }
-    for (std::int64_t p = job->first; p < job->first + count; ++p) {
-      job->pictures.push_back({impl_->sampler.epoch(p), impl_->sampler.index(p)});
+    for (std::int64_t p = order->first; p < order->first + count; ++p) {
+      order->pictures.push_back({impl_->sampler.epoch(p), impl_->sampler.index(p)});
     }
-    fresh.push_back(std::move(job));
+    fresh.push_back(std::move(order));
   }
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->jobs.insert(impl_->jobs.end(), fresh.begin(), fresh.end());
+    impl_->orders.insert(impl_->orders.end(), fresh.begin(), fresh.end());
   }
   impl_->work_to_do.notify_all();
 }
 
 void Loader::cancel() {
-  std::deque<std::shared_ptr<Job>> dropped;
+  std::deque<std::shared_ptr<Order>> dropped;
   const std::lock_guard lock(impl_->mutex);
-  dropped.swap(impl_->jobs);
+  dropped.swap(impl_->orders);
   impl_->started = 0;
 }
 
 MicroBatch Loader::next(const std::function<bool()>& give_up) {
   std::unique_lock lock(impl_->mutex);
-  if (impl_->jobs.empty()) {
+  if (impl_->orders.empty()) {
     throw std::logic_error("loader: next() without an announced micro-batch");
   }
-  const std::shared_ptr<Job> job = impl_->jobs.front();
+  const std::shared_ptr<Order> order = impl_->orders.front();
   if (impl_->threads.empty()) {
-    impl_->jobs.pop_front();
+    impl_->orders.pop_front();
     lock.unlock();
-    return impl_->make(*job);
+    return impl_->make(*order);
   }
-  for (int waits = 0; !impl_->batch_done.wait_for(lock, kLook, [&job] { return job->done; });) {
+  for (int waits = 0; !impl_->batch_done.wait_for(lock, kLook, [&order] { return order->done; });) {
     if (++waits >= kLooksBeforeGivingUp && give_up && give_up()) {
       impl_->hangs = true;
       throw contract::Error(contract::ExitCode::kInterrupted,
                             "it was interrupted while it waited for a picture");
     }
   }
-  impl_->jobs.pop_front();
+  impl_->orders.pop_front();
   --impl_->started;
   lock.unlock();
   impl_->work_to_do.notify_one();
-  if (job->error) {
-    std::rethrow_exception(job->error);
+  if (order->error) {
+    std::rethrow_exception(order->error);
   }
-  return std::move(job->batch);
+  return std::move(order->batch);
 }
 
 BrokenPictures& Loader::broken() {
@@ -234,7 +234,7 @@ BrokenPictures& Loader::broken() {
 
 std::int64_t Loader::pending() const {
   const std::lock_guard lock(impl_->mutex);
-  return static_cast<std::int64_t>(impl_->jobs.size());
+  return static_cast<std::int64_t>(impl_->orders.size());
 }
 
 }  // namespace batchscope::train

@@ -35,10 +35,10 @@ class C10dGroup : public Group {
   std::vector<std::string> all_gather_bytes(const std::string& bytes) override;
   void barrier() override;
   void set_timeout(std::chrono::milliseconds timeout) override;
-  std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) override;
+  std::shared_ptr<Group> subgroup(std::int64_t first, std::int64_t count) override;
   std::function<std::vector<RankActivity>()> activities() override;
 
-  const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const { return group_; }
+  const c10::intrusive_ptr<c10d::ProcessGroup>& process_group() const { return process_group_; }
   /// A group of some of these ranks (ascending, this one among them). All of them call it with the
   /// same name; a name that is known gives the same group again.
   std::shared_ptr<C10dGroup> subgroup(const std::string& name,
@@ -53,7 +53,7 @@ class C10dGroup : public Group {
 
  private:
   Options options_;
-  c10::intrusive_ptr<c10d::ProcessGroup> group_;
+  c10::intrusive_ptr<c10d::ProcessGroup> process_group_;
   std::map<std::string, std::shared_ptr<C10dGroup>> subgroups_;
 };
 

@@ -33,7 +33,7 @@ class SoloGroup : public Group {
   std::vector<std::string> all_gather_bytes(const std::string& bytes) override { return {bytes}; }
   void barrier() override {}
   void set_timeout(std::chrono::milliseconds) override {}
-  std::shared_ptr<Group> part(std::int64_t, std::int64_t) override {
+  std::shared_ptr<Group> subgroup(std::int64_t, std::int64_t) override {
     return std::make_shared<SoloGroup>();
   }
   std::function<std::vector<RankActivity>()> activities() override {
@@ -126,7 +126,8 @@ std::shared_ptr<Group> Group::create(const LaunchEnv& env,
 }
 
 C10dGroup::C10dGroup(Options options) : options_(std::move(options)) {
-  group_ = c10::make_intrusive<c10d::ProcessGroup>(options_.store, options_.rank, options_.size);
+  process_group_ =
+      c10::make_intrusive<c10d::ProcessGroup>(options_.store, options_.rank, options_.size);
   auto gloo_options = c10d::ProcessGroupGloo::Options::create(options_.timeout);
   gloo_options->devices.push_back(gloo_device(options_.one_machine));
   auto gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(
@@ -134,14 +135,15 @@ C10dGroup::C10dGroup(Options options) : options_(std::move(options)) {
       options_.rank,
       options_.size,
       gloo_options);
-  group_->setBackend(c10::DeviceType::CPU,
-                     c10d::ProcessGroup::BackendType::GLOO,
-                     c10::static_intrusive_pointer_cast<c10d::Backend>(gloo));
+  process_group_->setBackend(c10::DeviceType::CPU,
+                             c10d::ProcessGroup::BackendType::GLOO,
+                             c10::static_intrusive_pointer_cast<c10d::Backend>(gloo));
   if (options_.device.is_cuda()) {
-    add_nccl(*group_, options_);
+    add_nccl(*process_group_, options_);
   }
-  group_->setDefaultBackend(options_.device.is_cuda() ? c10d::ProcessGroup::BackendType::NCCL
-                                                      : c10d::ProcessGroup::BackendType::GLOO);
+  process_group_->setDefaultBackend(options_.device.is_cuda()
+                                        ? c10d::ProcessGroup::BackendType::NCCL
+                                        : c10d::ProcessGroup::BackendType::GLOO);
 }
 
 void C10dGroup::lost(const std::string& what, const std::exception& error) const {
@@ -163,7 +165,7 @@ void C10dGroup::guarded(const std::string& what,
 void C10dGroup::all_reduce_sum(torch::Tensor& tensor) {
   guarded("all-reduce", Activity::kAllReduce, [&] {
     std::vector<torch::Tensor> tensors = {tensor.contiguous()};
-    group_->allreduce(tensors)->wait();
+    process_group_->allreduce(tensors)->wait();
     if (!tensors[0].is_same(tensor)) {
       tensor.copy_(tensors[0]);
     }
@@ -175,7 +177,7 @@ void C10dGroup::broadcast(torch::Tensor& tensor, std::int64_t root) {
     c10d::BroadcastOptions options;
     options.rootRank = root;
     std::vector<torch::Tensor> tensors = {tensor.contiguous()};
-    group_->broadcast(tensors, options)->wait();
+    process_group_->broadcast(tensors, options)->wait();
     if (!tensors[0].is_same(tensor)) {
       tensor.copy_(tensors[0]);
     }
@@ -219,7 +221,9 @@ std::vector<std::string> C10dGroup::all_gather_bytes(const std::string& bytes) {
   torch::Tensor own = bytes_tensor(longest);
   std::memcpy(own.data_ptr<std::uint8_t>(), bytes.data(), bytes.size());
   torch::Tensor all = bytes_tensor(longest * size());
-  guarded("gathering bytes", Activity::kGather, [&] { group_->_allgather_base(all, own)->wait(); });
+  guarded("gathering bytes", Activity::kGather, [&] {
+    process_group_->_allgather_base(all, own)->wait();
+  });
   for (std::int64_t r = 0; r < size(); ++r) {
     const auto* begin = reinterpret_cast<const char*>(all.data_ptr<std::uint8_t>()) + r * longest;
     out[std::size_t(r)].assign(begin, std::size_t(lengths[r].item<std::int64_t>()));
@@ -235,12 +239,12 @@ void C10dGroup::barrier() {
 
 void C10dGroup::set_timeout(std::chrono::milliseconds timeout) {
   options_.timeout = timeout;
-  for (const torch::Device& device : group_->getDeviceTypes()) {
-    group_->getBackend(device.type())->setTimeout(timeout);
+  for (const torch::Device& device : process_group_->getDeviceTypes()) {
+    process_group_->getBackend(device.type())->setTimeout(timeout);
   }
 }
 
-std::shared_ptr<Group> C10dGroup::part(std::int64_t first, std::int64_t count) {
+std::shared_ptr<Group> C10dGroup::subgroup(std::int64_t first, std::int64_t count) {
   std::vector<std::int64_t> ranks(static_cast<std::size_t>(count));
   std::iota(ranks.begin(), ranks.end(), first);
   return subgroup("part " + std::to_string(first) + "+" + std::to_string(count), ranks);

@@ -40,7 +40,7 @@ class Group {
   virtual void set_timeout(std::chrono::milliseconds timeout) = 0;
   /// A communicator of the ranks first … first + count - 1, this one among them, beside this one:
   /// its collectives have an order of their own. All of those ranks call it together.
-  virtual std::shared_ptr<Group> part(std::int64_t first, std::int64_t count) = 0;
+  virtual std::shared_ptr<Group> subgroup(std::int64_t first, std::int64_t count) = 0;
   /// A way to tell what the ranks do, across machines and beside the collectives: called about once
   /// a second on every rank, on rank 0 it gives what all do, elsewhere nothing. It throws when the
   /// job is over. To be used by one thread.

@@ -145,8 +145,9 @@ std::future<Figures> compute(const Dataset& dataset,
                              std::int64_t pictures,
                              std::vector<EvalBlock>& blocks) {
   try {
-    return std::async(std::launch::async,
-                      [&] { return score_blocks(dataset, pictures, std::move(blocks)); });
+    return std::async(std::launch::async, [&dataset, &blocks, pictures] {
+      return score_blocks(dataset, pictures, std::move(blocks));
+    });
   } catch (const std::system_error&) {
     std::promise<Figures> none;
     none.set_exception(std::current_exception());

@@ -40,7 +40,7 @@ SharedNorms::SharedNorms(models::Detector& model, Group& group, std::int64_t eac
     return;
   }
   shared_ = std::move(shared);
-  part_ = group.part(group.rank() / count * count, count);
+  part_ = group.subgroup(group.rank() / count * count, count);
   shared_->sum = [part = part_.get()](torch::Tensor& tensor) { part->all_reduce_sum(tensor); };
 }
 

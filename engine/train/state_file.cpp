@@ -139,7 +139,7 @@ void StateFile::add(const std::string& prefix,
   }
 }
 
-std::vector<std::pair<std::string, torch::Tensor>> StateFile::part(
+std::vector<std::pair<std::string, torch::Tensor>> StateFile::under(
     const std::string& prefix) const {
   std::vector<std::pair<std::string, torch::Tensor>> found;
   for (const auto& [name, tensor] : tensors) {

@@ -24,7 +24,7 @@ struct StateFile {
   void add(const std::string& prefix,
            const std::vector<std::pair<std::string, torch::Tensor>>& named);
   /// The tensors whose names start with `prefix`, without it.
-  std::vector<std::pair<std::string, torch::Tensor>> part(const std::string& prefix) const;
+  std::vector<std::pair<std::string, torch::Tensor>> under(const std::string& prefix) const;
 };
 
 /// The file as bytes: safetensors (8 bytes header length, JSON header, raw data), with a checksum

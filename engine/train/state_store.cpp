@@ -16,7 +16,7 @@ constexpr const char* kFolder = "checkpoints/";
 constexpr const char* kCheckpoint = "step-";
 constexpr const char* kRestore = "restore-";
 constexpr const char* kEnding = ".ckpt";
-constexpr const char* kHalfWritten = ".part";
+constexpr const char* kUnfinished = ".part";
 constexpr double kRetrySeconds = 10;                // between attempts while saving fails
 constexpr std::chrono::seconds kRecordPatience{2};  // of a state, for the rows before it
 constexpr int kTriesAtEnd = 4;
@@ -308,8 +308,8 @@ void StateStore::collect() {
   std::vector<std::string> unknown;
   for (const auto& entry : fs::directory_iterator(folder_ / kFolder, none)) {
     const std::string name = kFolder + entry.path().filename().string();
-    const bool half = name.ends_with(kHalfWritten) &&
-                      is_state_name(name.substr(0, name.size() - std::string(kHalfWritten).size()));
+    const bool half = name.ends_with(kUnfinished) &&
+                      is_state_name(name.substr(0, name.size() - std::string(kUnfinished).size()));
     if (half) {
       fs::remove(entry.path(), none);
     } else if (is_state_name(name)) {

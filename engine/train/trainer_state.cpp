@@ -27,7 +27,7 @@ void add_model(StateFile& file, const torch::nn::Module& model) {
 void load_model(torch::nn::Module& model, const StateFile& file, const std::string& origin) {
   const torch::NoGradGuard no_grad;
   std::map<std::string, torch::Tensor> stored;
-  for (const auto& [name, tensor] : file.part(kModel)) {
+  for (const auto& [name, tensor] : file.under(kModel)) {
     stored[name] = tensor;
   }
   const auto copy = [&](const std::string& name, const torch::Tensor& tensor) {
@@ -110,7 +110,7 @@ CheckpointInfo Trainer::load(const std::string& bytes, const std::string& origin
   updater_->load(file);
   build_shadows();
   if (shadows_ != nullptr) {
-    shadows_->load(file.part(kShadow));
+    shadows_->load(file.under(kShadow));
   }
   state_.seconds = std::max(seconds, state_.seconds);
   statistics_->remember();

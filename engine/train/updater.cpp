@@ -203,13 +203,13 @@ void Updater::save(StateFile& file) const {
 
 void Updater::load(const StateFile& file) {
   build();
-  optimizer_->load(file.part(kOptimizer));
-  agvm_->load(file.part(kAgvm));
+  optimizer_->load(file.under(kOptimizer));
+  agvm_->load(file.under(kAgvm));
   last_mu_ = agvm_->mu();
   if (state_.pending) {
     old_optimizer_ =
         optim::make_optimizer(options_of(state_.pending->old_spec), parameters_, module_count());
-    old_optimizer_->load(file.part(kOldOptimizer));
+    old_optimizer_->load(file.under(kOldOptimizer));
   }
 }
 

@@ -105,7 +105,7 @@ int run_rank(const std::string& name) {
       // The timeout of a group that has met is the one that was set last, in its parts, too.
       group->barrier();
       group->set_timeout(std::chrono::milliseconds(500));
-      const auto part = group->part(0, 2);
+      const auto part = group->subgroup(0, 2);
       if (group->rank() == 1) {
         std::this_thread::sleep_for(std::chrono::seconds(3));
         return 9;

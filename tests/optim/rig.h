@@ -35,7 +35,7 @@ inline std::vector<double> numbers(const torch::Tensor& x) {
 inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
   const torch::Tensor x = a.detach().contiguous(), y = b.detach().contiguous();
   return x.sizes() == y.sizes() && x.scalar_type() == y.scalar_type() &&
-         std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0;
+         (x.numel() == 0 || std::memcmp(x.const_data_ptr(), y.const_data_ptr(), x.nbytes()) == 0);
 }
 
 using Saved = std::vector<std::pair<std::string, torch::Tensor>>;

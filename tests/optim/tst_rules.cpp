@@ -306,7 +306,8 @@ class TestRules : public QObject {
       plain.step({g, torch::tensor(0.1F)}, 0.1);
       last.step({g.contiguous(at::MemoryFormat::ChannelsLast), torch::tensor(0.1F)}, 0.1);
     }
-    QVERIFY(torch::equal(plain.weights()[0], last.weights()[0]));
+    // A norm adds up in the order of the memory.
+    QVERIFY(torch::allclose(plain.weights()[0], last.weights()[0], 1e-6, 1e-7));
     QVERIFY(!last.parameters[0].tensor.is_contiguous());
     QVERIFY(torch::equal(plain.weights()[1], last.weights()[1]));
   }

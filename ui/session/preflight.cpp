@@ -22,6 +22,12 @@ constexpr std::int64_t kMegabyte = 1'000'000;
 constexpr std::int64_t kDiskError = 500 * kMegabyte;
 constexpr std::int64_t kDiskWarning = 2000 * kMegabyte;
 
+/// "1 rank", "2 ranks"
+QString counted(std::int64_t count, const char* what) {
+  return QStringLiteral("%1 %2%3").arg(count).arg(QLatin1String(what),
+                                                  QLatin1String(count == 1 ? "" : "s"));
+}
+
 PreflightItem checkSpec(const contract::RunSpec& spec) {
   auto result = item("spec", Level::kOk, QStringLiteral("Settings"), QStringLiteral("valid"));
   try {
@@ -113,7 +119,8 @@ PreflightItem checkCores(const contract::RunSpec& spec, const PreflightContext& 
                            ? spec.precision.threads
                            : std::max<std::int64_t>(1, cores / std::max<std::int64_t>(1, ranks));
   const auto text =
-      QStringLiteral("%1 ranks, %2 threads each, on %3 cores").arg(ranks).arg(threads).arg(cores);
+      QStringLiteral("%1, %2 each, on %3")
+          .arg(counted(ranks, "rank"), counted(threads, "thread"), counted(cores, "core"));
   if (context.device != QLatin1String("cuda") && ranks * threads > cores)
     return item("cores",
                 Level::kWarning,
