@@ -3,6 +3,7 @@
 #include "app/bench_optim.h"
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
+#include "app/launcher_error.h"
 #include "app/runs_commands.h"
 #include "app/state_check.h"
 #include "app/terminal_text.h"
@@ -19,6 +20,7 @@ using namespace batchscope;
 namespace {
 
 int failed(const std::string& sentence, contract::ExitCode code) {
+  app::tell_launcher(sentence);
   std::cerr << "batchscope-engine: " << app::printable_lines(sentence) << "\n";
   return static_cast<int>(code);
 }

@@ -31,13 +31,13 @@ struct Node {
   QTemporaryDir library;
   QProcess agent;
 
-  void start(int rank, int port, const QStringList& settings) {
+  void start(int rank, int port, const QStringList& settings, int restarts = 1) {
     QStringList arguments = {QStringLiteral("--nnodes=2"),
                              QStringLiteral("--nproc-per-node=1"),
                              QStringLiteral("--node-rank=%1").arg(rank),
                              QStringLiteral("--master-addr=127.0.0.1"),
                              QStringLiteral("--master-port=%1").arg(port),
-                             QStringLiteral("--max-restarts=1"),
+                             QStringLiteral("--max-restarts=%1").arg(restarts),
                              QStringLiteral("--no-python"),
                              engine(),
                              QStringLiteral("train"),
@@ -106,6 +106,30 @@ class TestTorchrunProcess : public QObject {
     QCOMPARE(resumes.size(), std::size_t{1});
     QVERIFY2(resumes[0].starts_with("Started again by torchrun (attempt 1). Goes on from step-"),
              resumes[0].c_str());
+  }
+
+  /// What a rank ends with stands in torchrun's own summary.
+  void theCauseIsToldToTorchrun() {
+    if (torchrun().isEmpty()) {
+      QSKIP("no torchrun: ./batchscope oracle makes the Python environment that has it");
+    }
+    std::array<Node, 2> nodes;
+    int port = 0;
+    {
+      const test::HeldPort held;
+      port = held.port();
+    }
+    for (int node = 0; node < 2; ++node) {
+      nodes[static_cast<std::size_t>(node)].start(
+          node, port, {QStringLiteral("model.weights=/no such file.pth")}, 0);
+    }
+    for (Node& node : nodes) {
+      QVERIFY(node.agent.waitForFinished(2 * kPatience));
+      QVERIFY(node.agent.exitCode() != 0);
+    }
+    const QByteArray said = nodes[0].agent.readAll();
+    const qsizetype summary = said.indexOf("Root Cause");
+    QVERIFY2(summary > 0 && said.indexOf("/no such file.pth", summary) > 0, said.constData());
   }
 };
 

@@ -34,7 +34,7 @@ std::vector<std::uint8_t> bytes_of(const std::string& path) {
 /// An APP1 segment with one directory: a width, then the orientation.
 std::vector<std::uint8_t> exif_segment(bool little, std::uint8_t orientation, bool as_long) {
   std::vector<std::uint8_t> bytes = {'E', 'x', 'i', 'f', 0, 0};
-  const auto put = [&](std::uint32_t value, int count) {
+  const auto put = [&](std::uint64_t value, int count) {
     for (int i = 0; i < count; ++i) {
       bytes.push_back(static_cast<std::uint8_t>(value >> 8 * (little ? i : count - 1 - i)));
     }

@@ -198,9 +198,9 @@ bool equal_bits(const std::vector<torch::Tensor>& a, const std::vector<torch::Te
   bool same = a.size() == b.size();
   for (std::size_t i = 0; same && i < a.size(); ++i) {
     same = a[i].sizes() == b[i].sizes() && a[i].scalar_type() == b[i].scalar_type() &&
-           std::memcmp(a[i].contiguous().const_data_ptr(),
-                       b[i].contiguous().const_data_ptr(),
-                       a[i].nbytes()) == 0;
+           (a[i].numel() == 0 || std::memcmp(a[i].contiguous().const_data_ptr(),
+                                             b[i].contiguous().const_data_ptr(),
+                                             a[i].nbytes()) == 0);
   }
   return same;
 }
