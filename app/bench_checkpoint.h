@@ -17,12 +17,12 @@ struct BenchCheckpointOptions {
 
 /// What a checkpoint costs a training.
 struct CheckpointCost {
-  double state_mb = 0;    // of 10^6 bytes, of one checkpoint
-  double waited_ms = 0;   // that the training stands still, mean of a save
-  double written_ms = 0;  // that the writing takes in its thread, mean of a save
-  double step_ms = 0;     // median update while nothing is saved
+  double state_mb = 0;        // of 10^6 bytes, of one checkpoint
+  double waited_ms = 0;       // that the training stands still, mean of a save
+  double written_ms = 0;      // that the writing takes in its thread, mean of a save
+  double step_ms = 0;         // median update while nothing is saved
   double saving_step_ms = 0;  // median update that runs beside the copying and writing
-  double extra_mib = 0;   // growth of the largest resident memory by the first save
+  double extra_mib = 0;       // growth of the largest resident memory by the first save
   double waited_percent() const { return written_ms > 0 ? 100 * waited_ms / written_ms : 0; }
 };
 

@@ -42,7 +42,8 @@ class ShadowSet {
   /// Milliseconds that they have taken since the last call.
   double take_ms();
 
-  /// States by label, views that the next update changes; load() takes those that it finds and begins the others without history.
+  /// States by label, views that the next update changes; load() takes those that it finds and
+  /// begins the others without history.
   Named save() const;
   void load(const Named& state);
   /// "2 shadow optimizers (lamb, adamw): 1.2 MB of state, 0.9 MB while they are compared."

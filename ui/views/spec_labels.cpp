@@ -63,7 +63,7 @@ QString labelOfKey(const QString& key) {
       {QStringLiteral("eval.target.metric"), tr("Target metric")},
       {QStringLiteral("eval.target.value"), tr("Target value")},
       {QStringLiteral("checkpoint.every_steps"), tr("Save every, steps")}};
-  if (const QString label = labels.value(key); !label.isEmpty()) {
+  if (QString label = labels.value(key); !label.isEmpty()) {
     return label;
   }
   QString label = key.section(QLatin1Char('.'), 1);
