@@ -191,7 +191,8 @@ PreflightItem checkBatch(const contract::RunSpec& spec) {
 /// What is sure before a picture was seen.
 PreflightItem checkMemory(const contract::RunSpec& spec, std::int64_t parameters) {
   const auto& agvm = spec.optim.agvm;
-  const std::int64_t floats = 2 + stateFloats(spec.optim.name) + (agvm.enabled || agvm.observe ? 2 : 0);
+  const std::int64_t floats =
+      2 + stateFloats(spec.optim.name) + (agvm.enabled || agvm.observe ? 2 : 0);
   return item("memory",
               Level::kOk,
               QStringLiteral("Memory and time"),
