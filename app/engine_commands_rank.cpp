@@ -1,6 +1,7 @@
 #include "app/build_model.h"
 #include "app/engine_commands.h"
 #include "app/fork_point.h"
+#include "app/launcher_error.h"
 #include "app/live_port.h"
 #include "app/progress.h"
 #include "app/rank_task.h"
@@ -246,6 +247,9 @@ int train_as_rank(const TrainArguments& arguments,
   const auto watch = watch_activities(env, *group, spec.distributed.timeout, zero.get());
   train::Trainer trainer(std::move(setup));
   const train::Outcome outcome = trainer.run();
+  if (outcome.code != contract::ExitCode::kDone) {
+    tell_launcher(outcome.sentence);
+  }
   if (leads) {
     if (note && !note->state.empty()) {
       std::error_code ignored;

@@ -4,6 +4,7 @@
 #include "app/bench_step.h"
 #include "app/engine_commands.h"
 #include "app/launcher_error.h"
+#include "app/leave.h"
 #include "app/runs_commands.h"
 #include "app/state_check.h"
 #include "app/terminal_text.h"
@@ -11,8 +12,6 @@
 #include "models/weights/weight_error.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <cstdlib>
 #include <iostream>
 
 using namespace batchscope;
@@ -66,21 +65,11 @@ int run(int argc, char** argv) {
   }
 }
 
-/// Everything of ours is closed by now; LibTorch's own way out unregisters every operator, which is
-/// most of what a short command would take.
-[[noreturn]] void leave(int code) {
-  std::cout.flush();
-  std::cerr.flush();
-  std::fflush(nullptr);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  std::exit(code);  // they report in the end
-#else
-  std::_Exit(code);
-#endif
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  leave(run(argc, argv));
+  const int code = run(argc, argv);
+  std::cout.flush();
+  std::cerr.flush();
+  leave(code);
 }

@@ -33,6 +33,7 @@ if(BATCHSCOPE_SANITIZE)
   add_compile_options(-fsanitize=${BATCHSCOPE_SANITIZE} -fno-omit-frame-pointer -O1
     $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:Clang>:-Wno-pass-failed>)
   add_link_options(-fsanitize=${BATCHSCOPE_SANITIZE})
+  add_compile_definitions(BATCHSCOPE_SANITIZED)
 endif()
 # GCC 12 at -O3 takes std::string's operator+ for overlapping or endless copies (GCC bug 105651). No preset is a Release:
 # what gains from -O3 asks for it itself.

@@ -1,5 +1,6 @@
 #include "tests/support/test_program.h"
 
+#include "app/leave.h"
 #include "tests/support/side_by_side.h"
 
 #include <cstdio>
@@ -55,11 +56,5 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   name_of_running() = found->first;
   argv[1] = argv[0];
-  const int code = found->second(argc - 1, argv + 1);
-  std::fflush(nullptr);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return code;
-#else
-  std::_Exit(code);  // as the engine: LibTorch's way out takes 0.1 s
-#endif
+  batchscope::leave(found->second(argc - 1, argv + 1));
 }

@@ -258,6 +258,15 @@ class TestLaunch : public QObject {
     QCOMPARE(itemOf(items, "data").text,
              QStringLiteral("205 pictures, 3 classes; none to evaluate on"));
     QCOMPARE(itemOf(items, "warning").text, QStringLiteral("a word"));
+    // Weights, gradients and one buffer of 4 bytes each, and the two halves that AGVM looks at.
+    contract::RunSpec spec;
+    spec.optim.agvm.enabled = spec.optim.agvm.observe = false;
+    const auto memory = [&] { return itemOf(preflight(spec, context), "memory").text; };
+    QVERIFY2(memory().startsWith(QStringLiteral("492.0 MB a rank")), qPrintable(memory()));
+    spec.optim.name = "adamw";
+    QVERIFY2(memory().startsWith(QStringLiteral("656.0 MB a rank")), qPrintable(memory()));
+    spec.optim.agvm.enabled = true;
+    QVERIFY2(memory().startsWith(QStringLiteral("984.0 MB a rank")), qPrintable(memory()));
     context.trial = readTrial(R"({"ok":false,"field":"model.name","error":"no such model"})");
     items = preflight({}, context);
     QCOMPARE(itemOf(items, "model").level, PreflightItem::Level::kError);

@@ -91,6 +91,15 @@ class TestBanners : public test::UserTest {
     QCOMPARE(link->cursor().value_or(0), 51.0);
     QVERIFY(link->range().has_value());
     QVERIFY(link->range()->low < 51 && link->range()->low >= 20 && link->range()->high > 51);
+    for (const auto kind : {session::XKind::kImages, session::XKind::kSeconds}) {
+      window->runView()->link()->setKind(kind);
+      QVERIFY(!link->cursor().has_value());
+      test::clickOn(test::buttonOf<QPushButton>(window->runView(), QStringLiteral("Go there")));
+      const session::SampleItem row = window->currentRun()->rowAtStep(51);
+      QCOMPARE(link->cursor().value_or(0),
+               kind == session::XKind::kImages ? static_cast<double>(row.images) : row.seconds);
+      QVERIFY(link->range().has_value());
+    }
   }
 
   void whereNothingWasSavedTheRescueBeginsAgain() {
@@ -121,6 +130,20 @@ class TestBanners : public test::UserTest {
             .contains(QStringLiteral("Continue goes on from the state that was saved at step 90.")),
         qPrintable(textOf(window.get())));
     QVERIFY(test::buttonOf<QPushButton>(window->runView(), QStringLiteral("lr ½")) == nullptr);
+  }
+
+  void whatHinderedALostRunIsSaid() {
+    const auto run = emptyRun("lost", 300);
+    run->rows(1, 100);
+    run->setTrouble("Rank 1 has been in the data loader for 45 s.");
+    run->status(contract::RunState::kRunning);
+    run->loseEngine();
+    const auto window = showWindow();
+    window->openRun(run->path());
+    QTRY_VERIFY2(textOf(window.get())
+                     .contains(QStringLiteral(
+                         "Before it ended: Rank 1 has been in the data loader for 45 s.")),
+                 qPrintable(textOf(window.get())));
   }
 
   void whatWasUndoneIsNoBannerAndGrey() {

@@ -149,6 +149,15 @@ class TestViewsFork : public QObject {
         1);
     page->pairedBox()->setChecked(true);
     QTRY_VERIFY(!page->differenceChart()->isEmpty());
+    // The cross-hair reads samples, of which the drawn ones are a part.
+    const Curve& mean = page->differenceChart()->plot()->curves().first();
+    const auto whole = window.compare()->pairedDifferences(
+        QStringLiteral("loss"), session::XKind::kImages, 0, 1e9, 1 << 30);
+    QVERIFY2(mean.points.size() < whole.first().mean.size(), "all samples are drawn");
+    for (const QPointF& point : whole.first().mean) {
+      QCOMPARE(page->differenceChart()->plot()->sampleAt(mean, point.x()).value_or(QPointF()),
+               point);
+    }
   }
 };
 

@@ -4,6 +4,7 @@
 #include "storage/run_files.h"
 #include "storage/run_lock.h"
 #include "storage/run_writer.h"
+#include "storage/sqlite.h"
 
 #include <QBuffer>
 #include <QDir>
@@ -172,6 +173,15 @@ class SampleRun {
   void setInUse(double factor) { inUse_ = factor; }
   /// What hinders the training from now on; empty: nothing.
   void setTrouble(const std::string& sentence) { trouble_ = sentence; }
+
+  /// The engine is gone without a word: its lock is free, and its file ends as it was.
+  void loseEngine() {
+    writer_.reset();
+    lock_.reset();
+    // Long ago.
+    storage::Database(folder_ / storage::kRunFile, storage::Database::Mode::kReadWrite)
+        .execute("UPDATE state SET heartbeat_unix = heartbeat_unix - 100");
+  }
 
   QString path() const { return QString::fromStdString(folder_.string()); }
   QString file() const { return path() + QStringLiteral("/run.sqlite"); }

@@ -22,6 +22,7 @@ struct ForkRequest {
   QStringList seeds;  // each child once with the coming pictures of each; empty: the run's own
   QString lrMapping, state;  // words of the command optimizer; empty: the engine's defaults
   bool atOnce = false;       // else one after another
+  bool operator==(const ForkRequest&) const = default;
   qsizetype count() const { return children.size() * std::max<qsizetype>(1, seeds.size()); }
 };
 

@@ -72,7 +72,8 @@ void MainWindow::startFailed(const QString& sentence, const QString& words) {
     askForRun([&](LaunchDialog& dialog) { dialog.showRefused(asked, sentence, words); });
     return;
   }
-  if (!asked.fork.run.isEmpty() && fork_ != nullptr) {
+  // Another one may have been filled in since.
+  if (fork_ != nullptr && fork_->request().fork == asked.fork) {
     fork_->showRefused(sentence, words);
     showFork();
     return;
